@@ -1,0 +1,13 @@
+# Every library comes from a Debian 12 package; ./dev installs them (see PACKAGES there).
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(fmt 9 REQUIRED)
+find_package(GTest REQUIRED)
+find_package(benchmark REQUIRED)
+find_package(Zydis 4 REQUIRED)
+find_package(CLI11 2 REQUIRED)
+pkg_check_modules(URING REQUIRED IMPORTED_TARGET liburing)
+pkg_check_modules(SLIRP REQUIRED IMPORTED_TARGET slirp)
+pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
+pkg_check_modules(TOMLPLUSPLUS REQUIRED IMPORTED_TARGET tomlplusplus)
+include(GoogleTest)

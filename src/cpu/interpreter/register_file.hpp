@@ -1,0 +1,37 @@
+// The registers that data instructions work on, laid out for host instructions to load and store directly.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "cpu/cpu_state.hpp"
+
+namespace touka::cpu::interpreter {
+
+/// CF PF AF ZF SF OF as the host's LAHF and SETO leave them in AX: bits 15:8 = SF ZF 0 AF 0 PF 1 CF, bit 0 = OF.
+/// (AMD64 APM vol. 3, LAHF and SETcc)
+struct StatusFlags {
+    std::uint16_t packed = 0x0200;
+
+    static constexpr std::uint16_t kCF = 0x0100, kPF = 0x0400, kAF = 0x1000, kZF = 0x4000, kSF = 0x8000, kOF = 0x0001;
+    /// Their places in RFLAGS.
+    static constexpr std::uint64_t kRflagsMask = 0x8D5;
+    [[nodiscard]] constexpr std::uint64_t to_rflags() const { return ((packed >> 8) & 0xD5u) | ((packed & 1u) << 11); }
+    [[nodiscard]] static constexpr StatusFlags from_rflags(std::uint64_t rflags) {
+        return {static_cast<std::uint16_t>(((rflags & 0xD5u) | 2u) << 8 | ((rflags >> 11) & 1u))};
+    }
+};
+static_assert(StatusFlags::from_rflags(0x8D5).to_rflags() == 0x8D5);
+static_assert(StatusFlags::from_rflags(0x40).packed == (StatusFlags::kZF | 0x0200));
+
+/// @invariant vector[n] holds YMMn; x87 and MMX live in `legacy`, whose XMM part is stale.
+struct alignas(64) RegisterFile {
+    std::array<std::uint64_t, 16> gpr{};
+    StatusFlags status;
+    std::uint32_t mxcsr = 0x1F80;
+    std::array<std::array<std::uint8_t, 32>, 16> vector{};
+    /// FXSAVE64 image: x87 control, status, tags, pointers and ST0-7. (APM vol. 2 §11.4.4)
+    alignas(64) std::array<std::uint8_t, 512> legacy{};
+};
+
+} // namespace touka::cpu::interpreter

@@ -1,0 +1,50 @@
+// What one virtual machine is made of: filled from flags or a TOML file, checked before anything is built.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace touka::machine {
+
+enum class EngineChoice { kAuto, kKvm, kTranslator, kInterpreter };
+
+struct DiskConfig {
+    std::string path; ///< a raw file or a block device
+    bool read_only = false;
+    bool direct = false; ///< O_DIRECT
+    std::string serial;  ///< shown by the guest as the disk's serial number; 20 characters at most
+};
+
+struct UserNetwork {
+    std::vector<std::string> forwards; ///< "tcp:127.0.0.1:2222-:22": host address and port to guest port
+    bool restricted = false;           ///< no way out to the host's networks
+};
+struct TapNetwork {
+    std::string interface; ///< an existing or new tap device
+};
+
+struct NetworkConfig {
+    std::variant<UserNetwork, TapNetwork> backend;
+    std::string mac; ///< empty: a stable one derived from the machine's name and the card's place
+};
+
+struct MachineConfig {
+    std::string name = "touka";
+    EngineChoice engine = EngineChoice::kAuto;
+    std::uint64_t memory_bytes = 1ull << 30;
+    std::uint32_t cpu_count = 1;
+    std::string kernel;
+    std::string initrd; ///< empty: none
+    std::string command_line;
+    std::vector<DiskConfig> disks;
+    std::vector<NetworkConfig> networks;
+    bool entropy = true;  ///< virtio-rng
+    bool balloon = false; ///< virtio-balloon
+    bool virtio_console = false;
+    std::uint32_t shutdown_grace_s = 60; ///< from SIGTERM's power button to power off
+};
+
+} // namespace touka::machine
