@@ -8,6 +8,7 @@ namespace {
 enum class Phase : std::uint8_t { kIdle, kBusy };
 
 struct Inner {
+    static constexpr std::uint16_t kVersion = 1;
     std::uint16_t a = 0;
     void describe(auto& archive) { archive(a); }
     bool operator==(const Inner&) const = default;
@@ -37,14 +38,7 @@ TEST(Record, GivesBackWhatWasSaved) {
 }
 
 TEST(Record, IsLittleEndianWithoutPadding) {
-    const Record record = save_record("inner", [] {
-        struct Versioned : Inner {
-            static constexpr std::uint16_t kVersion = 1;
-        };
-        Versioned state;
-        state.a = 0x1234;
-        return state;
-    }());
+    const Record record = save_record("inner", Inner{0x1234});
     EXPECT_EQ(record.bytes, (std::vector{std::byte{0x34}, std::byte{0x12}}));
 }
 
