@@ -35,6 +35,8 @@ enum class X87Place : std::uint8_t {
 /// @invariant vector[n] holds YMMn; x87 and MMX live where `x87_place` says; the XMM part of `legacy` is stale.
 struct alignas(64) RegisterFile {
     std::array<std::uint64_t, 16> gpr{};
+    std::uint64_t zero = 0;      ///< the base or index of addresses that have none; always 0
+    std::uint64_t code_base = 0; ///< rip of the first instruction of the running block: base of RIP-relative addresses
     StatusFlags status;
     X87Place x87_place = X87Place::kImage;
     std::uint32_t mxcsr = 0x1F80;
