@@ -42,6 +42,32 @@ struct ModelSpecificRegisters {
     std::uint64_t misc_enable = 0, mtrr_def_type = 0, spec_ctrl = 0, xss = 0;
     std::array<std::uint64_t, 16> mtrr_variable{};
     std::array<std::uint64_t, 11> mtrr_fixed{};
+    std::uint64_t debug_ctl = 0, mcg_status = 0;
+    std::uint64_t amd_syscfg = 0, amd_hwcr = 0; ///< AMD processors only
+};
+
+/// Accesses to registers that the processor does not have: each was #GP. For the report at the end.
+struct UnknownMsrs {
+    std::array<std::uint32_t, 16> indices{}; ///< the first different ones
+    std::size_t index_count = 0;
+    std::uint64_t access_count = 0;
+    void note(std::uint32_t index) {
+        ++access_count;
+        for (std::size_t n = 0; n < index_count; ++n)
+            if (indices[n] == index) return;
+        if (index_count < indices.size()) indices[index_count++] = index;
+    }
+};
+
+/// What CPUID says that changes how instructions and page walks behave; looked up once.
+struct ProcessorModel {
+    enum class Vendor : std::uint8_t { kIntel, kAmd };
+    Vendor vendor = Vendor::kAmd; ///< kIntel for GenuineIntel; all others behave like AMD's
+    bool gigabyte_pages = false;
+    std::uint64_t reserved_address_bits = 0; ///< bits 51 to the physical address width, in page-table entries
+
+    ProcessorModel() = default;
+    explicit ProcessorModel(const CpuidTable& cpuid);
 };
 
 class BlockCache;
@@ -97,6 +123,8 @@ struct Processor {
     CpuBus& bus;
     InterruptPort& interrupts;
     CpuidTable cpuid;
+    ProcessorModel model;
+    UnknownMsrs unknown_msrs;
     Tlb tlb;
     BounceBuffer bounce;
     std::unique_ptr<BlockCache> blocks; ///< decoded code, private to this processor
