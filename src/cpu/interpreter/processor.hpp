@@ -10,6 +10,7 @@
 #include "cpu/bus.hpp"
 #include "cpu/cpu_state.hpp"
 #include "cpu/cpuid.hpp"
+#include "cpu/interpreter/bounce_buffer.hpp"
 #include "cpu/interpreter/register_file.hpp"
 #include "cpu/interpreter/tlb.hpp"
 #include "cpu/interrupt_port.hpp"
@@ -69,6 +70,8 @@ struct ProcessorModel {
     explicit ProcessorModel(const CpuidTable& cpuid);
 };
 
+class BlockCache;
+
 /// Asks from other threads, looked at between blocks.
 namespace request {
 inline constexpr std::uint32_t kKick = 1, kInterrupt = 2, kNmi = 4, kInit = 8, kStartup = 16, kFlushTlb = 32;
@@ -76,8 +79,10 @@ inline constexpr std::uint32_t kKick = 1, kInterrupt = 2, kNmi = 4, kInit = 8, k
 
 /// @thread its vCPU's, but for `requests`.
 struct Processor {
-    Processor(memory::GuestMemory& memory_, CpuBus& bus_, InterruptPort& interrupts_, CpuidTable cpuid_)
-        : memory(memory_), bus(bus_), interrupts(interrupts_), cpuid(std::move(cpuid_)), model(cpuid) {}
+    Processor(memory::GuestMemory& memory_, CpuBus& bus_, InterruptPort& interrupts_, CpuidTable cpuid_);
+    ~Processor();
+    Processor(const Processor&) = delete;
+    Processor& operator=(const Processor&) = delete;
 
     RegisterFile regs;
     /// During an instruction: its own address; next_rip: what follows it. Between instructions: what comes next.
@@ -103,6 +108,10 @@ struct Processor {
     std::optional<Fault> fault;
     bool interrupt_shadow = false; ///< no interrupt before the next instruction is done (STI, MOV SS)
     bool nmi_blocked = false;
+    bool nmi_pending = false;
+    /// The run loop must look at fault, shutdown, interrupts, shadow, TF or the run state before the next block.
+    /// Set by whatever changes one of these; a spurious true costs time only.
+    bool attention = true;
     bool shutdown = false; ///< triple fault
     RunState run_state = RunState::kRunning;
     std::optional<PendingEvent> pending_event; ///< from set_state: delivered before the next instruction
@@ -117,6 +126,8 @@ struct Processor {
     ProcessorModel model;
     UnknownMsrs unknown_msrs;
     Tlb tlb;
+    BounceBuffer bounce;
+    std::unique_ptr<BlockCache> blocks; ///< decoded code, private to this processor
 
     [[nodiscard]] std::uint64_t& gpr(Gpr name) { return regs.gpr[static_cast<std::size_t>(name)]; }
     [[nodiscard]] SegmentState& segment(SegmentName name) { return segments[static_cast<std::size_t>(name)]; }
@@ -131,6 +142,7 @@ struct Processor {
     /// Notes the exception and says false, so that a failing access reads `return p.raise(...)`.
     bool raise(Exception exception, std::uint32_t error_code = 0, std::uint64_t address = 0) {
         fault = Fault{exception, error_code, address};
+        attention = true;
         return false;
     }
 };
