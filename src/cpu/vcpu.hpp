@@ -44,6 +44,8 @@ public:
     [[nodiscard]] virtual std::expected<void, CpuError> set_state(const CpuState& state) = 0;
     /// Text for the user after kFailed: what happened, where, with the guest's registers.
     [[nodiscard]] virtual std::string failure() const = 0;
+    /// What the vCPU's local APIC signals to. Software engines only: nullptr where the APIC is in the kernel.
+    [[nodiscard]] virtual InterruptTarget* interrupt_target() { return nullptr; }
 };
 
 struct VcpuPorts {
