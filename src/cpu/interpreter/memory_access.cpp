@@ -36,9 +36,7 @@ bool check_address(Processor& p, std::uint64_t linear, unsigned length_bytes, st
 }
 
 /// Linear addresses have 32 bits outside of long mode, and those of a second page wrap likewise.
-std::uint64_t wrap(const Processor& p, std::uint64_t linear) {
-    return p.long_mode ? linear : linear & 0xFFFF'FFFF;
-}
+std::uint64_t wrap(const Processor& p, std::uint64_t linear) { return p.long_mode ? linear : linear & 0xFFFF'FFFF; }
 
 /// Where one page's part of an access ends up.
 struct Target {

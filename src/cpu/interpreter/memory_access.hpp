@@ -113,10 +113,9 @@ void abandon_operand(Processor& p, const std::byte* host);
 /// The form for the processor's own accesses and rare instructions. Crosses pages and reaches devices as needed.
 /// @return false with Processor::fault set (#PF, or #GP/#SS for a non-canonical address).
 template <std::unsigned_integral T>
-[[nodiscard]] bool read_linear(Processor& p, std::uint64_t linear, T& value, Privilege privilege = Privilege::kCurrent) {
-    const Loaded<T> loaded = privilege == Privilege::kCurrent
-                                 ? load<T>(p, linear)
-                                 : [&]() -> Loaded<T> {
+[[nodiscard]] bool read_linear(Processor& p, std::uint64_t linear, T& value,
+                               Privilege privilege = Privilege::kCurrent) {
+    const Loaded<T> loaded = privilege == Privilege::kCurrent ? load<T>(p, linear) : [&]() -> Loaded<T> {
         const auto slow = load_slow(p, linear, sizeof(T), access::kSupervisor);
         return {static_cast<T>(slow.value), slow.ok};
     }();
@@ -124,7 +123,8 @@ template <std::unsigned_integral T>
     return loaded.ok;
 }
 template <std::unsigned_integral T>
-[[nodiscard]] bool write_linear(Processor& p, std::uint64_t linear, T value, Privilege privilege = Privilege::kCurrent) {
+[[nodiscard]] bool write_linear(Processor& p, std::uint64_t linear, T value,
+                                Privilege privilege = Privilege::kCurrent) {
     if (privilege == Privilege::kCurrent) return store<T>(p, linear, value);
     return store_slow(p, linear, sizeof(T), value, access::kSupervisor);
 }
