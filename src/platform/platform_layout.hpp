@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "platform/pci/pci_layout.hpp"
 #include "spec/address.hpp"
 
 namespace touka::platform {
@@ -29,9 +30,9 @@ struct SerialPortPlace {
 /// it fills in what depends on the configuration (processors, windows above RAM).
 struct PlatformLayout {
     /// ECAM: 1 MiB for each PCI bus, from bus 0. (PCI Express Base 5.0 §7.2.2)
-    AddressWindow ecam{GuestAddress{0xB000'0000}, 0x1000'0000};
-    AddressWindow pci_window_32{GuestAddress{0xC000'0000}, 0x3EC0'0000};
-    AddressWindow pci_window_64{}; ///< above RAM; empty: none
+    AddressWindow ecam{GuestAddress{kEcamWindow.first}, kEcamWindow.length_bytes};
+    AddressWindow pci_window_32{GuestAddress{kPciMemory32.first}, kPciMemory32.length_bytes};
+    AddressWindow pci_window_64{}; ///< above RAM: what pci_memory64_window() says; empty: none
     GuestAddress local_apic{0xFEE0'0000};
     GuestAddress io_apic{0xFEC0'0000};
     GuestAddress hpet{0xFED0'0000};
@@ -39,7 +40,7 @@ struct PlatformLayout {
     /// Low half of the HPET's General Capabilities and ID: three 64-bit comparators, legacy routing, vendor 8086h.
     std::uint32_t hpet_block_id = 0x8086'A201;
     std::uint16_t hpet_minimum_tick = 128; ///< in periods of the main counter
-    std::uint16_t pm_base = 0x600;         ///< PM1a events +0, PM1a control +4, PM timer +8, GPE0 +20h
+    std::uint16_t pm_base = kPmBase;       ///< PM1a events +0, PM1a control +4, PM timer +8, GPE0 +20h
     std::uint8_t sci_irq = 9;
     std::uint8_t s5_sleep_type = 7; ///< SLP_TYP of soft off (ICH9 §13.8.3.2)
     std::uint16_t reset_port = 0xCF9;
@@ -50,11 +51,5 @@ struct PlatformLayout {
 
     [[nodiscard]] std::uint32_t pci_bus_count() const { return static_cast<std::uint32_t>(ecam.length_bytes >> 20); }
 };
-
-/// The global system interrupt of a function's INTx pin: I/O APIC pins 16 to 23, spread over the devices of bus 0.
-/// @param slot device number, 0..31.  @param pin 0 for INTA to 3 for INTD.
-[[nodiscard]] constexpr std::uint32_t pci_interrupt_gsi(std::uint32_t slot, std::uint32_t pin) {
-    return 16 + (slot + pin) % 8;
-}
 
 } // namespace touka::platform

@@ -36,8 +36,8 @@ Value interrupt_routing() {
     std::vector<Value> entries;
     for (std::uint32_t slot = 0; slot < kPciSlotCount; ++slot) {
         for (std::uint32_t pin = 0; pin < kPciPinCount; ++pin) {
-            entries.push_back(package({integer(slot << 16 | kAllFunctions), integer(pin), integer(0),
-                                       integer(pci_interrupt_gsi(slot, pin))}));
+            entries.push_back(package(
+                {integer(slot << 16 | kAllFunctions), integer(pin), integer(0), integer(pci_pin_gsi(slot, pin + 1))}));
         }
     }
     return package(entries);

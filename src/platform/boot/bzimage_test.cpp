@@ -109,7 +109,7 @@ TEST_F(BzImage, KeepsTablesAndEcamOutOfTheRamThatItReports) {
     EXPECT_TRUE(is(1, 0xE'0000, 0x1'0000, spec::boot::E820Type::kReserved));
     EXPECT_TRUE(is(2, 0xF'0000, 0x1'0000, spec::boot::E820Type::kReserved));
     EXPECT_TRUE(is(3, 0x10'0000, 63 * kMiB, spec::boot::E820Type::kRam));
-    EXPECT_TRUE(is(4, 0xB000'0000, 0x1000'0000, spec::boot::E820Type::kReserved));
+    EXPECT_TRUE(is(4, 0xB000'0000, 0x400'0000, spec::boot::E820Type::kReserved));
 }
 
 TEST_F(BzImage, GivesTheRandomSeedAsSetupData) {

@@ -26,9 +26,9 @@ DefinitionBlock ("", "DSDT", 2, "TOUKA ", "TOUKAVM ", 0x00000001)
                 WordBusNumber (ResourceProducer, MinFixed, MaxFixed, PosDecode,
                     0x0000,             // Granularity
                     0x0000,             // Range Minimum
-                    0x00FF,             // Range Maximum
+                    0x003F,             // Range Maximum
                     0x0000,             // Translation Offset
-                    0x0100,             // Length
+                    0x0040,             // Length
                     ,, )
                 IO (Decode16,
                     0x0CF8,             // Range Minimum
@@ -1170,7 +1170,7 @@ DefinitionBlock ("", "DSDT", 2, "TOUKA ", "TOUKAVM ", 0x00000001)
                     )
                 Memory32Fixed (ReadWrite,
                     0xB0000000,         // Address Base
-                    0x10000000,         // Address Length
+                    0x04000000,         // Address Length
                     )
                 Memory32Fixed (ReadWrite,
                     0xFEC00000,         // Address Base
