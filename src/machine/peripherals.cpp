@@ -4,7 +4,10 @@
 
 #include <utility>
 
+#include "devices/virtio/balloon.hpp"
 #include "devices/virtio/block.hpp"
+#include "devices/virtio/console.hpp"
+#include "devices/virtio/entropy.hpp"
 #include "devices/virtio/net.hpp"
 #include "network/mac_address.hpp"
 #include "network/port_forward.hpp"
@@ -54,6 +57,7 @@ std::expected<std::unique_ptr<Peripherals>, MachineError> Peripherals::create(co
             return std::unexpected(added.error());
         }
     }
+    if (auto added = all->add_others(config); !added) return std::unexpected(added.error());
     return all;
 }
 
@@ -93,6 +97,16 @@ std::expected<void, MachineError> Peripherals::add_network(const NetworkConfig& 
     if (!port) return std::unexpected(port.error());
     ports_.push_back(std::move(*port));
     return plug("net", std::make_unique<virtio::Net>(*ports_.back(), mac));
+}
+
+std::expected<void, MachineError> Peripherals::add_others(const MachineConfig& config) {
+    std::expected<void, MachineError> added;
+    if (config.entropy) added = plug("rng", std::make_unique<virtio::Entropy>());
+    if (added && config.balloon) added = plug("balloon", std::make_unique<virtio::Balloon>(balloon_memory_));
+    if (added && config.virtio_console) {
+        added = plug("console", std::make_unique<virtio::Console>(context_.virtio_console));
+    }
+    return added;
 }
 
 std::expected<void, MachineError> Peripherals::plug(std::string_view type,

@@ -8,6 +8,7 @@
 
 #include "cpu/doorbell.hpp"
 #include "devices/virtio/virtio_pci_function.hpp"
+#include "machine/balloon_memory.hpp"
 #include "machine/config.hpp"
 #include "machine/machine_error.hpp"
 #include "memory/dma_space.hpp"
@@ -27,6 +28,7 @@ struct PeripheralContext {
     platform::MsiSink& msi;
     cpu::DoorbellRegistry& doorbells;
     runtime::Reactor& reactor; ///< does their work
+    runtime::ByteStream& virtio_console;
 };
 
 /// Owns disks, networks and the functions in front of them, on bus 0 from device 1 on in the order of the configuration:
@@ -44,11 +46,13 @@ private:
     [[nodiscard]] std::expected<void, MachineError> add_disk(const DiskConfig& config, std::uint32_t queue_count);
     [[nodiscard]] std::expected<void, MachineError> add_network(const NetworkConfig& config, std::uint32_t index,
                                                                 const std::string& machine_name);
+    [[nodiscard]] std::expected<void, MachineError> add_others(const MachineConfig& config);
     [[nodiscard]] std::expected<void, MachineError> plug(std::string_view type,
                                                          std::unique_ptr<devices::virtio::VirtioDevice> device);
 
     PeripheralContext context_;
     memory::IdentityDmaSpace dma_;
+    HostBalloonMemory balloon_memory_;
     // Destroyed from the end: functions before what is behind them.
     std::vector<std::unique_ptr<storage::RawFile>> files_;
     std::vector<std::unique_ptr<storage::BlockDevice>> volumes_;

@@ -142,12 +142,7 @@ void set_guest_tsc(Processor& p, std::uint64_t value) {
     p.msr.tsc_offset = offset;
 }
 
-/// The local APIC compares deadlines with the host's counter; zero disarms and stays zero.
 [[nodiscard]] bool write_apic(Processor& p, std::uint32_t index, std::uint64_t value) {
-    if (index == msr::kTscDeadline && value != 0) {
-        value -= p.msr.tsc_offset;
-        if (value == 0) value = 1;
-    }
     if (!p.interrupts.write_msr(index, value)) return p.raise(Exception::kGeneralProtection);
     return true;
 }
@@ -155,7 +150,6 @@ void set_guest_tsc(Processor& p, std::uint64_t value) {
     const auto answer = p.interrupts.read_msr(index);
     if (!answer) return p.raise(Exception::kGeneralProtection);
     value = *answer;
-    if (index == msr::kTscDeadline && value != 0) value += p.msr.tsc_offset;
     return true;
 }
 
