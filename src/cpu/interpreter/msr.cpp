@@ -7,6 +7,7 @@
 
 #include "cpu/interpreter/control_registers.hpp"
 #include "cpu/interpreter/mode.hpp"
+#include "cpu/interpreter/x87_state.hpp"
 #include "spec/x86/cpuid.hpp"
 #include "spec/x86/msr.hpp"
 #include "spec/x86/page_table.hpp"
@@ -142,20 +143,15 @@ void set_guest_tsc(Processor& p, std::uint64_t value) {
     p.msr.tsc_offset = offset;
 }
 
-/// The local APIC compares deadlines with the host's counter; zero disarms and stays zero.
 [[nodiscard]] bool write_apic(Processor& p, std::uint32_t index, std::uint64_t value) {
-    if (index == msr::kTscDeadline && value != 0) {
-        value -= p.msr.tsc_offset;
-        if (value == 0) value = 1;
-    }
-    if (!p.interrupts.write_msr(index, value)) return p.raise(Exception::kGeneralProtection);
-    return true;
+    spill_x87(p.regs);
+    return p.interrupts.write_msr(index, value) || p.raise(Exception::kGeneralProtection);
 }
 [[nodiscard]] bool read_apic(Processor& p, std::uint32_t index, std::uint64_t& value) {
+    spill_x87(p.regs);
     const auto answer = p.interrupts.read_msr(index);
     if (!answer) return p.raise(Exception::kGeneralProtection);
     value = *answer;
-    if (index == msr::kTscDeadline && value != 0) value += p.msr.tsc_offset;
     return true;
 }
 
