@@ -247,6 +247,14 @@ std::byte* open_operand_slow(Processor& p, std::uint64_t linear, unsigned length
     return p.bounce.bytes.data();
 }
 
+std::byte* ram_pointer(Processor& p, std::uint64_t linear, unsigned length_bytes, bool write) {
+    const TlbEntry& entry = p.tlb.data[Tlb::slot(linear)];
+    if ((write ? entry.write_tag : entry.read_tag) == p.tlb.tag(linear, length_bytes))
+        return host_address(entry, linear);
+    if (!check_address(p, linear, length_bytes, 0)) return nullptr;
+    return resolve(p, linear, write ? AccessKind::kWrite : AccessKind::kRead, 0).host;
+}
+
 void close_bounce(Processor& p) {
     write_piece(p, p.bounce.pieces[0], p.bounce.bytes.data());
     write_piece(p, p.bounce.pieces[1], p.bounce.bytes.data() + p.bounce.pieces[0].length_bytes);
