@@ -7,6 +7,7 @@
 
 #include "cpu/interpreter/control_registers.hpp"
 #include "cpu/interpreter/mode.hpp"
+#include "cpu/interpreter/x87_state.hpp"
 #include "spec/x86/cpuid.hpp"
 #include "spec/x86/msr.hpp"
 #include "spec/x86/page_table.hpp"
@@ -143,10 +144,11 @@ void set_guest_tsc(Processor& p, std::uint64_t value) {
 }
 
 [[nodiscard]] bool write_apic(Processor& p, std::uint32_t index, std::uint64_t value) {
-    if (!p.interrupts.write_msr(index, value)) return p.raise(Exception::kGeneralProtection);
-    return true;
+    spill_x87(p.regs);
+    return p.interrupts.write_msr(index, value) || p.raise(Exception::kGeneralProtection);
 }
 [[nodiscard]] bool read_apic(Processor& p, std::uint32_t index, std::uint64_t& value) {
+    spill_x87(p.regs);
     const auto answer = p.interrupts.read_msr(index);
     if (!answer) return p.raise(Exception::kGeneralProtection);
     value = *answer;
