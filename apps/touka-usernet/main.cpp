@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
 #include <expected>
 #include <span>
@@ -63,6 +64,7 @@ int main(int argc, char** argv) {
         fmt::print(stderr, "{} is started by touka, for a card with user networking\n", protocol::kProgram);
         return 2;
     }
+    ::signal(SIGPIPE, SIG_IGN); // libslirp writes to connections that the other side closed
     usernet::GuestSocket guest(protocol::kSocketFd);
     const auto options = parse(std::span(argv, static_cast<std::size_t>(argc)).subspan(1));
     if (!options) {

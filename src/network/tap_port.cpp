@@ -103,12 +103,16 @@ bool TapPort::send(std::span<const iovec> header_and_frame) {
 void TapPort::set_receiver(std::function<bool(std::span<const std::byte>)> on_frame) {
     reactor_.run_and_wait([&] {
         on_frame_ = std::move(on_frame);
-        if (on_frame_) listen();
+        if (on_frame_) {
+            listen();
+        } else {
+            watch_.reset();
+        }
     });
 }
 
 void TapPort::resume() {
-    if (held_bytes_ == 0) return;
+    if (held_bytes_ == 0 || !on_frame_) return;
     if (!on_frame_(std::span(message_).first(held_bytes_))) return;
     held_bytes_ = 0;
     listen();

@@ -266,6 +266,20 @@ TEST_F(UserPortTest, ConnectsTheGuestToAListenerOfTheHost) {
     EXPECT_EQ(answer[0], std::byte{0}) << "no checksum offload was negotiated";
 }
 
+TEST_F(UserPortTest, OutlivesAGuestThatWritesToAConnectionTheHostClosed) {
+    const HostSocket listener(SOCK_STREAM);
+    ASSERT_NO_FATAL_FAILURE(start());
+    ASSERT_TRUE(resolves_gateway());
+    const std::uint32_t theirs = connect(listener.port);
+    ::close(::accept(listener.fd.get(), nullptr, nullptr));
+    ASSERT_FALSE(receive([](const Bytes& m) { return is_tcp(m, tcp_flag::FIN); }).empty());
+    for (std::uint32_t i = 0; i < 3; ++i) {
+        send_tcp(kGuestPort, listener.port, kGuestSequence + 1 + i, theirs + 1, tcp_flag::ACK | tcp_flag::PSH, "x");
+        EXPECT_TRUE(resolves_gateway());
+    }
+    reactor.run_and_wait([&] { EXPECT_EQ(port->restart_count(), 0u); });
+}
+
 TEST_F(UserPortTest, TakesOneLargeSegmentFromAGuestThatLeavesCuttingToTheCard) {
     const HostSocket listener(SOCK_STREAM);
     ASSERT_NO_FATAL_FAILURE(start());
