@@ -33,7 +33,7 @@ public:
         for (std::uint32_t i = 0; i < vcpus.size(); ++i) {
             cpu::InterruptTarget* target = vcpus[i]->interrupt_target();
             assert(target != nullptr); // every software engine's vCPU has one
-            chips_.local_apic(i).connect(*target);
+            chips_.local_apic(i).connect(*target, [vcpu = vcpus[i]] { return vcpu->guest_tsc(); });
         }
     }
     void set_timer_disconnected(bool disconnected) override { pit_.set_interrupt_disconnected(disconnected); }

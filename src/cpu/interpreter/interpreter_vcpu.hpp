@@ -4,7 +4,6 @@
 #include <memory>
 #include <string>
 
-#include "cpu/interpreter/msr.hpp"
 #include "cpu/interpreter/processor.hpp"
 #include "cpu/vcpu.hpp"
 
@@ -27,7 +26,6 @@ public:
     void signal_nmi() override { post(request::kNmi); }
     void signal_init() override { post(request::kInit); }
     void signal_startup(std::uint8_t vector) override;
-    [[nodiscard]] std::uint64_t time_stamp_counter() const override { return guest_tsc(*processor_); }
 
     /// All translations are stale: the dirty log was switched. Any thread.
     void forget_translations() { post(request::kFlushTlb); }

@@ -18,7 +18,10 @@ LocalApic::LocalApic(LocalApicConfig config, LocalApicBus& bus, runtime::Timers&
     reset();
 }
 
-void LocalApic::connect(cpu::InterruptTarget& target) { target_ = &target; }
+void LocalApic::connect(cpu::InterruptTarget& target, std::function<std::uint64_t()> guest_tsc) {
+    target_ = &target;
+    guest_tsc_ = std::move(guest_tsc);
+}
 
 bool LocalApic::software_enabled() const {
     return spec::apic::Svr{load(LocalApicRegister::SVR)}.get(spec::apic::svr::ENABLE);

@@ -6,6 +6,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -35,9 +36,9 @@ class LocalApic final : public cpu::InterruptPort, public Device {
 public:
     /// Adds itself to the bus, which outlives it, as `timers` does.
     LocalApic(LocalApicConfig config, LocalApicBus& bus, runtime::Timers& timers);
-    /// Before the machine starts: the processor, borrowed. restore() reads its time stamp counter, so the processor's
-    /// state must be restored before its APIC's.
-    void connect(cpu::InterruptTarget& target);
+    /// Before the machine starts: the processor, borrowed, and its time stamp counter. `guest_tsc` is called on the
+    /// processor's thread, and from restore(), so the processor's state must be restored before its APIC's.
+    void connect(cpu::InterruptTarget& target, std::function<std::uint64_t()> guest_tsc);
 
     [[nodiscard]] std::uint32_t apic_id() const { return config_.apic_id; }
     /// IA32_APIC_BASE.EN: messages reach it. Any thread.
@@ -127,6 +128,7 @@ private:
     const std::string name_;
     LocalApicBus& bus_;
     cpu::InterruptTarget* target_ = nullptr;
+    std::function<std::uint64_t()> guest_tsc_;
 
     alignas(64) std::array<std::atomic<std::uint32_t>, 64> registers_{};
     /// Something may have become deliverable. Pairs with itself and IRR as said above.

@@ -183,7 +183,7 @@ void LocalApic::write_tsc_deadline(std::uint64_t deadline) {
 
 void LocalApic::arm_tsc_deadline(std::uint64_t deadline) {
     if (deadline == 0) return timer_.stop();
-    const std::uint64_t now = target_ ? target_->time_stamp_counter() : 0;
+    const std::uint64_t now = guest_tsc_ ? guest_tsc_() : 0;
     if (deadline <= now) { // at once, without the way over the reactor
         timer_.stop();
         return timer_expired();
