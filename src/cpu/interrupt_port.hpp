@@ -35,7 +35,7 @@ public:
     virtual void reset_by_init() = 0;
 };
 
-/// A software processor as its local APIC sees it. Any thread; none of these waits.
+/// A software processor as its local APIC sees it. Any thread unless said otherwise; none of these waits.
 class InterruptTarget {
 public:
     virtual ~InterruptTarget() = default;
@@ -43,6 +43,8 @@ public:
     virtual void interrupt_pending() = 0;
     virtual void signal_nmi() = 0;
     virtual void signal_init() = 0;
+    /// What RDTSC answers, which is what TSC deadlines count on. On the processor's thread, or while it does not run.
+    [[nodiscard]] virtual std::uint64_t time_stamp_counter() const = 0;
     /// Start-up IPI: real mode at vector * 4096, if it is waiting for one; ignored else.
     virtual void signal_startup(std::uint8_t vector) = 0;
 };
