@@ -30,7 +30,7 @@ Link* out(Processor& p, const Op* op) {
     const std::uint16_t port = port_of(p, op);
     if (!port_allowed(p, port, sizeof(T))) return stop(p, op);
     spill_x87(p.regs);
-    p.bus.write_port(port, sizeof(T), get<T>(p, kRax));
+    p.bus.write_port(port, sizeof(T), static_cast<std::uint32_t>(get<T>(p, kRax)));
     return next(p, op);
 }
 
