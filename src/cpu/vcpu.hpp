@@ -46,6 +46,9 @@ public:
     [[nodiscard]] virtual std::string failure() const = 0;
     /// What the vCPU's local APIC signals to. Software engines only: nullptr where the APIC is in the kernel.
     [[nodiscard]] virtual InterruptTarget* interrupt_target() { return nullptr; }
+    /// The guest's time stamp counter now, which TSC deadlines are compared with. Software engines only; on the vCPU's
+    /// thread, or while it is stopped.
+    [[nodiscard]] virtual std::uint64_t guest_tsc() const { return 0; }
 };
 
 struct VcpuPorts {
