@@ -97,7 +97,7 @@ cpu::CpuState initial_state(const Case& test) {
     s.rip = test.before.rip;
     s.rflags = test.before.rflags;
     for (auto name : {SegmentName::kEs, SegmentName::kDs}) {
-        s.seg(name) = test.compat ? segment(kUserDataSelector, kUserDataAttributes) : SegmentState{.unusable = true};
+        s.seg(name) = segment(kUserDataSelector, kUserDataAttributes); // as the host's
     }
     for (auto name : {SegmentName::kFs, SegmentName::kGs}) s.seg(name) = SegmentState{.unusable = true};
     s.seg(SegmentName::kCs) = test.compat ? segment(kUserCode32Selector, kUserCode32Attributes)

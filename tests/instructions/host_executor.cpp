@@ -16,7 +16,7 @@ namespace {
 constexpr std::array<int, 16> kGprOrder = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
                                            REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
 constexpr std::array<int, 5> kSignals = {SIGTRAP, SIGSEGV, SIGBUS, SIGFPE, SIGILL};
-constexpr std::uint64_t kUserCode64 = 0x33, kUserCode32 = 0x23; // Linux's selectors
+constexpr std::uint64_t kUserCode64 = 0x33, kUserCode32 = 0x23, kUserData = 0x2B; // Linux's selectors
 constexpr std::size_t kSignalStackBytes = 256 * 1024;
 constexpr unsigned kPageFault = 14;
 
@@ -156,6 +156,8 @@ HostExecutor::HostExecutor() {
     struct sigaction action{};
     action.sa_sigaction = on_signal;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK;
+    // 32-bit code needs data segments; 64-bit code, this process included, ignores them.
+    asm volatile("mov %0, %%ds\n\tmov %0, %%es" : : "r"(kUserData));
     for (const int number : kSignals) {
         if (::sigaction(number, &action, nullptr) != 0) give_up("sigaction");
     }
