@@ -71,7 +71,7 @@ public:
         std::unique_ptr<Parts> parts(new Parts(config, host, std::move(*memory), std::move(*engine)));
 
         auto peripherals = Peripherals::create(config, {*parts->memory_, parts->root_, parts->interrupts_->msi(),
-                                                        *parts->engine_.engine, parts->io_});
+                                                        *parts->engine_.engine, parts->io_, *host.console});
         if (!peripherals) return std::unexpected(peripherals.error());
         parts->peripherals_ = std::move(*peripherals);
 
@@ -91,6 +91,7 @@ public:
         for (;;) {
             switch (events_.take()) {
                 case MachineEvent::kPoweredOff: return end(Outcome::kPoweredOff);
+                case MachineEvent::kResetByGuest: return end(Outcome::kReset);
                 case MachineEvent::kStopRequested:
                 case MachineEvent::kGraceOver: return end(Outcome::kStopped);
                 case MachineEvent::kProcessorFailed: return end(Outcome::kFailed);
@@ -99,20 +100,13 @@ public:
                     chipset_.acpi().press_power_button();
                     grace_->arm(timers_.now_ns() + config_.shutdown_grace_s * kNanosecondsPerSecond);
                     break;
-                case MachineEvent::kResetByGuest:
-                    if (!config_.reboot) return end(Outcome::kReset);
-                    if (auto reset = reset_machine(); !reset) {
-                        failure_ = reset.error().text;
-                        return end(Outcome::kFailed);
-                    }
-                    break;
             }
         }
     }
 
     MachineEvents& events() { return events_; }
     [[nodiscard]] const std::string& engine_note() const { return engine_.note; }
-    [[nodiscard]] std::string failure() const { return failure_ + processors_->failure(); }
+    [[nodiscard]] std::string failure() const { return processors_->failure(); }
     [[nodiscard]] std::string statistics() const { return engine_.engine->statistics(); }
 
 private:
@@ -145,7 +139,9 @@ private:
         if (!tables || !platform::acpi::write_acpi_tables(*memory_, *tables)) {
             return std::unexpected(MachineError{MachineErrorKind::kFailed, "the ACPI tables do not fit their area"});
         }
-        platform::boot::BootParameters parameters{.command_line = config_.command_line, .rsdp = tables->rsdp};
+        platform::boot::BootParameters parameters;
+        parameters.command_line = config_.command_line;
+        parameters.rsdp = tables->rsdp;
         std::array<std::byte, 32> seed{};
         if (::getrandom(seed.data(), seed.size(), 0) == static_cast<ssize_t>(seed.size())) {
             parameters.random_seed = seed;
@@ -153,18 +149,7 @@ private:
         const auto kernel =
             platform::boot::load_kernel(*memory_, layout_, config_.kernel, config_.initrd, parameters);
         if (!kernel) return std::unexpected(MachineError{MachineErrorKind::kUnusable, describe(kernel.error())});
-        memory_->written(spec::GuestAddress{0}, memory_->ranges().front().length_bytes);
         return processors_->reset(kernel->entry);
-    }
-
-    std::expected<void, MachineError> reset_machine() {
-        processors_->pause();
-        for (platform::Device* device : devices()) device->pause();
-        for (platform::Device* device : devices()) device->reset();
-        auto done = power_on();
-        for (platform::Device* device : devices()) device->resume();
-        if (done) processors_->resume();
-        return done;
     }
 
     Outcome end(Outcome outcome) {
@@ -187,7 +172,6 @@ private:
     std::unique_ptr<Peripherals> peripherals_;
     std::unique_ptr<Processors> processors_;
     std::unique_ptr<runtime::Timer> grace_;
-    std::string failure_;
 };
 
 Machine::Machine(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}

@@ -7,18 +7,10 @@
 
 #include "machine/config.hpp"
 #include "machine/machine_error.hpp"
+#include "machine/outcome.hpp"
 #include "runtime/byte_stream.hpp"
 
 namespace touka::machine {
-
-/// How a machine ended.
-enum class Outcome {
-    kPoweredOff, ///< the guest did: ACPI S5, of its own or after request_shutdown
-    kReset,      ///< the guest asked for a reset and the configuration says that this ends the machine
-    kCrashed,    ///< triple fault: failure() has the registers
-    kStopped,    ///< stop(), or the guest did not power off in its grace time
-    kFailed,     ///< the engine or the host failed: failure() says why
-};
 
 /// Everything that a machine needs from whoever runs it.
 struct MachineHost {

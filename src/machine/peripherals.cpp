@@ -33,7 +33,8 @@ PortOrError open_port(const TapNetwork& config, runtime::Reactor& reactor) {
 }
 
 PortOrError open_port(const UserNetwork& config, runtime::Reactor& reactor) {
-    network::UserPort::Options options{.restricted = config.restricted};
+    network::UserPort::Options options;
+    options.restricted = config.restricted;
     for (const std::string& text : config.forwards) {
         const auto forward = network::parse_port_forward(text);
         if (!forward) return std::unexpected(MachineError{MachineErrorKind::kConfiguration, forward.error()});
@@ -104,7 +105,7 @@ std::expected<void, MachineError> Peripherals::add_others(const MachineConfig& c
     if (config.entropy) added = plug("rng", std::make_unique<virtio::Entropy>());
     if (added && config.balloon) added = plug("balloon", std::make_unique<virtio::Balloon>(balloon_memory_));
     if (added && config.virtio_console) {
-        added = plug("console", std::make_unique<virtio::Console>(context_.virtio_console));
+        added = plug("console", std::make_unique<virtio::Console>(context_.console));
     }
     return added;
 }

@@ -16,6 +16,7 @@
 #include "network/frame_port.hpp"
 #include "platform/interrupt_line.hpp"
 #include "platform/pci/pci_root.hpp"
+#include "runtime/byte_stream.hpp"
 #include "runtime/reactor.hpp"
 #include "storage/raw_file.hpp"
 
@@ -28,7 +29,7 @@ struct PeripheralContext {
     platform::MsiSink& msi;
     cpu::DoorbellRegistry& doorbells;
     runtime::Reactor& reactor; ///< does their work
-    runtime::ByteStream& virtio_console;
+    runtime::ByteStream& console;
 };
 
 /// Owns disks, networks and the functions in front of them, on bus 0 from device 1 on in the order of the configuration:

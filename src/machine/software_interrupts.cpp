@@ -16,7 +16,7 @@ public:
                        platform::AddressSpace& memory, platform::AddressSpace& ports)
         : chips_(vcpu_count, tsc_frequency_hz, timers),
           lines_([this](std::uint32_t gsi, bool asserted) { chips_.set_gsi(gsi, asserted); }),
-          pit_(lines_.add_source(spec::pit::kIrq), timers) {
+          pit_(lines_.add_source(0), timers) {
         // The machine's own map: an overlap is a mistake in this program.
         [[maybe_unused]] const bool mapped =
             chips_.map(memory, ports) &&

@@ -72,8 +72,7 @@ void BlockCache::page_written(std::uint64_t page) {
     if (running_ == nullptr || (running_->page != page && running_->second_page != page)) return;
     // The block is stale from now on and nobody enters it again; what is left of it leads out.
     for (std::size_t i = 0; i < running_->op_count; ++i) {
-        running_->ops()[i].handler = fall_through_handler();
-        running_->ops()[i].variant = 0;
+        running_->ops()[i].handler = leave_block_handler();
     }
 }
 

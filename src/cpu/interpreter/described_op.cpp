@@ -61,6 +61,11 @@ Link* fall_through(Processor& p, const Op* op) {
     return op->variant != 0 ? &op->link : nullptr;
 }
 
+Link* leave_block(Processor& p, const Op* op) {
+    p.rip = own_rip(p, op);
+    return nullptr;
+}
+
 [[nodiscard]] const HostInstruction& native_of(const Op* op) {
     return *static_cast<const HostInstruction*>(op[1].description);
 }
@@ -135,5 +140,6 @@ Op native_operand(const HostInstruction* native) {
 Handler invalid_opcode_handler() { return &raise_invalid_opcode; }
 Handler too_long_handler() { return &raise_too_long; }
 Handler fall_through_handler() { return &fall_through; }
+Handler leave_block_handler() { return &leave_block; }
 
 } // namespace touka::cpu::interpreter

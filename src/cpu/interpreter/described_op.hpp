@@ -31,5 +31,7 @@ struct Description {
 /// The op at the end of a block that does not end by itself: goes on at its own address, by its Op::link when
 /// Op::variant is not 0.
 [[nodiscard]] Handler fall_through_handler();
+/// What the rest of a running block becomes when its bytes change: goes on at its own address in another block.
+[[nodiscard]] Handler leave_block_handler();
 
 } // namespace touka::cpu::interpreter

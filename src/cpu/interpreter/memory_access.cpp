@@ -84,7 +84,7 @@ void fill(Processor& p, std::uint64_t linear, AccessKind kind, bool user, const 
 Target resolve(Processor& p, std::uint64_t linear, AccessKind kind, std::uint8_t access) {
     const bool user = p.cpl == 3 && (access & access::kSupervisor) == 0;
     const auto translated = translate(p, linear, kind, user);
-    if (!translated) return {.ok = p.raise(Exception::kPageFault, translated.error(), linear)};
+    if (!translated) return {{}, nullptr, p.raise(Exception::kPageFault, translated.error(), linear)};
     if (translated->page_bytes > kPageSize) note_large_page(p.tlb, linear, translated->page_bytes);
     if (!p.memory.is_ram(translated->physical)) return {translated->physical, nullptr, true};
     std::byte* host = p.memory.base() + translated->physical.value;
@@ -279,9 +279,9 @@ CodePointer fetch_pointer(Processor& p, std::uint64_t linear) {
         std::byte* host = reinterpret_cast<std::byte*>(linear + entry.host_minus_linear);
         return {host, GuestAddress{static_cast<std::uint64_t>(host - p.memory.base())}, true};
     }
-    if (p.long_mode && !is_canonical(linear)) return {.ok = p.raise(Exception::kGeneralProtection)};
+    if (p.long_mode && !is_canonical(linear)) return {nullptr, {}, p.raise(Exception::kGeneralProtection)};
     const auto translated = translate(p, linear, AccessKind::kExecute, user);
-    if (!translated) return {.ok = p.raise(Exception::kPageFault, translated.error(), linear)};
+    if (!translated) return {nullptr, {}, p.raise(Exception::kPageFault, translated.error(), linear)};
     if (translated->page_bytes > kPageSize) note_large_page(p.tlb, linear, translated->page_bytes);
     if (!p.memory.is_ram(translated->physical)) return {nullptr, translated->physical, true};
     std::byte* host = p.memory.base() + translated->physical.value;

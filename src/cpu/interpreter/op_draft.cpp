@@ -2,6 +2,8 @@
 
 #include <bit>
 
+#include "cpu/interpreter/memory_access.hpp"
+
 namespace touka::cpu::interpreter {
 
 std::uint8_t register_offset(ZydisRegister name) {

@@ -218,8 +218,7 @@ struct SmallMachine {
                                                           : ZYDIS_STACK_WIDTH_16;
         ZydisDecoderInit(&decoder, mode, width);
         Instruction i{};
-        if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, bytes.begin(), bytes.size(), &i.info, i.operands.data(),
-                                                 ZYDIS_MAX_OPERAND_COUNT, ZYDIS_DFLAG_VISIBLE_OPERANDS_ONLY)))
+        if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, bytes.begin(), bytes.size(), &i.info, i.operands.data())))
             std::abort();
         std::memcpy(i.bytes.data(), bytes.begin(), bytes.size());
         p.next_rip = p.rip + i.info.length;

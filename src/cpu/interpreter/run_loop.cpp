@@ -34,7 +34,7 @@ void deliver_event(Processor& p) {
     }
 }
 
-[[nodiscard]] bool has_breakpoints(const Processor& p) { return (p.dr[7] & dr7::kEnableMask) != 0; }
+[[nodiscard]] bool has_breakpoints(const Processor& p) { return (p.dr[7] & dr7::kEnables) != 0; }
 
 /// DR0-3 that ask for execution of the next instruction: their DR6 bits. (AMD64 APM vol. 2 rev. 3.42 §13.1.1)
 [[nodiscard]] std::uint64_t instruction_breakpoints(const Processor& p) {
