@@ -29,6 +29,8 @@ public:
     [[nodiscard]] virtual cpu::InterruptPort* port(std::uint32_t index) = 0;
     /// Processors are there, in order; they outlive this object's use.
     virtual void connect(const std::vector<cpu::Vcpu*>& vcpus) = 0;
+    /// The HPET takes the 8254's interrupt over, or gives it back. Any thread.
+    virtual void set_timer_disconnected(bool disconnected) = 0;
     /// In the order of restoring.
     [[nodiscard]] virtual std::vector<platform::Device*> devices() = 0;
 };

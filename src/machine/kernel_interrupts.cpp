@@ -78,6 +78,13 @@ public:
         }
     }
 
+    void set_timer_disconnected(bool disconnected) override {
+        auto state = chips_.pit_state();
+        if (!state) return;
+        state->channel0_disconnected = disconnected;
+        (void)chips_.set_pit_state(*state); // the kernel refuses no state that it gave
+    }
+
     [[nodiscard]] std::vector<platform::Device*> devices() override {
         std::vector<platform::Device*> all;
         for (const auto& chip : devices_) all.push_back(chip.get());

@@ -41,4 +41,12 @@ enum class RegisterSet : std::uint8_t {
     return p.raise(Exception::kInvalidOpcode);
 }
 
+/// Raises what HostInstruction::run returned: #XM is #UD while CR4.OSXMMEXCPT is 0. (SDM vol. 1 §11.5.3)
+/// @return false.
+inline bool raise_floating_point(Processor& p, Exception exception) {
+    if (exception == Exception::kSimd && (p.cr4 & spec::x86::cr4::OSXMMEXCPT) == 0)
+        exception = Exception::kInvalidOpcode;
+    return p.raise(exception);
+}
+
 } // namespace touka::cpu::interpreter

@@ -1,7 +1,6 @@
 // A run of decoded instructions with one entrance: what the interpreter looks up and executes as a whole.
 #pragma once
 
-#include <array>
 #include <cstdint>
 
 #include "cpu/interpreter/op.hpp"
@@ -26,13 +25,12 @@ struct alignas(64) Block {
     std::uint32_t generation = 0;
     std::uint32_t second_generation = 0;
     std::uint64_t second_page = kNoPage; ///< a lone instruction that crosses into this page
-    std::array<Link, 2> links{};         ///< [0] the jump's target, [1] what follows the jump
     std::uint16_t op_count = 0;
     std::uint16_t length_bytes = 0;
     std::uint8_t mode = 0;
 
     [[nodiscard]] Op* ops() { return reinterpret_cast<Op*>(this + 1); }
 };
-static_assert(sizeof(Block) == 128 || sizeof(Block) == 64);
+static_assert(sizeof(Block) == 64);
 
 } // namespace touka::cpu::interpreter

@@ -13,6 +13,8 @@
 
 namespace touka::cpu::interpreter {
 
+struct DecodedBlock;
+
 /// Private to its processor, so without locks; stores by others are noticed through memory::CodePages. When the arena
 /// is full, everything is dropped and decoded anew.
 /// @thread its vCPU's.
@@ -56,9 +58,15 @@ private:
         return (key ^ (key >> 15)) % kBucketCount;
     }
     void drop_all();
-    [[nodiscard]] bool crosses_as_decoded(Processor& p, const Block& block, std::uint64_t linear);
-    /// Code that is not in RAM: decoded from the bus for this one time.
-    [[nodiscard]] Block* find_on_bus(Processor& p, std::uint64_t linear, spec::GuestAddress physical);
+    [[nodiscard]] Block* find_in_ram(Processor& p, std::uint8_t mode, std::uint64_t linear, std::byte* host,
+                                     spec::GuestAddress physical);
+    [[nodiscard]] static bool is_second_page_current(Processor& p, const Block& block, std::uint64_t linear);
+    [[nodiscard]] Block* decode_in_ram(Processor& p, std::uint8_t mode, std::uint64_t linear, std::byte* host,
+                                       spec::GuestAddress physical);
+    /// Code that is not in RAM: one instruction, for this one time.
+    [[nodiscard]] Block* decode_from_bus(Processor& p, std::uint8_t mode, std::uint64_t linear,
+                                         spec::GuestAddress physical);
+    [[nodiscard]] Block* keep(const Block& header, const DecodedBlock& decoded);
 
     std::array<Block*, kBucketCount> buckets_{};
     std::unique_ptr<std::byte[]> arena_;

@@ -2,6 +2,7 @@
 // Absent: returns to virtual-8086 mode and from nested tasks outside of long mode, which are #GP(0).
 #include "cpu/interpreter/far_transfer.hpp"
 #include "cpu/interpreter/mode.hpp"
+#include "cpu/interpreter/outcome.hpp"
 #include "spec/x86/debug_register.hpp"
 
 namespace touka::cpu::interpreter {
@@ -41,6 +42,7 @@ void load_flags(Processor& p, std::uint64_t image, unsigned width_bytes) {
         if (p.cpl == 0) mask |= rflags::VIF | rflags::VIP;
     }
     p.set_rflags((p.rflags() & ~(mask | rflags::RF)) | (image & mask));
+    p.attention = true;
 }
 
 [[nodiscard]] bool pop_outer_stack(StackCursor& stack, ReturnFrame& frame, unsigned width_bytes) {
@@ -50,10 +52,8 @@ void load_flags(Processor& p, std::uint64_t image, unsigned width_bytes) {
 
 [[nodiscard]] Outcome iret_protected(Processor& p, StackCursor& stack, ReturnFrame& frame, std::uint64_t flags,
                                      unsigned width_bytes) {
-    if (!p.long_mode && width_bytes == 4 && (flags & rflags::VM) != 0 && p.cpl == 0) {
-        p.raise(Exception::kGeneralProtection);
-        return Outcome::kFault;
-    }
+    if (!p.long_mode && width_bytes == 4 && (flags & rflags::VM) != 0 && p.cpl == 0)
+        return fault(p, Exception::kGeneralProtection);
     SegmentState cs;
     if (!read_return_segment(p, frame.cs, cs)) return Outcome::kFault;
     const bool outer = (frame.cs & 3) > p.cpl;
@@ -129,10 +129,7 @@ Outcome execute_iret(Processor& p, const Instruction& i) {
     const unsigned width = i.info.mnemonic == ZYDIS_MNEMONIC_IRETQ   ? 8
                            : i.info.mnemonic == ZYDIS_MNEMONIC_IRETD ? 4
                                                                      : 2;
-    if (p.protected_mode && (p.system_flags & rflags::NT) != 0) {
-        p.raise(Exception::kGeneralProtection);
-        return Outcome::kFault;
-    }
+    if (p.protected_mode && (p.system_flags & rflags::NT) != 0) return fault(p, Exception::kGeneralProtection);
     StackCursor stack(p);
     ReturnFrame frame;
     std::uint64_t flags = 0;

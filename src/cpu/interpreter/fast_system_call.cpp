@@ -1,6 +1,7 @@
 #include "cpu/interpreter/fast_system_call.hpp"
 
 #include "cpu/interpreter/mode.hpp"
+#include "cpu/interpreter/outcome.hpp"
 #include "cpu/interpreter/segmentation.hpp"
 
 namespace touka::cpu::interpreter {
@@ -15,17 +16,15 @@ constexpr std::uint16_t kCode32 = kCode | attribute::DB, kCode64 = kCode | attri
 /// RFLAGS bits that SYSRET takes from R11: all defined ones but RF and VM.
 constexpr std::uint64_t kSysretFlags = 0x3C'7FD7;
 
-[[nodiscard]] Outcome fault(Processor& p, Exception exception) {
-    p.raise(exception);
-    return Outcome::kFault;
-}
-
 /// Flat CS and SS of privilege `cpl`; then rip and the mode.
 void enter_flat(Processor& p, unsigned cs, unsigned ss, std::uint16_t code_attributes, std::uint8_t cpl,
                 std::uint64_t rip) {
     const auto dpl = static_cast<std::uint16_t>(cpl << attribute::kDplShift);
-    p.segment(SegmentName::kSs) = make_flat_segment(static_cast<std::uint16_t>(ss), kData | dpl);
-    enter(p, {make_flat_segment(static_cast<std::uint16_t>(cs), code_attributes | dpl), rip});
+    p.segment(SegmentName::kSs) =
+        make_flat_segment(static_cast<std::uint16_t>(ss), static_cast<std::uint16_t>(kData | dpl));
+    enter(p,
+          {make_flat_segment(static_cast<std::uint16_t>(cs), static_cast<std::uint16_t>(code_attributes | dpl)), rip});
+    p.attention = true; // IF may have been set
 }
 
 [[nodiscard]] bool has_syscall_here(const Processor& p) {

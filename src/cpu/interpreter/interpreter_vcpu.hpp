@@ -20,6 +20,7 @@ public:
     [[nodiscard]] std::expected<void, CpuError> set_state(const CpuState& state) override;
     [[nodiscard]] std::string failure() const override;
     [[nodiscard]] InterruptTarget* interrupt_target() override { return this; }
+    [[nodiscard]] std::uint64_t guest_tsc() const override;
 
     void interrupt_pending() override { post(request::kInterrupt); }
     void signal_nmi() override { post(request::kNmi); }

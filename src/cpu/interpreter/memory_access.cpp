@@ -36,9 +36,7 @@ bool check_address(Processor& p, std::uint64_t linear, unsigned length_bytes, st
 }
 
 /// Linear addresses have 32 bits outside of long mode, and those of a second page wrap likewise.
-std::uint64_t wrap(const Processor& p, std::uint64_t linear) {
-    return p.long_mode ? linear : linear & 0xFFFF'FFFF;
-}
+std::uint64_t wrap(const Processor& p, std::uint64_t linear) { return p.long_mode ? linear : linear & 0xFFFF'FFFF; }
 
 /// Where one page's part of an access ends up.
 struct Target {
@@ -247,6 +245,14 @@ std::byte* open_operand_slow(Processor& p, std::uint64_t linear, unsigned length
         read_piece(p, p.bounce.pieces[1], p.bounce.bytes.data() + p.bounce.pieces[0].length_bytes);
     }
     return p.bounce.bytes.data();
+}
+
+std::byte* ram_pointer(Processor& p, std::uint64_t linear, unsigned length_bytes, bool write) {
+    const TlbEntry& entry = p.tlb.data[Tlb::slot(linear)];
+    if ((write ? entry.write_tag : entry.read_tag) == p.tlb.tag(linear, length_bytes))
+        return host_address(entry, linear);
+    if (!check_address(p, linear, length_bytes, 0)) return nullptr;
+    return resolve(p, linear, write ? AccessKind::kWrite : AccessKind::kRead, 0).host;
 }
 
 void close_bounce(Processor& p) {

@@ -110,13 +110,16 @@ void abandon_operand(Processor& p, const std::byte* host);
     return open_operand_slow(p, linear, length_bytes, static_cast<std::uint8_t>(access | access::kReadOnly));
 }
 
+/// The host address of [linear, linear + length_bytes), which lies on one page, when it is RAM that may be accessed.
+/// @return nullptr: Processor::fault is set, or it is a device.
+[[nodiscard]] std::byte* ram_pointer(Processor& p, std::uint64_t linear, unsigned length_bytes, bool write);
+
 /// The form for the processor's own accesses and rare instructions. Crosses pages and reaches devices as needed.
 /// @return false with Processor::fault set (#PF, or #GP/#SS for a non-canonical address).
 template <std::unsigned_integral T>
-[[nodiscard]] bool read_linear(Processor& p, std::uint64_t linear, T& value, Privilege privilege = Privilege::kCurrent) {
-    const Loaded<T> loaded = privilege == Privilege::kCurrent
-                                 ? load<T>(p, linear)
-                                 : [&]() -> Loaded<T> {
+[[nodiscard]] bool read_linear(Processor& p, std::uint64_t linear, T& value,
+                               Privilege privilege = Privilege::kCurrent) {
+    const Loaded<T> loaded = privilege == Privilege::kCurrent ? load<T>(p, linear) : [&]() -> Loaded<T> {
         const auto slow = load_slow(p, linear, sizeof(T), access::kSupervisor);
         return {static_cast<T>(slow.value), slow.ok};
     }();
@@ -124,7 +127,8 @@ template <std::unsigned_integral T>
     return loaded.ok;
 }
 template <std::unsigned_integral T>
-[[nodiscard]] bool write_linear(Processor& p, std::uint64_t linear, T value, Privilege privilege = Privilege::kCurrent) {
+[[nodiscard]] bool write_linear(Processor& p, std::uint64_t linear, T value,
+                                Privilege privilege = Privilege::kCurrent) {
     if (privilege == Privilege::kCurrent) return store<T>(p, linear, value);
     return store_slow(p, linear, sizeof(T), value, access::kSupervisor);
 }

@@ -19,7 +19,7 @@ namespace touka::cpu::interpreter {
 [[nodiscard]] std::uint64_t guest_tsc(const Processor& p);
 
 /// The registers that CpuState::msrs carries, ascending by index. The local APIC's own travel with its state.
-[[nodiscard]] std::vector<MsrValue> save_msrs(const Processor& p);
+[[nodiscard]] std::vector<MsrValue> save_msrs(Processor& p);
 /// Takes over saved registers; indices that the interpreter does not have are ignored, since another engine may save
 /// more. @return false when a value has reserved bits set; then nothing is defined about the rest.
 [[nodiscard]] bool load_msrs(Processor& p, const std::vector<MsrValue>& msrs);

@@ -35,11 +35,9 @@ struct HostInstruction {
     enum class Kind : std::uint8_t {
         kPlain,          ///< raises nothing
         kSimdFloat,      ///< works under MXCSR: #XM
-        kX87,            ///< x87 or MMX; looks for a pending #MF first
-        kX87NoWait,      ///< FNINIT, FNSTSW, FNSTCW, FNCLEX
-        kX87Control,     ///< FLDCW: as kX87, may unmask exceptions
-        kX87Environment, ///< FNSTENV, FNSAVE, FLDENV, FRSTOR: contain pointers that are the host's
-        kX87Simd,        ///< both: CVTPI2PS and so on
+        kX87,            ///< x87 or MMX: #MF of an earlier instruction
+        kX87Environment, ///< FNSTENV, FNSAVE, FLDENV, FRSTOR: move pointers that must not be the host's
+        kX87Simd,        ///< MMX and MXCSR: CVTPS2PI and so on
     };
 
     Code code = nullptr;
@@ -50,15 +48,17 @@ struct HostInstruction {
     bool reads_memory = false;
     bool writes_memory = false;
     std::uint8_t alignment_bytes = 1; ///< that the linear address must have: else #GP(0)
-    bool waits = false;               ///< kX87Environment: looks for a pending #MF first
-    bool loads_x87 = false;           ///< kX87Environment: FLDENV, FRSTOR
+    bool waits = false;               ///< x87 kinds: a pending #MF comes first
+    bool changes_masks = false;       ///< x87 kinds: FCW or FSW are loaded, exceptions may become unmasked or pending
 
     [[nodiscard]] bool has_memory() const { return memory_operand != kNoMemory; }
 
     /// Runs it. Nothing but registers and [memory, memory + memory_bytes) is touched.
     /// @param memory host address of the operand; ignored when there is none. A bounce buffer of an instruction that
     ///        writes must hold the guest's bytes before, since an x87 store with an unmasked exception leaves them.
-    /// @return #XM, #MF: the instruction did not complete; for #XM the flags in MXCSR are set.
+    ///        It must have alignment_bytes.
+    /// @return #XM, #MF: the instruction did not complete; for #XM the flags in MXCSR are set. See
+    ///         raise_floating_point (availability.hpp) for what the guest gets.
     [[nodiscard]] std::optional<Exception> run(RegisterFile& regs, void* memory) const {
         if (kind == Kind::kPlain) [[likely]] {
             code(&regs, memory);

@@ -13,9 +13,9 @@ namespace touka::cpu::interpreter {
 struct Block;
 struct Op;
 
-/// Where a block goes on, remembered by the block: a direct jump inside its own page.
+/// Where a direct jump inside its own page leads, remembered by the jump.
 struct Link {
-    Block* block = nullptr;
+    Block* block;
 };
 
 /// Runs the instruction and, through next(), those that follow it in the block.
@@ -25,9 +25,13 @@ using Handler = Link* (*)(Processor&, const Op*);
 /// Register operands are byte offsets into RegisterFile, so that AH and R8 are read alike.
 struct Op {
     Handler handler = nullptr;
-    std::int64_t displacement = 0; ///< of the memory operand; branches: target minus the block's first rip
-    std::int32_t immediate = 0;    ///< sign-extended to the operation's width
-    std::uint16_t offset = 0;      ///< of the instruction from the block's first
+    union {
+        std::int64_t displacement = 0; ///< of the memory operand; branches that leave the page: target - code_base
+        const void* description;       ///< what a rare instruction is executed from
+        mutable Link link;             ///< branches inside the page
+    };
+    std::int32_t immediate = 0; ///< sign-extended to the operation's width; branches inside the page: as displacement
+    std::uint16_t offset = 0;   ///< of the instruction from the block's first
     std::uint8_t base = 0, index = 0;
     std::uint8_t reg = 0, reg2 = 0;
     std::uint8_t length_bytes = 0;

@@ -67,7 +67,7 @@ struct ProcessorModel {
     std::uint64_t reserved_address_bits = 0; ///< bits 51 to the physical address width, in page-table entries
 
     ProcessorModel() = default;
-    explicit ProcessorModel(const CpuidTable& cpuid);
+    explicit ProcessorModel(const CpuidTable& table);
 };
 
 class BlockCache;

@@ -1,5 +1,5 @@
 #include "cpu/interpreter/processor.hpp"
-#include "spec/x86/cpuid_bit.hpp"
+#include "spec/x86/cpuid.hpp"
 #include "spec/x86/page_table.hpp"
 
 namespace touka::cpu::interpreter {
@@ -13,10 +13,10 @@ constexpr unsigned kDefaultAddressBits = 36, kMostAddressBits = 52;
 
 } // namespace
 
-ProcessorModel::ProcessorModel(const CpuidTable& cpuid) {
-    if (cpuid.lookup(0, 0).ebx == kGenu) vendor = Vendor::kIntel;
-    gigabyte_pages = (cpuid.lookup(0x8000'0001, 0).edx & cpuid_bit::extended1_edx::PAGE1GB) != 0;
-    unsigned bits = cpuid.lookup(0x8000'0008, 0).eax & 0xFF;
+ProcessorModel::ProcessorModel(const CpuidTable& table) {
+    if (table.lookup(0, 0).ebx == kGenu) vendor = Vendor::kIntel;
+    gigabyte_pages = (table.lookup(0x8000'0001, 0).edx & cpuid::extended1_edx::PAGE_1GB) != 0;
+    unsigned bits = table.lookup(0x8000'0008, 0).eax & 0xFF;
     if (bits == 0) bits = kDefaultAddressBits;
     if (bits > kMostAddressBits) bits = kMostAddressBits;
     reserved_address_bits = page_entry::kAddress & ~((std::uint64_t{1} << bits) - 1);

@@ -37,11 +37,6 @@ bool segment_address(Processor& p, SegmentName name, std::uint64_t offset, std::
     return true;
 }
 
-std::uint64_t stack_mask(const Processor& p) {
-    if (p.code_size == CodeSize::k64) return ~std::uint64_t{0};
-    return (p.segment(SegmentName::kSs).attributes & kBig) != 0 ? 0xFFFF'FFFF : 0xFFFF;
-}
-
 std::uint64_t segmented_address(Processor& p, const Op* op, std::uint64_t offset, unsigned length_bytes, bool write) {
     if (op->address == address_form::k16) offset &= 0xFFFF;
     if (op->address == address_form::k32) offset &= 0xFFFF'FFFF;

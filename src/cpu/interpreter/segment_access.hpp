@@ -13,7 +13,4 @@ namespace touka::cpu::interpreter {
 [[nodiscard]] bool segment_address(Processor& p, SegmentName name, std::uint64_t offset, std::uint64_t length_bytes,
                                    bool write, std::uint64_t& linear);
 
-/// RSP cut to the stack's address size, which is 64 bits in 64-bit code and else what SS.B says.
-[[nodiscard]] std::uint64_t stack_mask(const Processor& p);
-
 } // namespace touka::cpu::interpreter

@@ -1,4 +1,7 @@
 // The guest's x87 and MMX registers on their way between RegisterFile::legacy and the host's FPU.
+//
+// FIP, FDP and FOP read as zero: what the host has there are addresses of its own. Processors without a pending
+// exception may do the same (APM vol. 2 §11.4.4.3).
 #pragma once
 
 #include "cpu/interpreter/register_file.hpp"
@@ -18,7 +21,12 @@ inline void spill_x87(RegisterFile& regs) {
         save_x87(regs);
 }
 
-/// The FPU as after FNINIT (FCW 037Fh, all registers empty), MXCSR 1F80h, all vectors zero. (SDM vol. 1 §8.1.5)
+/// What x87_place has to be for the state that is in this thread's FPU: asked after FCW may have changed.
+[[nodiscard]] X87Place place_of_host_x87();
+/// FSW.ES: the next waiting instruction must raise #MF instead of running.
+[[nodiscard]] bool host_x87_exception_pending();
+
+/// The FPU as after power-up (FCW 037Fh, all registers empty), MXCSR 1F80h, all vectors zero. (SDM vol. 1 §8.1.5)
 void reset_x87(RegisterFile& regs);
 
 } // namespace touka::cpu::interpreter

@@ -9,14 +9,16 @@
 
 #include "cpu/interpreter/instruction.hpp"
 #include "cpu/interpreter/processor.hpp"
+#include "spec/x86/floating_point_state.hpp"
 
 namespace touka::cpu::interpreter {
 
-/// The components an interpreted processor can have in XCR0: x87, SSE, AVX.
-inline constexpr std::uint64_t kXcr0Supported = 7;
+/// The components that an interpreted processor can have in XCR0: x87, SSE, AVX.
+inline constexpr std::uint64_t kXcr0Supported =
+    spec::x86::xsave::kX87 | spec::x86::xsave::kSse | spec::x86::xsave::kAvx;
 
 /// XINUSE, what XGETBV with ECX = 1 answers with (masked by XCR0): components that are not in their initial state.
-/// x87 registers must be home (spill_x87).
+/// @pre the x87 registers are home (spill_x87).
 [[nodiscard]] std::uint64_t components_in_use(const RegisterFile& regs);
 
 /// Standard-format XSAVE image: legacy area, header, AVX at 576. 832 bytes. For Vcpu::state().
@@ -25,12 +27,11 @@ inline constexpr std::uint64_t kXcr0Supported = 7;
 ///         kXcr0Supported or reserved MXCSR bits. An empty image is the initial state.
 [[nodiscard]] bool load_xsave_image(RegisterFile& regs, std::span<const std::uint8_t> image);
 
-// ExecuteFunctions, reached through find_data_instruction.
+// ExecuteFunctions, reached through find_data_instruction. Each brings the x87 registers home first.
 [[nodiscard]] Outcome execute_fxsave(Processor& p, const Instruction& i);
 [[nodiscard]] Outcome execute_fxrstor(Processor& p, const Instruction& i);
+/// XSAVE, XSAVEOPT and XSAVEC, with and without REX.W.
 [[nodiscard]] Outcome execute_xsave(Processor& p, const Instruction& i);
-[[nodiscard]] Outcome execute_xsaveopt(Processor& p, const Instruction& i);
-[[nodiscard]] Outcome execute_xsavec(Processor& p, const Instruction& i);
 [[nodiscard]] Outcome execute_xrstor(Processor& p, const Instruction& i);
 
 } // namespace touka::cpu::interpreter

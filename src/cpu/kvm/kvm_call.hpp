@@ -8,10 +8,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "cpu/cpuid.hpp"
 #include "cpu/vcpu.hpp"
 
 namespace touka::cpu::kvm {
@@ -32,7 +34,11 @@ inline constexpr unsigned long kGetMsrIndexList = _IOC(_IOC_READ | _IOC_WRITE, K
                                kSetGsiRouting = _IOC(_IOC_WRITE, KVMIO, 0x6a, 8),
                                kGetMsrs = _IOC(_IOC_READ | _IOC_WRITE, KVMIO, 0x88, 8),
                                kSetMsrs = _IOC(_IOC_WRITE, KVMIO, 0x89, 8),
-                               kSetCpuid2 = _IOC(_IOC_WRITE, KVMIO, 0x90, 8);
+                               kSetCpuid2 = _IOC(_IOC_WRITE, KVMIO, 0x90, 8),
+                               kGetCpuid2 = _IOC(_IOC_READ | _IOC_WRITE, KVMIO, 0x91, 8),
+                               kGetXsave = _IOC(_IOC_READ, KVMIO, 0xa4, 4096),
+                               kSetXsave = _IOC(_IOC_WRITE, KVMIO, 0xa5, 4096),
+                               kGetXsave2 = _IOC(_IOC_READ, KVMIO, 0xcf, 4096);
 static_assert(kSetCpuid2 == 0x4008'AE90 && kGetSupportedCpuid == 0xC008'AE05 && kGetMsrIndexList == 0xC004'AE02);
 
 /// A header of two words, the first of them the count, and the entries behind it.
@@ -62,5 +68,9 @@ private:
     std::size_t count_;
     std::unique_ptr<std::byte[]> bytes_;
 };
+
+/// CPUID as the kernel writes it down.
+[[nodiscard]] KvmList<kvm_cpuid_entry2> to_kvm(const CpuidTable& table);
+[[nodiscard]] CpuidTable from_kvm(const KvmList<kvm_cpuid_entry2>& list);
 
 } // namespace touka::cpu::kvm

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "spec/x86/cpuid.hpp"
 
 namespace touka::cpu::kvm {
@@ -17,22 +15,6 @@ constexpr std::uint32_t kKvmSignatureStart = 0x4B4D'564B; // "KVMK" in EBX of le
 
 bool shows_kvm(const CpuidTable& cpuid) {
     return cpuid.lookup(spec::x86::cpuid::kHypervisor, 0).ebx == kKvmSignatureStart;
-}
-
-KvmList<kvm_cpuid_entry2> kernel_cpuid(const CpuidTable& table) {
-    KvmList<kvm_cpuid_entry2> list(table.entries().size());
-    std::ranges::transform(table.entries(), list.entries().begin(), [](const CpuidEntry& e) {
-        kvm_cpuid_entry2 entry{};
-        entry.function = e.leaf;
-        entry.index = e.subleaf;
-        entry.flags = e.has_subleaves ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0;
-        entry.eax = e.registers.eax;
-        entry.ebx = e.registers.ebx;
-        entry.ecx = e.registers.ecx;
-        entry.edx = e.registers.edx;
-        return entry;
-    });
-    return list;
 }
 
 kvm_ioeventfd kernel_doorbell(const Doorbell& doorbell) {
@@ -116,7 +98,7 @@ std::expected<std::unique_ptr<KvmVcpu>, CpuError> KvmEngine::make_kvm_vcpu(std::
     parts.mapping = std::make_unique<KvmRunMapping>(parts.fd.get(), system_.vcpu_mapping_bytes());
     if (parts.mapping->get() == nullptr) return fail(system_failure("mapping a vCPU"));
 
-    const auto list = kernel_cpuid(cpuid);
+    const auto list = to_kvm(cpuid);
     if (::ioctl(parts.fd.get(), kSetCpuid2, list.argument()) < 0) return fail(system_failure("KVM_SET_CPUID2"));
     if (system_.capability(KVM_CAP_ENFORCE_PV_FEATURE_CPUID) != 0) {
         // What the guest is not shown it cannot use: paravirtual registers and calls follow the table.

@@ -55,10 +55,6 @@ KvmFailure open_failure(int error) {
 
 } // namespace
 
-KvmFailure system_failure(std::string_view call) {
-    return {CpuError::kHostFailure, fmt::format("{}: {}", call, std::strerror(errno))};
-}
-
 std::expected<KvmSystem, KvmFailure> KvmSystem::open() {
     runtime::UniqueFd fd(::open("/dev/kvm", O_RDWR | O_CLOEXEC));
     if (!fd) return std::unexpected(open_failure(errno));
@@ -84,13 +80,8 @@ int KvmSystem::capability(int number) const {
 CpuidTable KvmSystem::supported_cpuid() const {
     constexpr std::size_t kMostEntries = 256; // the kernel's own limit
     const KvmList<kvm_cpuid_entry2> list(kMostEntries);
-    std::vector<CpuidEntry> entries;
     if (::ioctl(fd(), kGetSupportedCpuid, list.argument()) < 0) return CpuidTable({});
-    for (const kvm_cpuid_entry2& e : list.entries().first(list.size())) {
-        entries.push_back(
-            {e.function, e.index, (e.flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX) != 0, {e.eax, e.ebx, e.ecx, e.edx}});
-    }
-    return CpuidTable(std::move(entries));
+    return from_kvm(list);
 }
 
 CpuFeatures KvmSystem::features() const {

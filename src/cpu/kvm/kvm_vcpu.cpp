@@ -114,6 +114,12 @@ std::unexpected<CpuError> KvmVcpu::fail(std::string_view call) {
     return std::unexpected(refused ? CpuError::kInvalidState : CpuError::kHostFailure);
 }
 
+CpuidTable KvmVcpu::accepted_cpuid() const {
+    const KvmList<kvm_cpuid_entry2> list(256); // the kernel's own limit
+    if (::ioctl(parts_.fd.get(), kGetCpuid2, list.argument()) < 0) return CpuidTable({});
+    return from_kvm(list);
+}
+
 void KvmVcpu::inject_nmi() { (void)::ioctl(parts_.fd.get(), KVM_NMI, 0); }
 
 void KvmVcpu::mark_paused() {

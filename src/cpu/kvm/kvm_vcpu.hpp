@@ -53,6 +53,9 @@ public:
     [[nodiscard]] std::expected<LocalApicState, CpuError> local_apic_state();
     [[nodiscard]] std::expected<void, CpuError> set_local_apic_state(const LocalApicState& state);
 
+    /// What the kernel has made of the CPUID table: kernels that do not trap CPUID everywhere put the host's bits in.
+    [[nodiscard]] CpuidTable accepted_cpuid() const;
+
     /// Non-maskable interrupt, as from the LINT1 pin.
     void inject_nmi();
     /// Tells a guest with kvmclock that it stood still, so that its lockup detectors stay quiet.

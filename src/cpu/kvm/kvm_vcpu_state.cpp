@@ -15,7 +15,7 @@ namespace {
 constexpr std::size_t kClassicXsaveBytes = sizeof(kvm_xsave::region);
 
 unsigned long get_xsave_call(std::size_t length_bytes) {
-    return length_bytes > kClassicXsaveBytes ? KVM_GET_XSAVE2 : KVM_GET_XSAVE;
+    return length_bytes > kClassicXsaveBytes ? kGetXsave2 : kGetXsave;
 }
 
 kvm_msr_entry& only_entry(const KvmList<kvm_msr_entry>& list) { return list.entries()[0]; }
@@ -82,7 +82,7 @@ std::expected<void, CpuError> KvmVcpu::set_state(const CpuState& state) {
         failure_ = "the saved vector state is of another processor";
         return std::unexpected(CpuError::kInvalidState);
     }
-    if (::ioctl(fd, KVM_SET_XSAVE, xsave.data()) < 0) return fail("KVM_SET_XSAVE");
+    if (::ioctl(fd, kSetXsave, xsave.data()) < 0) return fail("KVM_SET_XSAVE");
 
     if (!msrs_.write(state.msrs)) {
         failure_ = "the saved state has a model-specific register that this processor has not, or a value it refuses";
