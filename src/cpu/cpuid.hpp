@@ -36,10 +36,14 @@ private:
 struct CpuFeatures {
     std::uint32_t leaf1_ecx = 0, leaf1_edx = 0;
     std::uint32_t leaf7_ebx = 0, leaf7_ecx = 0, leaf7_edx = 0;
+    std::uint32_t leaf7_1_eax = 0;                      ///< AVX-VNNI, AVX512_BF16, ...
     std::uint32_t leaf13_1_eax = 0;                     ///< XSAVEOPT, XSAVEC, XGETBV(1), XSAVES
     std::uint32_t extended1_ecx = 0, extended1_edx = 0; ///< leaf 8000'0001h
     std::uint32_t extended8_ebx = 0;                    ///< leaf 8000'0008h
+    std::uint32_t extended21_eax = 0;                   ///< leaf 8000'0021h: serializing LFENCE, null selectors
+    std::uint32_t kvm_eax = 0;                          ///< leaf 4000'0001h, shown with CpuidPolicy::kvm_paravirtual
     std::uint64_t xcr0 = 0;                             ///< XSAVE components
+    std::uint8_t physical_address_bits = 0;             ///< 0: as many as the host has
 };
 
 struct CpuidPolicy {
@@ -50,8 +54,14 @@ struct CpuidPolicy {
     bool kvm_paravirtual = false; ///< show the KVM leaves 4000'0000h (kvmclock and so on)
 };
 
+/// All leaves of the processor that this thread runs on. APIC IDs in it are those of the moment.
+[[nodiscard]] CpuidTable host_cpuid();
+
 /// The table for one vCPU: vendor, family and brand of the host, one socket with vcpu_count cores, no SMT,
-/// x2APIC, invariant TSC; never MONITOR, VMX, SVM, or what the engine cannot do.
+/// x2APIC, invariant TSC; never MONITOR, VMX, SVM, or what the engine cannot do. Features that only software
+/// provides (x2APIC, TSC deadline, TSC_ADJUST, UMIP, ARAT) do not need the host.
+/// Sizes in leaf Dh EBX are those of all offered components until the engine puts in the enabled ones.
+[[nodiscard]] CpuidTable make_cpuid(const CpuidPolicy& policy, const CpuidTable& host);
 [[nodiscard]] CpuidTable make_cpuid(const CpuidPolicy& policy);
 
 } // namespace touka::cpu

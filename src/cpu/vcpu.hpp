@@ -44,6 +44,11 @@ public:
     [[nodiscard]] virtual std::expected<void, CpuError> set_state(const CpuState& state) = 0;
     /// Text for the user after kFailed: what happened, where, with the guest's registers.
     [[nodiscard]] virtual std::string failure() const = 0;
+    /// What the vCPU's local APIC signals to. Software engines only: nullptr where the APIC is in the kernel.
+    [[nodiscard]] virtual InterruptTarget* interrupt_target() { return nullptr; }
+    /// The guest's time stamp counter now, which TSC deadlines are compared with. Software engines only; on the vCPU's
+    /// thread, or while it is stopped.
+    [[nodiscard]] virtual std::uint64_t guest_tsc() const { return 0; }
 };
 
 struct VcpuPorts {
@@ -71,6 +76,8 @@ public:
     /// The dirty log was switched on or off: forget what was known writable.
     virtual void dirty_log_changed() = 0;
     [[nodiscard]] virtual std::string failure() const = 0;
+    /// What it counted, for the user; empty: nothing.
+    [[nodiscard]] virtual std::string statistics() const { return {}; }
 };
 
 } // namespace touka::cpu

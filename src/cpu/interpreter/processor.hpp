@@ -10,6 +10,7 @@
 #include "cpu/bus.hpp"
 #include "cpu/cpu_state.hpp"
 #include "cpu/cpuid.hpp"
+#include "cpu/interpreter/bounce_buffer.hpp"
 #include "cpu/interpreter/register_file.hpp"
 #include "cpu/interpreter/tlb.hpp"
 #include "cpu/interrupt_port.hpp"
@@ -41,7 +42,35 @@ struct ModelSpecificRegisters {
     std::uint64_t misc_enable = 0, mtrr_def_type = 0, spec_ctrl = 0, xss = 0;
     std::array<std::uint64_t, 16> mtrr_variable{};
     std::array<std::uint64_t, 11> mtrr_fixed{};
+    std::uint64_t debug_ctl = 0, mcg_status = 0;
+    std::uint64_t amd_syscfg = 0, amd_hwcr = 0; ///< AMD processors only
 };
+
+/// Accesses to registers that the processor does not have: each was #GP. For the report at the end.
+struct UnknownMsrs {
+    std::array<std::uint32_t, 16> indices{}; ///< the first different ones
+    std::size_t index_count = 0;
+    std::uint64_t access_count = 0;
+    void note(std::uint32_t index) {
+        ++access_count;
+        for (std::size_t n = 0; n < index_count; ++n)
+            if (indices[n] == index) return;
+        if (index_count < indices.size()) indices[index_count++] = index;
+    }
+};
+
+/// What CPUID says that changes how instructions and page walks behave; looked up once.
+struct ProcessorModel {
+    enum class Vendor : std::uint8_t { kIntel, kAmd };
+    Vendor vendor = Vendor::kAmd; ///< kIntel for GenuineIntel; all others behave like AMD's
+    bool gigabyte_pages = false;
+    std::uint64_t reserved_address_bits = 0; ///< bits 51 to the physical address width, in page-table entries
+
+    ProcessorModel() = default;
+    explicit ProcessorModel(const CpuidTable& table);
+};
+
+class BlockCache;
 
 /// Asks from other threads, looked at between blocks.
 namespace request {
@@ -50,8 +79,10 @@ inline constexpr std::uint32_t kKick = 1, kInterrupt = 2, kNmi = 4, kInit = 8, k
 
 /// @thread its vCPU's, but for `requests`.
 struct Processor {
-    Processor(memory::GuestMemory& memory_, CpuBus& bus_, InterruptPort& interrupts_, CpuidTable cpuid_)
-        : memory(memory_), bus(bus_), interrupts(interrupts_), cpuid(std::move(cpuid_)) {}
+    Processor(memory::GuestMemory& memory_, CpuBus& bus_, InterruptPort& interrupts_, CpuidTable cpuid_);
+    ~Processor();
+    Processor(const Processor&) = delete;
+    Processor& operator=(const Processor&) = delete;
 
     RegisterFile regs;
     /// During an instruction: its own address; next_rip: what follows it. Between instructions: what comes next.
@@ -77,6 +108,10 @@ struct Processor {
     std::optional<Fault> fault;
     bool interrupt_shadow = false; ///< no interrupt before the next instruction is done (STI, MOV SS)
     bool nmi_blocked = false;
+    bool nmi_pending = false;
+    /// The run loop must look at fault, shutdown, interrupts, shadow, TF or the run state before the next block.
+    /// Set by whatever changes one of these; a spurious true costs time only.
+    bool attention = true;
     bool shutdown = false; ///< triple fault
     RunState run_state = RunState::kRunning;
     std::optional<PendingEvent> pending_event; ///< from set_state: delivered before the next instruction
@@ -88,7 +123,11 @@ struct Processor {
     CpuBus& bus;
     InterruptPort& interrupts;
     CpuidTable cpuid;
+    ProcessorModel model;
+    UnknownMsrs unknown_msrs;
     Tlb tlb;
+    BounceBuffer bounce;
+    std::unique_ptr<BlockCache> blocks; ///< decoded code, private to this processor
 
     [[nodiscard]] std::uint64_t& gpr(Gpr name) { return regs.gpr[static_cast<std::size_t>(name)]; }
     [[nodiscard]] SegmentState& segment(SegmentName name) { return segments[static_cast<std::size_t>(name)]; }
@@ -103,6 +142,7 @@ struct Processor {
     /// Notes the exception and says false, so that a failing access reads `return p.raise(...)`.
     bool raise(Exception exception, std::uint32_t error_code = 0, std::uint64_t address = 0) {
         fault = Fault{exception, error_code, address};
+        attention = true;
         return false;
     }
 };

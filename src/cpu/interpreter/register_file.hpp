@@ -24,10 +24,21 @@ struct StatusFlags {
 static_assert(StatusFlags::from_rflags(0x8D5).to_rflags() == 0x8D5);
 static_assert(StatusFlags::from_rflags(0x40).packed == (StatusFlags::kZF | 0x0200));
 
-/// @invariant vector[n] holds YMMn; x87 and MMX live in `legacy`, whose XMM part is stale.
+/// Where the guest's x87 and MMX registers are. They stay in the vCPU thread's own FPU between data instructions,
+/// since moving them costs more than most instructions; spill_x87 (x87_state.hpp) brings them home.
+enum class X87Place : std::uint8_t {
+    kImage,        ///< in RegisterFile::legacy; the host's FPU is as the ABI wants it
+    kHost,         ///< in the host's FPU, all exceptions masked; `legacy` is stale
+    kHostUnmasked, ///< as kHost, but an exception may be pending: look before each waiting instruction
+};
+
+/// @invariant vector[n] holds YMMn; x87 and MMX live where `x87_place` says; the XMM part of `legacy` is stale.
 struct alignas(64) RegisterFile {
     std::array<std::uint64_t, 16> gpr{};
+    std::uint64_t zero = 0;      ///< the base or index of addresses that have none; always 0
+    std::uint64_t code_base = 0; ///< rip of the first instruction of the running block: base of RIP-relative addresses
     StatusFlags status;
+    X87Place x87_place = X87Place::kImage;
     std::uint32_t mxcsr = 0x1F80;
     std::array<std::array<std::uint8_t, 32>, 16> vector{};
     /// FXSAVE64 image: x87 control, status, tags, pointers and ST0-7. (APM vol. 2 §11.4.4)

@@ -14,6 +14,11 @@ inline constexpr std::uint32_t kTsc = 0x10, kApicBase = 0x1B, kSpecCtrl = 0x48, 
                                kStar = 0xC000'0081, kLstar = 0xC000'0082, kCstar = 0xC000'0083,
                                kSyscallMask = 0xC000'0084, kFsBase = 0xC000'0100, kGsBase = 0xC000'0101,
                                kKernelGsBase = 0xC000'0102, kTscAux = 0xC000'0103;
+/// Intel only.
+inline constexpr std::uint32_t kPlatformId = 0x17, kFeatureControl = 0x3A;
+/// AMD only.
+inline constexpr std::uint32_t kAmdSyscfg = 0xC001'0010, kAmdHwcr = 0xC001'0015, kAmdTopMem = 0xC001'001A,
+                               kAmdTopMem2 = 0xC001'001D;
 static_assert(kEfer == 0xC0000080u);
 
 } // namespace touka::spec::x86::msr

@@ -1,0 +1,80 @@
+// The decoded code of one processor, found by where its bytes are.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "cpu/interpreter/block.hpp"
+#include "cpu/interpreter/native.hpp"
+#include "cpu/interpreter/unimplemented_report.hpp"
+
+namespace touka::cpu::interpreter {
+
+struct DecodedBlock;
+
+/// Private to its processor, so without locks; stores by others are noticed through memory::CodePages. When the arena
+/// is full, everything is dropped and decoded anew.
+/// @thread its vCPU's.
+class BlockCache {
+public:
+    BlockCache();
+
+    /// The block at Processor::rip under the current mode, decoded if need be.
+    /// @param single one instruction only.
+    /// @return nullptr with Processor::fault set when the code cannot be fetched.
+    [[nodiscard]] Block* find(Processor& p, bool single = false);
+
+    /// Is everything the block was decoded from unchanged? Blocks that cross a page are for find() to judge.
+    [[nodiscard]] static bool is_current(const Processor& p, const Block& block) {
+        return block.generation == p.memory.code_pages().generation(block.page);
+    }
+    /// Grows when blocks were dropped: links taken before are dangling.
+    [[nodiscard]] std::uint64_t drop_count() const { return drop_count_; }
+
+    /// The block whose ops run now.
+    void set_running(Block* block) { running_ = block; }
+    [[nodiscard]] Block* running() const { return running_; }
+    /// The processor stored to a page with code: if the running block came from it, its next instruction is not run
+    /// from this block any more.
+    void page_written(std::uint64_t page);
+
+    /// Memory that lives until the next drop; nullptr when there is none left.
+    [[nodiscard]] void* allocate(std::size_t length_bytes);
+    [[nodiscard]] HostCode& host_code() { return host_code_; }
+    [[nodiscard]] UnimplementedReport& unimplemented() { return unimplemented_; }
+    [[nodiscard]] const UnimplementedReport& unimplemented() const { return unimplemented_; }
+
+private:
+    static constexpr std::size_t kBucketCount = 1 << 15;
+    static constexpr std::size_t kArenaBytes = 64 << 20;
+    /// More than the largest block and its descriptions take.
+    static constexpr std::size_t kReserveBytes = 256 << 10;
+
+    [[nodiscard]] static std::size_t bucket(const std::byte* host) {
+        const auto key = reinterpret_cast<std::uintptr_t>(host);
+        return (key ^ (key >> 15)) % kBucketCount;
+    }
+    void drop_all();
+    [[nodiscard]] Block* find_in_ram(Processor& p, std::uint8_t mode, std::uint64_t linear, std::byte* host,
+                                     spec::GuestAddress physical);
+    [[nodiscard]] static bool is_second_page_current(Processor& p, const Block& block, std::uint64_t linear);
+    [[nodiscard]] Block* decode_in_ram(Processor& p, std::uint8_t mode, std::uint64_t linear, std::byte* host,
+                                       spec::GuestAddress physical);
+    /// Code that is not in RAM: one instruction, for this one time.
+    [[nodiscard]] Block* decode_from_bus(Processor& p, std::uint8_t mode, std::uint64_t linear,
+                                         spec::GuestAddress physical);
+    [[nodiscard]] Block* keep(const Block& header, const DecodedBlock& decoded);
+
+    std::array<Block*, kBucketCount> buckets_{};
+    std::unique_ptr<std::byte[]> arena_;
+    std::size_t arena_used_ = 0;
+    std::uint64_t drop_count_ = 0;
+    Block* running_ = nullptr;
+    HostCode host_code_;
+    UnimplementedReport unimplemented_;
+};
+
+} // namespace touka::cpu::interpreter

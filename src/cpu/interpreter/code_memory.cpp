@@ -1,0 +1,48 @@
+#include "cpu/interpreter/code_memory.hpp"
+
+#include <cpuid.h>
+#include <sys/mman.h>
+
+#include <cstring>
+
+namespace touka::cpu::interpreter {
+
+CodeMemory::CodeMemory(std::size_t size_bytes) : fd_(::memfd_create("touka-code", MFD_CLOEXEC)) {
+    if (!fd_ || ::ftruncate(fd_.get(), static_cast<off_t>(size_bytes)) != 0) return;
+    void* writable = ::mmap(nullptr, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd_.get(), 0);
+    if (writable == MAP_FAILED) return;
+    void* executable = ::mmap(nullptr, size_bytes, PROT_READ | PROT_EXEC, MAP_SHARED, fd_.get(), 0);
+    if (executable == MAP_FAILED) {
+        ::munmap(writable, size_bytes);
+        return;
+    }
+    writable_ = static_cast<std::uint8_t*>(writable);
+    executable_ = static_cast<const std::uint8_t*>(executable);
+    size_bytes_ = size_bytes;
+}
+
+CodeMemory::~CodeMemory() {
+    if (size_bytes_ == 0) return;
+    ::munmap(writable_, size_bytes_);
+    ::munmap(const_cast<std::uint8_t*>(executable_), size_bytes_);
+}
+
+const void* CodeMemory::add(std::span<const std::uint8_t> code) {
+    constexpr std::size_t kAlignment = 16;
+    const std::size_t room = (code.size() + kAlignment - 1) & ~(kAlignment - 1);
+    if (room > size_bytes_ - used_bytes_) return nullptr;
+    std::memcpy(writable_ + used_bytes_, code.data(), code.size());
+    const void* place = executable_ + used_bytes_;
+    used_bytes_ += room;
+    return place;
+}
+
+void CodeMemory::clear() {
+    used_bytes_ = 0;
+    // The bytes will change through another address than they ran at, which the processor notices for sure only
+    // after a serialising instruction. (SDM vol. 3 rev. 084 §9.1.3)
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    __cpuid(0, a, b, c, d);
+}
+
+} // namespace touka::cpu::interpreter

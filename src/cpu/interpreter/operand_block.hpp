@@ -1,0 +1,21 @@
+// Memory operands longer than a register: found, checked and copied as a whole.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "cpu/interpreter/instruction.hpp"
+#include "cpu/interpreter/memory_access.hpp"
+
+namespace touka::cpu::interpreter {
+
+/// Index of the instruction's memory operand, hidden ones included. @pre it has one.
+[[nodiscard]] std::size_t memory_operand_index(const Instruction& i);
+
+/// Would an access to all of [linear, linear + length_bytes) succeed? Pages are tried from the lowest.
+/// @return false with Processor::fault set.
+[[nodiscard]] bool probe_block(Processor& p, std::uint64_t linear, std::size_t length_bytes, bool write);
+[[nodiscard]] bool read_block(Processor& p, std::uint64_t linear, std::span<std::uint8_t> bytes);
+[[nodiscard]] bool write_block(Processor& p, std::uint64_t linear, std::span<const std::uint8_t> bytes);
+
+} // namespace touka::cpu::interpreter

@@ -1,0 +1,127 @@
+#include "cpu/interpreter/run_loop.hpp"
+
+#include "cpu/interpreter/block_cache.hpp"
+#include "cpu/interpreter/delivery.hpp"
+#include "cpu/interpreter/memory_access.hpp"
+#include "cpu/interpreter/x87_state.hpp"
+#include "spec/x86/debug_register.hpp"
+
+namespace touka::cpu::interpreter {
+namespace {
+
+using namespace spec::x86;
+
+constexpr std::uint32_t kForCaller = request::kKick | request::kInit | request::kStartup;
+
+void take_requests(Processor& p) {
+    const std::uint32_t taken = p.requests.fetch_and(kForCaller, std::memory_order_acquire);
+    if ((taken & request::kNmi) != 0) p.nmi_pending = true;
+    if ((taken & request::kFlushTlb) != 0) flush_tlb(p);
+}
+
+/// Between two instructions, no shadow: the most urgent event that is there.
+void deliver_event(Processor& p) {
+    if (p.pending_event) return deliver_pending_event(p);
+    if (p.nmi_pending && !p.nmi_blocked) {
+        p.nmi_pending = false;
+        p.run_state = RunState::kRunning;
+        return deliver_interrupt(p, static_cast<std::uint8_t>(Exception::kNmi), InterruptKind::kNmi);
+    }
+    if ((p.system_flags & rflags::IF) == 0 || !p.interrupts.has_interrupt()) return;
+    if (const auto vector = p.interrupts.acknowledge()) {
+        p.run_state = RunState::kRunning;
+        deliver_interrupt(p, *vector, InterruptKind::kExternal);
+    }
+}
+
+[[nodiscard]] bool has_breakpoints(const Processor& p) { return (p.dr[7] & dr7::kEnables) != 0; }
+
+/// DR0-3 that ask for execution of the next instruction: their DR6 bits. (AMD64 APM vol. 2 rev. 3.42 §13.1.1)
+[[nodiscard]] std::uint64_t instruction_breakpoints(const Processor& p) {
+    std::uint64_t linear = p.rip;
+    if (p.code_size != CodeSize::k64) linear = (p.segment(SegmentName::kCs).base + p.rip) & 0xFFFF'FFFF;
+    std::uint64_t hit = 0;
+    for (unsigned n = 0; n < 4; ++n) {
+        const bool enabled = ((p.dr[7] >> (2 * n)) & 3) != 0;
+        const bool on_execution = ((p.dr[7] >> (16 + 4 * n)) & 0xF) == 0;
+        if (enabled && on_execution && p.dr[n] == linear) hit |= std::uint64_t{1} << n;
+    }
+    return hit;
+}
+
+/// One instruction, under a shadow, with single-step or with breakpoints armed.
+void step(Processor& p) {
+    p.attention = true;
+    const bool trap = (p.system_flags & rflags::TF) != 0 && !p.interrupt_shadow;
+    const bool resumed = (p.system_flags & rflags::RF) != 0;
+    p.system_flags &= ~rflags::RF;
+    if (const std::uint64_t hit = instruction_breakpoints(p); hit != 0 && !resumed) {
+        p.raise(Exception::kDebug, 0, hit);
+        return;
+    }
+    p.interrupt_shadow = false;
+    BlockCache& cache = *p.blocks;
+    Block* block = cache.find(p, true);
+    if (block == nullptr) return;
+    p.regs.code_base = p.rip;
+    cache.set_running(block);
+    (void)block->ops()->handler(p, block->ops());
+    cache.set_running(nullptr);
+    if (!trap || p.fault) return;
+    deliver_exception(p, {Exception::kDebug, 0, dr6::BS});
+    select_tlb(p);
+}
+
+/// What the loop does when it is asked to look around. @return whether it goes on.
+[[nodiscard]] bool attend(Processor& p, StopReason& reason) {
+    p.attention = false;
+    spill_x87(p.regs);
+    if (p.fault) deliver_exception(p, *p.fault);
+    take_requests(p);
+    if (!p.interrupt_shadow && !p.shutdown) deliver_event(p);
+    select_tlb(p);
+    const bool requested = (p.requests.load(std::memory_order_relaxed) & kForCaller) != 0;
+    if (!p.shutdown && !requested && p.run_state == RunState::kRunning) {
+        const bool stepping = p.interrupt_shadow || has_breakpoints(p) || (p.system_flags & rflags::TF) != 0;
+        if (stepping) step(p);
+        p.system_flags &= ~rflags::RF;
+        return true;
+    }
+    reason = p.shutdown ? StopReason::kShutdown : requested ? StopReason::kRequested : StopReason::kHalted;
+    return false;
+}
+
+} // namespace
+
+StopReason execute(Processor& p) {
+    BlockCache& cache = *p.blocks;
+    Link* link = nullptr;
+    p.attention = true;
+    for (;;) {
+        if ((p.requests.load(std::memory_order_relaxed) | (p.attention ? 1u : 0u)) != 0) [[unlikely]] {
+            StopReason reason{};
+            cache.set_running(nullptr);
+            if (!attend(p, reason)) {
+                p.attention = true;
+                return reason;
+            }
+            link = nullptr;
+            if (p.attention) continue;
+        }
+        Block* block = link != nullptr ? link->block : nullptr;
+        if (block == nullptr || !BlockCache::is_current(p, *block)) [[unlikely]] {
+            const std::uint64_t drop_count = cache.drop_count();
+            block = cache.find(p);
+            if (block == nullptr) continue; // a fault, which has set attention
+            // Only what lies in one page is known to be reached by this link again.
+            if (link != nullptr && drop_count == cache.drop_count() && block->second_page == Block::kNoPage) {
+                link->block = block;
+            }
+        }
+        p.regs.code_base = p.rip;
+        cache.set_running(block);
+        link = block->ops()->handler(p, block->ops());
+    }
+}
+
+} // namespace touka::cpu::interpreter

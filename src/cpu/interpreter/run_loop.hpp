@@ -1,0 +1,19 @@
+// The loop that runs a processor: blocks, and between them exceptions, interrupts and requests.
+#pragma once
+
+#include "cpu/interpreter/processor.hpp"
+
+namespace touka::cpu::interpreter {
+
+enum class StopReason {
+    kRequested, ///< a request for the caller is set: kKick, kInit or kStartup; it is left set
+    kHalted,    ///< run_state is not kRunning and nothing is there to end that
+    kShutdown,  ///< triple fault
+};
+
+/// Runs until something in StopReason. Interrupts, NMIs and kFlushTlb requests are served inside; x87 registers are
+/// home on return.
+/// @pre the mode is derived (update_mode). @thread the processor's.
+[[nodiscard]] StopReason execute(Processor& p);
+
+} // namespace touka::cpu::interpreter

@@ -1,0 +1,41 @@
+#include "cpu/interpreter/tlb.hpp"
+
+#include <bit>
+
+#include "cpu/interpreter/memory_access.hpp"
+
+namespace touka::cpu::interpreter {
+
+using namespace spec::x86;
+
+void select_tlb(Processor& p) {
+    const bool alignment_or_access = (p.system_flags & rflags::AC) != 0;
+    TlbTable table = TlbTable::kSupervisor;
+    if (p.cpl == 3) {
+        table = alignment_or_access && (p.cr0 & cr0::AM) != 0 ? TlbTable::kChecked : TlbTable::kUser;
+    } else if (alignment_or_access && (p.cr4 & cr4::SMAP) != 0) {
+        table = TlbTable::kSupervisorOpen;
+    }
+    p.tlb.data = p.tlb.table(table).data();
+}
+
+void flush_tlb(Processor& p) {
+    p.tlb.large_pages = {};
+    if (++p.tlb.epoch <= Tlb::kLastEpoch) return;
+    // The epochs are used up: start again, with no entry left from the first time.
+    p.tlb.epoch = 0;
+    p.tlb.tables = {};
+    p.tlb.code = {};
+}
+
+void flush_tlb_page(Processor& p, std::uint64_t linear) {
+    const Tlb::LargePages& large = p.tlb.large_pages[linear >> 63];
+    if (large.any && ((linear ^ large.base) & large.mask) == 0) {
+        flush_tlb(p);
+        return;
+    }
+    for (Tlb::Table& table : p.tlb.tables) table[Tlb::slot(linear)] = {};
+    for (Tlb::CodeTable& table : p.tlb.code) table[Tlb::code_slot(linear)] = {};
+}
+
+} // namespace touka::cpu::interpreter

@@ -1,0 +1,50 @@
+#include "cpu/interpreter/x87_state.hpp"
+
+#include <cstring>
+
+#include "spec/x86/floating_point_state.hpp"
+
+namespace touka::cpu::interpreter {
+
+namespace fxsave = spec::x86::fxsave;
+namespace mxcsr = spec::x86::mxcsr;
+
+X87Place place_of_host_x87() {
+    std::uint16_t control = 0, status = 0;
+    asm volatile("fnstcw %0\n\tfnstsw %1" : "=m"(control), "=m"(status));
+    const bool all_masked = (control & fxsave::kExceptions) == fxsave::kExceptions;
+    return all_masked && (status & fxsave::kErrorSummary) == 0 ? X87Place::kHost : X87Place::kHostUnmasked;
+}
+
+bool host_x87_exception_pending() {
+    std::uint16_t status = 0;
+    asm volatile("fnstsw %0" : "=a"(status));
+    return (status & fxsave::kErrorSummary) != 0;
+}
+
+void load_x87(RegisterFile& regs) {
+    // FXRSTOR loads MXCSR too, and faults on reserved bits there.
+    std::memcpy(regs.legacy.data() + fxsave::kMxcsr, &mxcsr::kInitial, sizeof(mxcsr::kInitial));
+    asm volatile("fxrstor64 %0"
+                 :
+                 : "m"(regs.legacy)
+                 : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11",
+                   "xmm12", "xmm13", "xmm14", "xmm15");
+    regs.x87_place = place_of_host_x87();
+}
+
+void save_x87(RegisterFile& regs) {
+    asm volatile("fxsave64 %0\n\tfninit" : "=m"(regs.legacy));
+    std::memset(regs.legacy.data() + fxsave::kOpcode, 0, fxsave::kMxcsr - fxsave::kOpcode);
+    regs.x87_place = X87Place::kImage;
+}
+
+void reset_x87(RegisterFile& regs) {
+    spill_x87(regs);
+    regs.legacy.fill(0);
+    std::memcpy(regs.legacy.data() + fxsave::kControl, &fxsave::kInitialControl, sizeof(fxsave::kInitialControl));
+    regs.mxcsr = mxcsr::kInitial;
+    for (auto& vector : regs.vector) vector.fill(0);
+}
+
+} // namespace touka::cpu::interpreter

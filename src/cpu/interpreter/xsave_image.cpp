@@ -1,0 +1,97 @@
+#include <algorithm>
+#include <cstring>
+
+#include "cpu/interpreter/x87_state.hpp"
+#include "cpu/interpreter/xsave.hpp"
+
+namespace touka::cpu::interpreter {
+
+namespace fxsave = spec::x86::fxsave;
+namespace mxcsr = spec::x86::mxcsr;
+namespace xsave = spec::x86::xsave;
+
+namespace {
+
+bool is_zero(std::span<const std::uint8_t> bytes) {
+    return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t byte) { return byte == 0; });
+}
+
+bool x87_in_use(const RegisterFile& regs) {
+    std::uint16_t control = 0;
+    std::memcpy(&control, regs.legacy.data() + fxsave::kControl, sizeof(control));
+    const std::span<const std::uint8_t> legacy(regs.legacy);
+    return control != fxsave::kInitialControl || !is_zero(legacy.subspan(fxsave::kStatus, fxsave::kMxcsr - 2)) ||
+           !is_zero(legacy.subspan(fxsave::kRegisters, fxsave::kXmm - fxsave::kRegisters));
+}
+
+template <class T>
+void put(std::vector<std::uint8_t>& image, std::size_t offset, const T& value) {
+    std::memcpy(image.data() + offset, &value, sizeof(T));
+}
+
+template <class T>
+T take(std::span<const std::uint8_t> image, std::size_t offset) {
+    T value;
+    std::memcpy(&value, image.data() + offset, sizeof(T));
+    return value;
+}
+
+} // namespace
+
+std::uint64_t components_in_use(const RegisterFile& regs) {
+    std::uint64_t used = x87_in_use(regs) ? xsave::kX87 : 0;
+    for (const auto& vector : regs.vector) {
+        if (!is_zero(std::span(vector).first(16))) used |= xsave::kSse;
+        if (!is_zero(std::span(vector).last(16))) used |= xsave::kAvx;
+    }
+    return used;
+}
+
+std::vector<std::uint8_t> save_xsave_image(RegisterFile& regs) {
+    spill_x87(regs);
+    std::vector<std::uint8_t> image(xsave::kBytes);
+    std::memcpy(image.data(), regs.legacy.data(), fxsave::kMxcsr);
+    std::memcpy(image.data() + fxsave::kRegisters, regs.legacy.data() + fxsave::kRegisters,
+                fxsave::kXmm - fxsave::kRegisters);
+    put(image, fxsave::kMxcsr, regs.mxcsr);
+    put(image, fxsave::kMxcsrMask, mxcsr::kValid);
+    for (std::size_t n = 0; n < regs.vector.size(); ++n) {
+        std::memcpy(image.data() + fxsave::kXmm + n * 16, regs.vector[n].data(), 16);
+        std::memcpy(image.data() + xsave::kAvxOffset + n * 16, regs.vector[n].data() + 16, 16);
+    }
+    put(image, xsave::kXstateBv, kXcr0Supported);
+    return image;
+}
+
+bool load_xsave_image(RegisterFile& regs, std::span<const std::uint8_t> image) {
+    if (image.empty()) {
+        reset_x87(regs);
+        return true;
+    }
+    if (image.size() < xsave::kHeaderEnd) return false;
+    const auto present = take<std::uint64_t>(image, xsave::kXstateBv);
+    const auto control = take<std::uint32_t>(image, fxsave::kMxcsr);
+    if (take<std::uint64_t>(image, xsave::kXcompBv) != 0 || (present & ~kXcr0Supported) != 0) return false;
+    if ((present & xsave::kAvx) != 0 && image.size() < xsave::kBytes) return false;
+    const bool has_mxcsr = (present & (xsave::kSse | xsave::kAvx)) != 0;
+    if (has_mxcsr && (control & ~mxcsr::kValid) != 0) return false;
+
+    reset_x87(regs);
+    if ((present & xsave::kX87) != 0) {
+        std::memcpy(regs.legacy.data(), image.data(), fxsave::kMxcsr);
+        std::memcpy(regs.legacy.data() + fxsave::kRegisters, image.data() + fxsave::kRegisters,
+                    fxsave::kXmm - fxsave::kRegisters);
+    }
+    if (has_mxcsr) regs.mxcsr = control;
+    for (std::size_t n = 0; n < regs.vector.size(); ++n) {
+        if ((present & xsave::kSse) != 0) {
+            std::memcpy(regs.vector[n].data(), image.data() + fxsave::kXmm + n * 16, 16);
+        }
+        if ((present & xsave::kAvx) != 0) {
+            std::memcpy(regs.vector[n].data() + 16, image.data() + xsave::kAvxOffset + n * 16, 16);
+        }
+    }
+    return true;
+}
+
+} // namespace touka::cpu::interpreter
