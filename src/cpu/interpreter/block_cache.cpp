@@ -49,12 +49,13 @@ std::uint32_t start_reading(Processor& p, std::uint64_t page) {
 
 } // namespace
 
-BlockCache::BlockCache() : arena_(std::make_unique_for_overwrite<std::byte[]>(kArenaBytes)) {}
+BlockCache::BlockCache(std::size_t arena_bytes)
+    : arena_bytes_(arena_bytes), arena_(std::make_unique_for_overwrite<std::byte[]>(arena_bytes)) {}
 
 void* BlockCache::allocate(std::size_t length_bytes) {
     const std::size_t start = (arena_used_ + alignof(Block) - 1) / alignof(Block) * alignof(Block);
     void* place = arena_.get() + start;
-    std::size_t space = kArenaBytes - start;
+    std::size_t space = arena_bytes_ - start;
     if (std::align(alignof(Block), length_bytes, place, space) == nullptr) return nullptr;
     arena_used_ = static_cast<std::size_t>(static_cast<std::byte*>(place) - arena_.get()) + length_bytes;
     return place;
@@ -81,7 +82,7 @@ Block* BlockCache::find(Processor& p, bool single) {
     if (!code_address(p, linear)) return nullptr;
     const CodePointer code = fetch_pointer(p, linear);
     if (!code.ok) return nullptr;
-    if (arena_used_ > kArenaBytes - kReserveBytes || host_code_.is_filling()) drop_all();
+    if (arena_used_ > arena_bytes_ - kReserveBytes || host_code_.is_filling()) drop_all();
     const auto mode = static_cast<std::uint8_t>(current_block_mode(p) | (single ? block_mode::kSingle : 0));
     Block* block = code.host == nullptr ? decode_from_bus(p, mode, linear, code.physical)
                                         : find_in_ram(p, mode, linear, code.host, code.physical);

@@ -20,7 +20,9 @@ struct DecodedBlock;
 /// @thread its vCPU's.
 class BlockCache {
 public:
-    BlockCache();
+    static constexpr std::size_t kDefaultArenaBytes = 64 << 20;
+
+    explicit BlockCache(std::size_t arena_bytes = kDefaultArenaBytes);
 
     /// The block at Processor::rip under the current mode, decoded if need be.
     /// @param single one instruction only.
@@ -49,7 +51,6 @@ public:
 
 private:
     static constexpr std::size_t kBucketCount = 1 << 15;
-    static constexpr std::size_t kArenaBytes = 64 << 20;
     /// More than the largest block and its descriptions take.
     static constexpr std::size_t kReserveBytes = 256 << 10;
 
@@ -69,6 +70,7 @@ private:
     [[nodiscard]] Block* keep(const Block& header, const DecodedBlock& decoded);
 
     std::array<Block*, kBucketCount> buckets_{};
+    std::size_t arena_bytes_;
     std::unique_ptr<std::byte[]> arena_;
     std::size_t arena_used_ = 0;
     std::uint64_t drop_count_ = 0;
