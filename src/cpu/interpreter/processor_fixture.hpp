@@ -103,8 +103,10 @@ struct SmallMachine {
                                    kUserCode64 = 0x30 | 3, kUserCode32 = 0x20 | 3, kTssSelector = 0x38,
                                    kAbsentCode = 0x48, kCode16 = 0x50;
 
-    explicit SmallMachine(ProcessorModel::Vendor vendor = ProcessorModel::Vendor::kAmd)
-        : memory(std::move(*memory::GuestMemory::create(kRamBytes))), p(*memory, bus, port, small_cpuid(vendor)) {
+    /// @param other_bus what the processor reaches instead of `bus`.
+    explicit SmallMachine(ProcessorModel::Vendor vendor = ProcessorModel::Vendor::kAmd, CpuBus* other_bus = nullptr)
+        : memory(std::move(*memory::GuestMemory::create(kRamBytes))),
+          p(*memory, other_bus != nullptr ? *other_bus : bus, port, small_cpuid(vendor)) {
         reset_state(p);
     }
 
@@ -218,8 +220,7 @@ struct SmallMachine {
                                                           : ZYDIS_STACK_WIDTH_16;
         ZydisDecoderInit(&decoder, mode, width);
         Instruction i{};
-        if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, bytes.begin(), bytes.size(), &i.info, i.operands.data(),
-                                                 ZYDIS_MAX_OPERAND_COUNT, ZYDIS_DFLAG_VISIBLE_OPERANDS_ONLY)))
+        if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, bytes.begin(), bytes.size(), &i.info, i.operands.data())))
             std::abort();
         std::memcpy(i.bytes.data(), bytes.begin(), bytes.size());
         p.next_rip = p.rip + i.info.length;

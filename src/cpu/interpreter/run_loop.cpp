@@ -93,11 +93,15 @@ void step(Processor& p) {
 
 } // namespace
 
-StopReason execute(Processor& p) {
+StopReason execute(Processor& p, std::uint64_t block_budget) {
     BlockCache& cache = *p.blocks;
     Link* link = nullptr;
     p.attention = true;
-    for (;;) {
+    for (;; --block_budget) {
+        if (block_budget == 0) [[unlikely]] {
+            spill_x87(p.regs);
+            return StopReason::kBudget;
+        }
         if ((p.requests.load(std::memory_order_relaxed) | (p.attention ? 1u : 0u)) != 0) [[unlikely]] {
             StopReason reason{};
             cache.set_running(nullptr);

@@ -9,11 +9,13 @@ enum class StopReason {
     kRequested, ///< a request for the caller is set: kKick, kInit or kStartup; it is left set
     kHalted,    ///< run_state is not kRunning and nothing is there to end that
     kShutdown,  ///< triple fault
+    kBudget,    ///< the given number of blocks was run
 };
 
 /// Runs until something in StopReason. Interrupts, NMIs and kFlushTlb requests are served inside; x87 registers are
 /// home on return.
+/// @param block_budget how many blocks to run at most, for tests that must end.
 /// @pre the mode is derived (update_mode). @thread the processor's.
-[[nodiscard]] StopReason execute(Processor& p);
+[[nodiscard]] StopReason execute(Processor& p, std::uint64_t block_budget = ~std::uint64_t{0});
 
 } // namespace touka::cpu::interpreter
