@@ -64,7 +64,8 @@ struct Case {
 
 /// How it ended: always by an exception; #BP when the instruction completed.
 struct Result {
-    static constexpr unsigned kShutdown = 256;
+    static constexpr unsigned kShutdown = 256; ///< triple fault
+    static constexpr unsigned kLost = 257;     ///< ended up where no exception of CPL 3 leads
     Registers after;
     Memory memory;
     unsigned vector = 0;
