@@ -10,6 +10,8 @@ namespace touka::cpu::interpreter {
 /// The modes that decide what bytes mean, as one comparable byte.
 namespace block_mode {
 inline constexpr std::uint8_t kCodeSizeMask = 3, kProtected = 4, kLongMode = 8;
+/// What 64-bit code runs under.
+inline constexpr std::uint8_t k64Bit = static_cast<std::uint8_t>(CodeSize::k64) | kProtected | kLongMode;
 /// Ends after one instruction: for single steps and shadows.
 inline constexpr std::uint8_t kSingle = 16;
 } // namespace block_mode

@@ -63,6 +63,7 @@ void* BlockCache::allocate(std::size_t length_bytes) {
 
 void BlockCache::drop_all() {
     buckets_ = {};
+    quick_ = {};
     arena_used_ = 0;
     ++drop_count_;
     running_ = nullptr;
@@ -86,7 +87,11 @@ Block* BlockCache::find(Processor& p, bool single) {
     const auto mode = static_cast<std::uint8_t>(current_block_mode(p) | (single ? block_mode::kSingle : 0));
     Block* block = code.host == nullptr ? decode_from_bus(p, mode, linear, code.physical)
                                         : find_in_ram(p, mode, linear, code.host, code.physical);
-    if (block == nullptr || p.code_size == CodeSize::k64) return block;
+    if (block == nullptr) return nullptr;
+    if (p.code_size == CodeSize::k64) {
+        if (block->host != nullptr && block->second_page == Block::kNoPage) quick_[quick_slot(block->host)] = block;
+        return block;
+    }
     // Instructions behind the limit of CS must fault, those before it must not.
     const std::uint64_t room = p.segment(SegmentName::kCs).limit - p.rip;
     if (block->length_bytes == 0 || block->length_bytes - 1u <= room) return block;

@@ -29,6 +29,17 @@ public:
     /// @return nullptr with Processor::fault set when the code cannot be fetched.
     [[nodiscard]] Block* find(Processor& p, bool single = false);
 
+    /// The common case of find(), inline: 64-bit code of a page that is in the TLB, found at once.
+    /// @return nullptr: ask find().
+    [[nodiscard]] Block* find_quick(const Processor& p) const {
+        const CodeTlbEntry& entry = p.tlb.code[p.cpl == 3 ? 1 : 0][Tlb::code_slot(p.rip)];
+        if (entry.tag != p.tlb.tag(p.rip)) return nullptr;
+        const auto* host = reinterpret_cast<const std::byte*>(p.rip + entry.host_minus_linear);
+        Block* block = quick_[quick_slot(host)];
+        if (block == nullptr || block->host != host || block->mode != block_mode::k64Bit) return nullptr;
+        return p.code_size == CodeSize::k64 && is_current(p, *block) ? block : nullptr;
+    }
+
     /// Is everything the block was decoded from unchanged? Blocks that cross a page are for find() to judge.
     [[nodiscard]] static bool is_current(const Processor& p, const Block& block) {
         return block.generation == p.memory.code_pages().generation(block.page);
@@ -51,12 +62,17 @@ public:
 
 private:
     static constexpr std::size_t kBucketCount = 1 << 15;
+    static constexpr std::size_t kQuickCount = 1 << 14;
     /// More than the largest block and its descriptions take.
     static constexpr std::size_t kReserveBytes = 256 << 10;
 
     [[nodiscard]] static std::size_t bucket(const std::byte* host) {
         const auto key = reinterpret_cast<std::uintptr_t>(host);
         return (key ^ (key >> 15)) % kBucketCount;
+    }
+    [[nodiscard]] static std::size_t quick_slot(const std::byte* host) {
+        const auto key = reinterpret_cast<std::uintptr_t>(host);
+        return (key ^ (key >> 13)) % kQuickCount;
     }
     void drop_all();
     [[nodiscard]] Block* find_in_ram(Processor& p, std::uint8_t mode, std::uint64_t linear, std::byte* host,
@@ -70,6 +86,7 @@ private:
     [[nodiscard]] Block* keep(const Block& header, const DecodedBlock& decoded);
 
     std::array<Block*, kBucketCount> buckets_{};
+    std::array<Block*, kQuickCount> quick_{}; ///< blocks in one page that find() gave lately, by their address
     std::size_t arena_bytes_;
     std::unique_ptr<std::byte[]> arena_;
     std::size_t arena_used_ = 0;

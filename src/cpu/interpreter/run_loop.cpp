@@ -115,7 +115,8 @@ StopReason execute(Processor& p, std::uint64_t block_budget) {
         Block* block = link != nullptr ? link->block : nullptr;
         if (block == nullptr || !BlockCache::is_current(p, *block)) [[unlikely]] {
             const std::uint64_t drop_count = cache.drop_count();
-            block = cache.find(p);
+            block = cache.find_quick(p);
+            if (block == nullptr) block = cache.find(p);
             if (block == nullptr) continue; // a fault, which has set attention
             // Only what lies in one page is known to be reached by this link again.
             if (link != nullptr && drop_count == cache.drop_count() && block->second_page == Block::kNoPage) {
