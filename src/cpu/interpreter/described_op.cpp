@@ -74,7 +74,7 @@ Link* run_native(Processor& p, const Op* op) {
     const HostInstruction& native = native_of(op);
     if (!check_available(p, native.needs)) return stop(p, op);
     if (const auto exception = native.run(p.regs, nullptr)) {
-        p.raise(*exception);
+        raise_floating_point(p, *exception);
         return stop(p, op);
     }
     return next(p, op + 1);
@@ -83,6 +83,11 @@ Link* run_native(Processor& p, const Op* op) {
 Link* run_native_with_memory(Processor& p, const Op* op) {
     const HostInstruction& native = native_of(op);
     if (!check_available(p, native.needs)) return stop(p, op);
+    // A pending x87 exception comes before any fault of the operand.
+    if (native.waits && x87_exception_pending(p.regs)) {
+        p.raise(Exception::kX87);
+        return stop(p, op);
+    }
     const std::uint64_t linear = linear_address(p, op, native.memory_bytes, native.writes_memory);
     if (!p.fault && linear % native.alignment_bytes != 0) p.raise(Exception::kGeneralProtection);
     if (p.fault) return stop(p, op);
@@ -91,7 +96,7 @@ Link* run_native_with_memory(Processor& p, const Op* op) {
     if (memory == nullptr) return stop(p, op);
     if (const auto exception = native.run(p.regs, memory)) {
         abandon_operand(p, memory);
-        p.raise(*exception);
+        raise_floating_point(p, *exception);
         return stop(p, op);
     }
     if (native.writes_memory) close_operand(p, memory);
