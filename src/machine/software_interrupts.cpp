@@ -10,18 +10,19 @@ namespace touka::machine {
 
 namespace {
 
+constexpr std::uint32_t kTimerGsi = 0;
+
 class SoftwareInterrupts final : public InterruptSystem {
 public:
     SoftwareInterrupts(std::uint32_t vcpu_count, std::uint64_t tsc_frequency_hz, runtime::Timers& timers,
                        platform::AddressSpace& memory, platform::AddressSpace& ports)
         : chips_(vcpu_count, tsc_frequency_hz, timers),
           lines_([this](std::uint32_t gsi, bool asserted) { chips_.set_gsi(gsi, asserted); }),
-          pit_(lines_.add_source(0), timers) {
+          pit_(lines_.add_source(kTimerGsi), timers) {
         // The machine's own map: an overlap is a mistake in this program.
-        [[maybe_unused]] const bool mapped =
-            chips_.map(memory, ports) &&
-            ports.add(spec::pit::kPort, spec::pit::kPortCount, pit_.counter_ports()) &&
-            ports.add(spec::pit::kSpeakerPort, 1, pit_.speaker_port());
+        [[maybe_unused]] const bool mapped = chips_.map(memory, ports) &&
+                                             ports.add(spec::pit::kPort, spec::pit::kPortCount, pit_.counter_ports()) &&
+                                             ports.add(spec::pit::kSpeakerPort, 1, pit_.speaker_port());
         assert(mapped);
     }
 

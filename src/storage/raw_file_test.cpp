@@ -323,7 +323,12 @@ int fill_a_small_file_system(RawFile::Backend backend) {
     return full == BlockStatus::kNoSpace && zeroed == BlockStatus::kOk && zero ? 0 : 2;
 }
 
-TEST_P(RawFileOn, ReportsAFullFileSystemAndWritesZerosWhereItCannotRangeThem) {
+/// Without the other fixture's reactor, as only a process of one thread may fork and go on with threads.
+class SmallFileSystem : public testing::TestWithParam<RawFile::Backend> {};
+INSTANTIATE_TEST_SUITE_P(Backends, SmallFileSystem,
+                         testing::Values(RawFile::Backend::kUring, RawFile::Backend::kThreads));
+
+TEST_P(SmallFileSystem, WhenFullIsReportedAndWithoutZeroRangeGetsZerosWritten) {
     const pid_t child = ::fork();
     if (child == 0) ::_exit(fill_a_small_file_system(GetParam()));
     int status = 0;

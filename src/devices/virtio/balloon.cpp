@@ -102,8 +102,8 @@ void Balloon::report(const DescriptorChain& chain) {
 }
 
 migration::Record Balloon::save() const {
-    return migration::save_record({}, BalloonState{num_pages_.load(std::memory_order_relaxed),
-                                                   actual_.load(std::memory_order_relaxed)});
+    return migration::save_record(
+        {}, BalloonState{num_pages_.load(std::memory_order_relaxed), actual_.load(std::memory_order_relaxed)});
 }
 
 std::expected<void, migration::RestoreError> Balloon::restore(const migration::Record& record) {

@@ -182,11 +182,9 @@ TEST_F(PciRootTest, FunctionLevelResetClearsTheFunctionAndKeepsTheAssignment) {
 }
 
 TEST_F(PciRootTest, ReadOnlyRegistersStayAsTheyAre) {
-    for (std::uint32_t at = 0; at < 0x100; at += 4) {
-        if (at == 4 || (at >= 0x10 && at < 0x28) || at == 0x3C) continue;
+    for (const std::uint32_t at : {0x00u, 0x08u, 0x0Cu, 0x2Cu, 0x30u, 0x34u, 0x40u, 0x100u, 0xFFCu}) {
         const std::uint64_t before = read(at, 4);
-        if (at >= 0x40) continue;
-        write(at, 4, 0xFFFF'FFFF);
+        write(at, 2, 0xFFFF);
         EXPECT_EQ(read(at, 4), before) << at;
     }
 }

@@ -1,4 +1,4 @@
-// Integers in network byte order. (RFC 791 appendix B, "Data Transmission Order")
+// Integers in network byte order. (RFC 791 appendix B §"Data Transmission Order")
 #pragma once
 
 #include <bit>

@@ -26,13 +26,13 @@ inline constexpr std::uint16_t VIRTIO_NET_S_LINK_UP = 1;
 
 /// §5.1.6: struct virtio_net_hdr; with VIRTIO_F_VERSION_1 num_buffers is always there.
 struct NetworkHeader {
-    std::uint8_t flags;
-    std::uint8_t gso_type;
-    std::uint16_t hdr_len;
-    std::uint16_t gso_size;
-    std::uint16_t csum_start;
-    std::uint16_t csum_offset;
-    std::uint16_t num_buffers;
+    std::uint8_t flags = 0;
+    std::uint8_t gso_type = 0;
+    std::uint16_t hdr_len = 0;
+    std::uint16_t gso_size = 0;
+    std::uint16_t csum_start = 0;
+    std::uint16_t csum_offset = 0;
+    std::uint16_t num_buffers = 0;
 };
 static_assert(sizeof(NetworkHeader) == 12 && offsetof(NetworkHeader, num_buffers) == 10);
 inline constexpr std::uint8_t VIRTIO_NET_HDR_F_NEEDS_CSUM = 1, VIRTIO_NET_HDR_GSO_NONE = 0,
