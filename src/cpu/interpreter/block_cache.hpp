@@ -42,7 +42,7 @@ public:
 
     /// Is everything the block was decoded from unchanged? Blocks that cross a page are for find() to judge.
     [[nodiscard]] static bool is_current(const Processor& p, const Block& block) {
-        return block.generation == p.memory.code_pages().generation(block.page);
+        return block.source.generation == p.memory.code_pages().generation(block.source.page);
     }
     /// Grows when blocks were dropped: links taken before are dangling.
     [[nodiscard]] std::uint64_t drop_count() const { return drop_count_; }
@@ -77,13 +77,13 @@ private:
     void drop_all();
     [[nodiscard]] Block* find_in_ram(Processor& p, std::uint8_t mode, std::uint64_t linear, std::byte* host,
                                      spec::GuestAddress physical);
-    [[nodiscard]] static bool is_second_page_current(Processor& p, const Block& block, std::uint64_t linear);
+    [[nodiscard]] static bool is_second_page_current(Processor& p, Block& block, std::uint64_t linear);
     [[nodiscard]] Block* decode_in_ram(Processor& p, std::uint8_t mode, std::uint64_t linear, std::byte* host,
                                        spec::GuestAddress physical);
     /// Code that is not in RAM: one instruction, for this one time.
     [[nodiscard]] Block* decode_from_bus(Processor& p, std::uint8_t mode, std::uint64_t linear,
                                          spec::GuestAddress physical);
-    [[nodiscard]] Block* keep(const Block& header, const DecodedBlock& decoded);
+    [[nodiscard]] Block* keep(const Block& header, const DecodedBlock& decoded, CodeSource second = {});
 
     std::array<Block*, kBucketCount> buckets_{};
     std::array<Block*, kQuickCount> quick_{}; ///< blocks in one page that find() gave lately, by their address
