@@ -1,1 +1,32 @@
-int main() { return 0; }
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include <unistd.h>
+
+#include "cli/command_line.hpp"
+#include "cli/messages.hpp"
+#include "cli/run_loop.hpp"
+#include "console_machine.hpp"
+
+using namespace touka;
+
+int main(int argc, char** argv) {
+    cli::Messages messages(std::cerr, cli::wants_color(STDERR_FILENO));
+    const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
+    const auto command = cli::parse_command_line(arguments);
+    if (!command) {
+        messages.error(command.error().text, command.error().hint);
+        return static_cast<int>(command.error().status);
+    }
+    if (const auto* print = std::get_if<cli::PrintCommand>(&*command)) {
+        std::cout << print->text << std::flush;
+        return static_cast<int>(std::cout ? cli::ExitStatus::kPoweredOff : cli::ExitStatus::kFailed);
+    }
+    cli::ShutdownSignals signals; // first: all threads inherit what it blocks
+    cli::TerminalConsole console;
+    const auto make_machine = [&](const cli::RunCommand& run) {
+        return cli::make_console_machine(run, console, messages);
+    };
+    return static_cast<int>(cli::run_to_the_end(std::get<cli::RunCommand>(*command), make_machine, signals, messages));
+}

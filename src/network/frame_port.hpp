@@ -19,7 +19,7 @@ public:
     /// @return false when the host cannot take the frame now; the card drops it, as a switch would.
     virtual bool send(std::span<const iovec> header_and_frame) = 0;
     /// @param on_frame gets header and frame; returns false when the card has no buffer now. Then the port keeps
-    /// the frame, stops reading, and goes on after `resume`.
+    /// the frame, stops reading, and goes on after `resume`. An empty one unplugs the card.
     virtual void set_receiver(std::function<bool(std::span<const std::byte>)> on_frame) = 0;
     virtual void resume() = 0;
     /// virtio-net feature bits (checksum, TSO, ...) that the other side understands in the header.

@@ -195,7 +195,8 @@ private:
                 wake_.consume();
                 continue;
             }
-            const auto watch = watches_.find(event.data.u64);
+            const std::uint64_t id = event.data.u64; // a copy: epoll_event is packed, nothing may refer into it
+            const auto watch = watches_.find(id);
             if (watch == watches_.end()) continue; // removed by a handler before it in this round
             call(lock, watch->first, [handler = watch->second, ready = event.events] { (*handler)(ready); });
         }

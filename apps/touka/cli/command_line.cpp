@@ -1,0 +1,127 @@
+#include "command_line.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <algorithm>
+
+#include "machine/config_values.hpp"
+#include "run_options.hpp"
+#include "version.hpp"
+
+namespace touka::cli {
+namespace {
+
+constexpr std::size_t kHelpColumn = 34;
+
+std::unexpected<CommandLineError> usage(std::string text, std::string hint = "touka help shows what there is") {
+    return std::unexpected(CommandLineError{ExitStatus::kUsage, std::move(text), std::move(hint)});
+}
+
+/// All spellings of an app's flags.
+std::vector<std::string> flag_names(const CLI::App& app) {
+    std::vector<std::string> names{"--help"};
+    for (const auto* option : app.get_options()) {
+        for (const auto& name : option->get_lnames()) names.push_back("--" + name);
+    }
+    return names;
+}
+
+std::string suggestion(std::string_view word, const std::vector<std::string>& names) {
+    const std::vector<std::string_view> views(names.begin(), names.end());
+    const auto match = machine::closest_match(word, views);
+    return match.empty() ? std::string() : fmt::format("did you mean {}?", match);
+}
+
+/// What is wrong with an argument that nobody declared.
+std::unexpected<CommandLineError> unexpected_argument(const std::string& argument, const CLI::App& app) {
+    if (!argument.starts_with('-')) {
+        return usage(fmt::format("unexpected argument \"{}\"", argument), fmt::format("touka help {}", app.get_name()));
+    }
+    const auto flag = argument.substr(0, argument.find('='));
+    auto hint = suggestion(flag, flag_names(app));
+    if (hint.empty()) hint = fmt::format("touka help {} lists the flags", app.get_name());
+    return usage(fmt::format("unknown flag {}", flag), std::move(hint));
+}
+
+std::unexpected<CommandLineError> unknown_command(const std::string& word) {
+    if (word.starts_with('-')) return usage(fmt::format("unknown flag {}", word));
+    auto hint = suggestion(word, {"run", "help"});
+    return usage(fmt::format("unknown command \"{}\"", word),
+                 hint.empty() ? "touka help lists the commands" : std::move(hint));
+}
+
+/// The whole command line, declared.
+class CommandLine {
+public:
+    CommandLine() {
+        app_.name("touka");
+        app_.get_formatter()->column_width(kHelpColumn);
+        app_.get_formatter()->label("SUBCOMMAND", "COMMAND");
+        app_.set_help_flag("-h,--help", "print this help");
+        for (auto* command : {&run_, &help_}) {
+            command->group("Commands");
+            command->set_help_flag("-h,--help", "print this help");
+            command->allow_extras();
+        }
+        app_.add_flag("--version", version_, "print the version");
+        app_.allow_extras();
+        declare_run_options(run_, options_);
+        help_.add_option("command", help_topic_, "what to explain")->type_name("COMMAND");
+        app_.footer(fmt::format("touka help run shows all flags and examples.\n\n{}", kExitStatusHelp));
+    }
+
+    std::expected<Command, CommandLineError> parse(std::span<const std::string> arguments) {
+        try {
+            app_.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend())); // CLI11 wants them reversed
+        } catch (const CLI::CallForHelp&) {
+            return PrintCommand{app_.help()};
+        } catch (const CLI::ArgumentMismatch& error) {
+            const std::string_view text = error.what();
+            return usage(fmt::format("{} needs a value", text.substr(0, text.find(':'))), "touka help run");
+        } catch (const CLI::ParseError& error) {
+            // Whatever stood there too: a word that nobody knows is the likelier cause.
+            if (auto unknown = find_unknown(); !unknown) return std::unexpected(unknown.error());
+            return usage(error.what(), run_.parsed() ? "touka help run" : "touka help");
+        }
+        if (help_.parsed()) return help();
+        if (auto unknown = find_unknown(); !unknown) return std::unexpected(unknown.error());
+        if (version_) return PrintCommand{fmt::format("touka {}\n", kVersion)};
+        if (!run_.parsed()) return usage("no command given");
+        auto run = make_run_command(options_);
+        if (!run) return std::unexpected(std::move(run.error()));
+        return *std::move(run);
+    }
+
+private:
+    [[nodiscard]] std::expected<void, CommandLineError> find_unknown() const {
+        if (const auto rest = run_.remaining(); !rest.empty()) return unexpected_argument(rest.front(), run_);
+        if (const auto rest = help_.remaining(); !rest.empty()) return unexpected_argument(rest.front(), help_);
+        if (const auto rest = app_.remaining(); !rest.empty()) return unknown_command(rest.front());
+        return {};
+    }
+
+    std::expected<Command, CommandLineError> help() {
+        // CLI11 takes the name of a command after "help" for that command.
+        if (run_.parsed() || help_topic_ == "run") return PrintCommand{CommandLine().run_.help("touka")};
+        if (help_topic_.empty()) return PrintCommand{CommandLine().app_.help()}; // of a command line with no command
+        return unknown_command(help_topic_);
+    }
+
+    CLI::App app_{"Touka runs virtual machines, with or without KVM."};
+    CLI::App& run_ = *app_.add_subcommand("run", "run a virtual machine in the foreground");
+    CLI::App& help_ = *app_.add_subcommand("help", "explain a command");
+    RunOptions options_;
+    std::string help_topic_;
+    bool version_ = false;
+};
+
+} // namespace
+
+std::expected<Command, CommandLineError> parse_command_line(std::span<const std::string> arguments) {
+    return CommandLine().parse(arguments);
+}
+
+} // namespace touka::cli

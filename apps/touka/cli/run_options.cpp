@@ -1,0 +1,154 @@
+#include "run_options.hpp"
+
+#include <fmt/format.h>
+
+#include "machine/config_error.hpp"
+#include "machine/config_flags.hpp"
+#include "machine/config_validation.hpp"
+#include "machine/config_values.hpp"
+#include "machine/toml_config.hpp"
+
+namespace touka::cli {
+namespace {
+
+constexpr std::string_view kExamples =
+    "Examples:\n"
+    "  A kernel with its initial RAM disk, on the console of this terminal:\n"
+    "    touka run --kernel vmlinuz --initrd initrd.img --append \"console=ttyS0\"\n"
+    "  A server with two CPUs, a raw disk, and the guest's ssh on port 2222 of this host:\n"
+    "    touka run --kernel vmlinuz --append \"console=ttyS0 root=/dev/vda\" --disk disk.raw \\\n"
+    "        --net user,forward=tcp:127.0.0.1:2222-:22 --memory 2G --cpus 2\n"
+    "  The same things from a file (docs/configuration.md), with more memory:\n"
+    "    touka run vm.toml --memory 4G\n"
+    "\n"
+    "Ctrl-] leaves the console and stops the machine. SIGTERM presses the power button.\n";
+
+std::unexpected<CommandLineError> usage(std::string text, std::string hint = {}) {
+    return std::unexpected(CommandLineError{ExitStatus::kUsage, std::move(text), std::move(hint)});
+}
+
+/// Parses one flag's value into its place. @return what is wrong; empty: nothing.
+template <class T, class Parse>
+std::string take(std::string_view flag, const std::optional<std::string>& written, T& place, Parse parse) {
+    if (!written) return {};
+    auto value = parse(*written);
+    if (!value) return fmt::format("{}: {}", flag, value.error());
+    place = static_cast<T>(*std::move(value));
+    return {};
+}
+
+/// A whole number in [least, most].
+auto number_in(std::uint64_t least, std::uint64_t most) {
+    return [least, most](std::string_view text) -> machine::ValueOr<std::uint64_t> {
+        const auto value = machine::parse_number(text);
+        if (value && (*value < least || *value > most)) {
+            return std::unexpected(fmt::format("{} is not in {} to {}", *value, least, most));
+        }
+        return value;
+    };
+}
+
+machine::ValueOr<std::string> as_written(std::string_view text) { return std::string(text); }
+
+machine::ValueOr<bool> parse_console(std::string_view text) {
+    if (text == "virtio") return true;
+    if (text == "serial") return false;
+    return std::unexpected(fmt::format("\"{}\" is not a console: serial or virtio", text));
+}
+
+std::string apply_machine_flags(const RunOptions& options, machine::MachineConfig& config) {
+    for (const auto& problem : {
+             take("--kernel", options.kernel, config.kernel, as_written),
+             take("--initrd", options.initrd, config.initrd, as_written),
+             take("--append", options.append, config.command_line, as_written),
+             take("--memory", options.memory, config.memory_bytes, machine::parse_memory_size),
+             take("--cpus", options.cpus, config.cpu_count, number_in(1, machine::kCpuCountLimit)),
+             take("--engine", options.engine, config.engine, machine::parse_engine),
+             take("--name", options.name, config.name, as_written),
+             take("--console", options.console, config.virtio_console, parse_console),
+             take("--shutdown-grace", options.shutdown_grace, config.shutdown_grace_s,
+                  number_in(0, machine::kLongestGrace_s)),
+         }) {
+        if (!problem.empty()) return problem;
+    }
+    if (options.no_rng) config.entropy = false;
+    if (options.balloon) config.balloon = true;
+    return {};
+}
+
+std::string apply_device_flags(const RunOptions& options, machine::MachineConfig& config) {
+    for (const auto& written : options.disks) {
+        auto disk = machine::parse_disk_flag(written);
+        if (!disk) return disk.error();
+        config.disks.push_back(*std::move(disk));
+    }
+    for (const auto& written : options.networks) {
+        auto network = machine::parse_network_flag(written);
+        if (!network) return network.error();
+        if (*network)
+            config.networks.push_back(**std::move(network));
+        else
+            config.networks.clear();
+    }
+    return {};
+}
+
+} // namespace
+
+void declare_run_options(CLI::App& run, RunOptions& options) {
+    const auto text = [&](const std::string& flag, std::optional<std::string>& to, const std::string& type,
+                          const std::string& help, const std::string& group) {
+        run.add_option(flag, to, help)->type_name(type)->group(group)->take_last();
+    };
+    const auto list = [&](const std::string& flag, std::vector<std::string>& to, const std::string& type,
+                          const std::string& help) {
+        run.add_option(flag, to, help)->type_name(type)->group("Devices")->allow_extra_args(false)->take_all();
+    };
+    run.add_option("file", options.file, "configuration (TOML); flags win over what it says")->type_name("VM.TOML");
+    text("--kernel", options.kernel, "PATH", "kernel: bzImage (vmlinuz) or x86-64 ELF", "Boot");
+    text("--initrd", options.initrd, "PATH", "initial RAM disk", "Boot");
+    text("--append", options.append, "TEXT", "kernel command line", "Boot");
+    text("-m,--memory", options.memory, "SIZE", "RAM: 512M, 2G, 1.5G (default 1G)", "Machine");
+    text("-c,--cpus", options.cpus, "N", "processors (default 1)", "Machine");
+    text("--engine", options.engine, "ENGINE", "auto, kvm, translator or interpreter (default auto)", "Machine");
+    text("--name", options.name, "NAME", "of the machine (default touka)", "Machine");
+    list("--disk", options.disks, "PATH[,ro][,direct][,serial=S]",
+         "raw file or block device as virtio disk; may be repeated");
+    list("--net", options.networks, "user|tap=NAME|none[,OPTION]...",
+         "network card; may be repeated; none drops the file's. Options:\n"
+         "mac=MAC, for user also restricted (no way to the host's networks)\n"
+         "and forward=tcp|udp:ADDRESS:PORT-ADDRESS:PORT");
+    run.add_flag("--no-rng", options.no_rng, "no virtio entropy device")->group("Devices");
+    run.add_flag("--balloon", options.balloon, "a virtio memory balloon")->group("Devices");
+    text("--console", options.console, "KIND", "serial (ttyS0) or virtio (hvc0) (default serial)", "Devices");
+    text("--shutdown-grace", options.shutdown_grace, "SECONDS",
+         "from the power button that SIGTERM presses to the plug (default 60)", "Behaviour");
+    run.add_flag("--no-reboot", options.no_reboot, "end when the guest asks for a reset")->group("Behaviour");
+    run.add_flag("-q,--quiet", options.quiet, "only errors on stderr")->group("Behaviour");
+    run.add_flag("--stats", options.stats, "counters on stderr at the end")->group("Behaviour");
+    run.footer(fmt::format("{}\n{}", kExamples, kExitStatusHelp));
+}
+
+std::expected<RunCommand, CommandLineError> make_run_command(const RunOptions& options) {
+    RunCommand command{.config = {}, .no_reboot = options.no_reboot, .quiet = options.quiet, .stats = options.stats};
+    if (options.file) {
+        auto loaded = machine::load_toml(*options.file);
+        if (!loaded) {
+            return std::unexpected(CommandLineError{ExitStatus::kConfiguration, describe(loaded.error()), {}});
+        }
+        command.config = *std::move(loaded);
+    }
+    if (auto problem = apply_machine_flags(options, command.config); !problem.empty()) return usage(problem);
+    if (auto problem = apply_device_flags(options, command.config); !problem.empty()) return usage(problem);
+    if (const auto valid = machine::validate(command.config); !valid) {
+        return std::unexpected(CommandLineError{options.file ? ExitStatus::kConfiguration : ExitStatus::kUsage,
+                                                valid.error().text, valid.error().hint});
+    }
+    if (command.config.engine == machine::EngineChoice::kTranslator) {
+        return std::unexpected(CommandLineError{ExitStatus::kNoEngine, "the translator does not exist yet",
+                                                "use --engine interpreter, or auto"});
+    }
+    return command;
+}
+
+} // namespace touka::cli

@@ -1,0 +1,51 @@
+#!/bin/sh
+# Runs the built program as its users do: exit status, and what goes to stdout and what to stderr.
+# usage: command_line_test.sh PROGRAM
+touka=$1
+scratch=$(mktemp -d) || exit 1
+trap 'rm -rf "$scratch"' EXIT
+failures=0
+
+# expect STATUS STDOUT-PATTERN STDERR-PATTERN ARGUMENT...   (patterns of grep; "" means that nothing is printed there)
+expect() {
+    status=$1 out=$2 err=$3
+    shift 3
+    "$touka" "$@" >"$scratch/out" 2>"$scratch/err" </dev/null
+    got=$?
+    [ "$got" = "$status" ] || fail "exit status $got, not $status" "$@"
+    check "$out" "$scratch/out" stdout "$@"
+    check "$err" "$scratch/err" stderr "$@"
+}
+check() {
+    pattern=$1 file=$2 name=$3
+    shift 3
+    if [ -z "$pattern" ]; then
+        [ ! -s "$file" ] || fail "$name is not empty: $(cat "$file")" "$@"
+    else
+        grep -q -e "$pattern" "$file" || fail "$name lacks \"$pattern\": $(cat "$file")" "$@"
+    fi
+}
+fail() {
+    echo "FAILED: $1 (touka $2 $3 $4 $5)"
+    failures=$((failures + 1))
+}
+
+expect 0 '^touka [0-9]' '' --version
+expect 0 'Exit status:' '' help
+expect 0 '--kernel PATH' '' help run
+expect 0 'touka run --kernel' '' run --help
+expect 2 '' 'no command given'
+expect 2 '' 'did you mean run?' rnu
+expect 2 '' 'did you mean --memory?' run --memroy 1G
+expect 2 '' 'no kernel to boot' run
+expect 2 '' 'has no unit' run --kernel k --memory 1024
+expect 3 '' 'nowhere.toml: no such file' run "$scratch/nowhere.toml"
+printf 'kernel = "k"\ncpus = = 2\n' >"$scratch/vm.toml"
+expect 3 '' "vm.toml:2:8: " run "$scratch/vm.toml"
+expect 4 '' 'does not exist yet' run --kernel k --engine translator
+
+# No escape sequences where nobody looks, or where they are not wanted.
+if grep -q "$(printf '\033')" "$scratch/err"; then fail "colour in a file"; fi
+
+[ "$failures" = 0 ] && echo "all as documented"
+exit "$failures"

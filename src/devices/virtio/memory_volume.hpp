@@ -1,0 +1,64 @@
+// A volume for tests: bytes in memory, requests completed at once or when the test says so.
+#pragma once
+
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "storage/block_device.hpp"
+
+namespace touka::devices::virtio::test {
+
+class MemoryVolume final : public storage::BlockDevice {
+public:
+    explicit MemoryVolume(std::uint64_t size_bytes) : bytes(size_bytes) {
+        geometry_.size_bytes = size_bytes;
+        geometry_.discard_granularity_bytes = 4096;
+    }
+    [[nodiscard]] const storage::BlockGeometry& geometry() const override { return geometry_; }
+    [[nodiscard]] storage::BlockGeometry& geometry() { return geometry_; }
+    void submit(storage::BlockRequest& request) override {
+        operations.push_back(request.operation);
+        last_force_unit_access = request.force_unit_access;
+        last_may_unmap = request.may_unmap;
+        waiting_.push_back(&request);
+        if (!held) complete_all();
+    }
+    void commit() override { ++commits; }
+    [[nodiscard]] std::size_t in_flight() const override { return waiting_.size(); }
+
+    /// On the reactor: does what was held back.
+    void complete_all() {
+        const auto requests = std::exchange(waiting_, {});
+        for (storage::BlockRequest* request : requests) {
+            if (status == storage::BlockStatus::kOk) move(*request);
+            request->complete(status);
+        }
+    }
+
+    std::vector<std::byte> bytes;
+    std::vector<storage::BlockOperation> operations;
+    storage::BlockStatus status = storage::BlockStatus::kOk; ///< what every request ends with
+    bool held = false;
+    bool last_force_unit_access = false;
+    bool last_may_unmap = false;
+    int commits = 0;
+
+private:
+    void move(const storage::BlockRequest& request) {
+        std::byte* place = bytes.data() + request.offset_bytes;
+        if (request.operation == storage::BlockOperation::kWriteZeroes) std::memset(place, 0, request.length_bytes);
+        for (const iovec& buffer : request.buffers) {
+            if (request.operation == storage::BlockOperation::kRead)
+                std::memcpy(buffer.iov_base, place, buffer.iov_len);
+            if (request.operation == storage::BlockOperation::kWrite)
+                std::memcpy(place, buffer.iov_base, buffer.iov_len);
+            place += buffer.iov_len;
+        }
+    }
+
+    storage::BlockGeometry geometry_;
+    std::vector<storage::BlockRequest*> waiting_;
+};
+
+} // namespace touka::devices::virtio::test

@@ -1,0 +1,203 @@
+#include "devices/virtio/virtqueue.hpp"
+
+#include <atomic>
+#include <bit>
+#include <cstring>
+
+#include "spec/virtio/virtio.hpp"
+
+namespace touka::devices::virtio {
+
+using namespace spec::virtio;
+using memory::DmaAccess;
+using memory::Iova;
+
+namespace {
+
+/// More segments in an indirect table than any driver uses; Linux lets a table be longer than its queue.
+constexpr std::uint32_t kIndirectLimit = 1024;
+
+std::atomic_ref<std::uint16_t> word(std::byte* part, std::uint64_t offset) {
+    return std::atomic_ref<std::uint16_t>(*reinterpret_cast<std::uint16_t*>(part + offset));
+}
+
+/// A copy that the compiler may not replace by looking at the guest's memory a second time.
+template <class T>
+T copy_once(const std::byte* from) {
+    T copy;
+    std::memcpy(&copy, from, sizeof copy);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    return copy;
+}
+
+/// The table that a chain is walked in: the queue's own, or an indirect one.
+struct Table {
+    const std::byte* host = nullptr; // null: read through the DMA space
+    Iova address;
+    std::uint32_t length = 0;
+};
+
+std::expected<Descriptor, QueueError> read_descriptor(memory::DmaSpace& dma, const Table& table, std::uint32_t index) {
+    const std::uint64_t offset = std::uint64_t{index} * sizeof(Descriptor);
+    if (table.host) return copy_once<Descriptor>(table.host + offset);
+    Descriptor descriptor;
+    const auto read = dma.read(table.address + offset, std::as_writable_bytes(std::span(&descriptor, 1)));
+    if (!read) return std::unexpected(QueueError::kBufferOutsideMemory);
+    std::atomic_signal_fence(std::memory_order_seq_cst);
+    return descriptor;
+}
+
+} // namespace
+
+std::unexpected<QueueError> Virtqueue::fail(QueueError error) {
+    running_ = false;
+    return std::unexpected(error);
+}
+
+std::expected<void, QueueError> Virtqueue::start(const QueueSetup& setup, std::uint64_t features,
+                                                 const QueuePosition& position) {
+    running_ = false;
+    if (!std::has_single_bit(setup.size) || setup.size > size_limit_) return fail(QueueError::kBadSize);
+    setup_ = setup;
+    event_index_ = (features & VIRTIO_F_EVENT_IDX) != 0;
+    indirect_ = (features & VIRTIO_F_INDIRECT_DESC) != 0;
+    next_avail_ = position.next_avail;
+    next_used_ = published_used_ = position.next_used;
+    in_flight_ = 0;
+    if (const auto mapped = map_rings(); !mapped) return fail(mapped.error());
+    running_ = true;
+    return {};
+}
+
+void Virtqueue::stop() { running_ = false; }
+
+std::expected<std::byte*, QueueError> Virtqueue::map_part(Iova address, std::uint64_t length_bytes,
+                                                          std::uint64_t alignment, DmaAccess access) {
+    if (address.value % alignment != 0) return std::unexpected(QueueError::kMisaligned);
+    const auto part = dma_.translate(address, length_bytes, access);
+    if (!part || part->size() < length_bytes) return std::unexpected(QueueError::kRingOutsideMemory);
+    return part->data();
+}
+
+std::expected<void, QueueError> Virtqueue::map_rings() {
+    const auto descriptors =
+        map_part(setup_.descriptors, descriptor_table_bytes(setup_.size), kDescriptorAlignment, DmaAccess::kRead);
+    if (!descriptors) return std::unexpected(descriptors.error());
+    const auto avail = map_part(setup_.driver_area, avail_ring_bytes(setup_.size), kAvailAlignment, DmaAccess::kRead);
+    if (!avail) return std::unexpected(avail.error());
+    const auto used = map_part(setup_.device_area, used_ring_bytes(setup_.size), kUsedAlignment, DmaAccess::kWrite);
+    if (!used) return std::unexpected(used.error());
+    descriptors_ = *descriptors;
+    avail_ = *avail;
+    used_ = *used;
+    return {};
+}
+
+std::uint16_t Virtqueue::load_avail_index() const {
+    return word(avail_, kAvailIndexOffset).load(std::memory_order_acquire);
+}
+
+std::expected<bool, QueueError> Virtqueue::pop(DescriptorChain& chain) {
+    if (!running_) return false;
+    const auto available = static_cast<std::uint16_t>(load_avail_index() - next_avail_);
+    if (available == 0) return false;
+    if (available > setup_.size) return fail(QueueError::kIndexJump);
+    if (in_flight_ >= setup_.size) return fail(QueueError::kTooManyInFlight);
+    const std::uint64_t slot = next_avail_ % setup_.size;
+    const std::uint16_t head = word(avail_, kAvailRingOffset + 2 * slot).load(std::memory_order_relaxed);
+    if (const auto walked = walk(head, chain); !walked) return fail(walked.error());
+    ++next_avail_;
+    ++in_flight_;
+    return true;
+}
+
+void Virtqueue::undo_pop(std::uint16_t count) {
+    next_avail_ = static_cast<std::uint16_t>(next_avail_ - count);
+    in_flight_ = static_cast<std::uint16_t>(in_flight_ - count);
+}
+
+std::expected<void, QueueError> Virtqueue::walk(std::uint16_t head, DescriptorChain& chain) {
+    chain.clear(head);
+    Table table{descriptors_, setup_.descriptors, setup_.size};
+    std::uint32_t index = head;
+    for (std::uint32_t seen = 0;; ++seen) {
+        if (index >= table.length) return std::unexpected(QueueError::kDescriptorOutOfTable);
+        if (seen >= table.length) return std::unexpected(QueueError::kLoop);
+        const auto descriptor = read_descriptor(dma_, table, index);
+        if (!descriptor) return std::unexpected(descriptor.error());
+        const bool has_next = (descriptor->flags & VIRTQ_DESC_F_NEXT) != 0;
+        if ((descriptor->flags & VIRTQ_DESC_F_INDIRECT) != 0) {
+            const std::uint32_t length = descriptor->len / sizeof(Descriptor);
+            const bool whole = descriptor->len % sizeof(Descriptor) == 0 && length > 0 && length <= kIndirectLimit;
+            if (!indirect_ || !table.host || has_next || !whole) return std::unexpected(QueueError::kBadIndirect);
+            table = Table{nullptr, Iova{descriptor->addr}, length};
+            index = 0;
+            seen = ~std::uint32_t{0}; // the count starts again with the new table
+            continue;
+        }
+        if (const auto added = add_buffer(*descriptor, chain); !added) return added;
+        if (!has_next) return {};
+        index = descriptor->next;
+    }
+}
+
+std::expected<void, QueueError> Virtqueue::add_buffer(const Descriptor& descriptor, DescriptorChain& chain) {
+    const bool writable = (descriptor.flags & VIRTQ_DESC_F_WRITE) != 0;
+    if (!writable && !chain.writable_.list.empty()) return std::unexpected(QueueError::kReadableAfterWritable);
+    DescriptorChain::Part& part = writable ? chain.writable_ : chain.readable_;
+    Iova address{descriptor.addr};
+    for (std::uint64_t left = descriptor.len; left > 0;) {
+        const auto memory = dma_.translate(address, left, writable ? DmaAccess::kWrite : DmaAccess::kRead);
+        if (!memory) return std::unexpected(QueueError::kBufferOutsideMemory);
+        part.add(*memory);
+        address = address + memory->size();
+        left -= memory->size();
+    }
+    return {};
+}
+
+void Virtqueue::push_used(std::uint16_t head, std::uint32_t written_bytes) {
+    if (in_flight_ > 0) --in_flight_;
+    if (!running_) return;
+    const UsedElement element{head, written_bytes};
+    const std::uint64_t slot = next_used_ % setup_.size;
+    std::memcpy(used_ + kUsedRingOffset + slot * sizeof element, &element, sizeof element);
+    ++next_used_;
+}
+
+bool Virtqueue::publish() {
+    if (!running_ || next_used_ == published_used_) return false;
+    const std::uint16_t before = published_used_;
+    word(used_, kUsedIndexOffset).store(next_used_, std::memory_order_release);
+    published_used_ = next_used_;
+    mark_used_ring();
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    if (!event_index_) {
+        return (word(avail_, 0).load(std::memory_order_relaxed) & VIRTQ_AVAIL_F_NO_INTERRUPT) == 0;
+    }
+    const std::uint64_t used_event = kAvailRingOffset + 2ull * setup_.size;
+    return event_passed(word(avail_, used_event).load(std::memory_order_relaxed), next_used_, before);
+}
+
+void Virtqueue::disable_notifications() {
+    if (!running_ || event_index_) return; // an old avail_event is passed already: the driver stays quiet
+    word(used_, 0).store(VIRTQ_USED_F_NO_NOTIFY, std::memory_order_relaxed);
+    mark_used_ring();
+}
+
+bool Virtqueue::enable_notifications() {
+    if (!running_) return false;
+    if (event_index_) {
+        const std::uint64_t avail_event = kUsedRingOffset + sizeof(UsedElement) * setup_.size;
+        word(used_, avail_event).store(next_avail_, std::memory_order_relaxed);
+    } else {
+        word(used_, 0).store(0, std::memory_order_relaxed);
+    }
+    mark_used_ring();
+    std::atomic_thread_fence(std::memory_order_seq_cst);
+    return load_avail_index() != next_avail_;
+}
+
+void Virtqueue::mark_used_ring() { dma_.written({used_, used_ring_bytes(setup_.size)}); }
+
+} // namespace touka::devices::virtio

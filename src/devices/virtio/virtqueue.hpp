@@ -1,0 +1,127 @@
+// A split virtqueue, the device's side. (Virtual I/O Device 1.2 §2.7)
+// Absent: packed rings, in-order use, resetting one queue, rings that are not contiguous in host memory.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <span>
+
+#include "devices/virtio/descriptor_chain.hpp"
+#include "memory/dma_space.hpp"
+#include "spec/virtio/split_queue.hpp"
+
+namespace touka::devices::virtio {
+
+/// Where the driver put a queue.
+struct QueueSetup {
+    std::uint16_t size = 0; ///< in descriptors
+    memory::Iova descriptors, driver_area, device_area;
+};
+
+/// How far a queue has got: what survives when the machine moves.
+struct QueuePosition {
+    std::uint16_t next_avail = 0;
+    std::uint16_t next_used = 0;
+    void describe(auto& archive) { archive(next_avail, next_used); }
+};
+
+/// What a driver can do wrong with a queue. After any of them the device needs a reset.
+enum class QueueError {
+    kBadSize,              ///< 0, not a power of two, or more than the device offered
+    kMisaligned,           ///< one of its parts
+    kRingOutsideMemory,    ///< one of its parts is not wholly RAM, or not in one piece
+    kIndexJump,            ///< the available index moved by more than the queue holds
+    kTooManyInFlight,      ///< more chains handed over than the queue holds, without waiting for their return
+    kDescriptorOutOfTable, ///< a head or next beyond the table
+    kLoop,                 ///< a chain longer than its table
+    kBadIndirect,          ///< not negotiated, nested, followed by another, empty, odd-sized or too long
+    kReadableAfterWritable,
+    kBufferOutsideMemory,
+};
+
+/// Reads the driver's rings, hands out its chains and returns them. Every ring word is read once and checked; a queue
+/// that has failed stays silent until it is started again. Used from one reactor's thread.
+///
+/// Memory order: avail.idx is loaded with acquire, so that the entries and descriptors that the driver stored before
+/// it are seen; used.idx is stored with release after the elements. The sequentially consistent fences in publish()
+/// and enable_notifications() order a store of one index before the load of the other side's event, as the driver's
+/// own barriers do, so that not both sides sleep.
+class Virtqueue {
+public:
+    /// @param dma the device's view of memory, outlives the queue.  @param size_limit a power of two, 32768 at most.
+    Virtqueue(memory::DmaSpace& dma, std::uint16_t size_limit) : dma_(dma), size_limit_(size_limit) {}
+
+    [[nodiscard]] std::expected<void, QueueError> start(const QueueSetup& setup, std::uint64_t features,
+                                                        const QueuePosition& position = {});
+    void stop();
+    [[nodiscard]] bool running() const { return running_; }
+
+    /// Takes the next chain that the driver made available. @return false when there is none.
+    [[nodiscard]] std::expected<bool, QueueError> pop(DescriptorChain& chain);
+    /// Gives the chains popped last back, as if they had never been taken; they will come again.
+    void undo_pop(std::uint16_t count);
+
+    /// Returns a chain. The driver sees it after publish(). Nothing happens on a queue that failed or was stopped.
+    /// @param written_bytes how many of its writable bytes, from the first on, were stored.
+    void push_used(std::uint16_t head, std::uint32_t written_bytes);
+    /// Shows the driver what was pushed. @return whether it wants an interrupt for it.
+    [[nodiscard]] bool publish();
+
+    /// Asks the driver to be quiet while the device looks at the queue anyway, or to notify again.
+    void disable_notifications();
+    /// @return true when chains came in the meantime: look again before sleeping.
+    [[nodiscard]] bool enable_notifications();
+
+    [[nodiscard]] std::uint16_t size() const { return setup_.size; }
+    /// Chains popped and not pushed back.
+    [[nodiscard]] std::uint16_t in_flight() const { return in_flight_; }
+    /// @pre nothing in flight and all published.
+    [[nodiscard]] QueuePosition position() const { return {next_avail_, next_used_}; }
+
+    /// Hands chains to `handle` until the queue is empty or `budget` chains were taken, keeping the driver quiet
+    /// meanwhile. @param next_chain returns the DescriptorChain& to fill.
+    /// @return true when the budget ran out first: come again.
+    template <class NextChain, class Handle>
+    [[nodiscard]] std::expected<bool, QueueError> consume(unsigned budget, NextChain next_chain, Handle handle) {
+        do {
+            disable_notifications();
+            for (;; --budget) {
+                if (budget == 0) return true;
+                DescriptorChain& chain = next_chain();
+                const auto popped = pop(chain);
+                if (!popped) return std::unexpected(popped.error());
+                if (!*popped) break;
+                handle(chain);
+            }
+        } while (enable_notifications());
+        return false;
+    }
+
+private:
+    [[nodiscard]] std::unexpected<QueueError> fail(QueueError error);
+    [[nodiscard]] std::expected<void, QueueError> map_rings();
+    [[nodiscard]] std::expected<std::byte*, QueueError> map_part(memory::Iova address, std::uint64_t length_bytes,
+                                                                 std::uint64_t alignment, memory::DmaAccess access);
+    [[nodiscard]] std::expected<void, QueueError> walk(std::uint16_t head, DescriptorChain& chain);
+    [[nodiscard]] std::expected<void, QueueError> add_buffer(const spec::virtio::Descriptor& descriptor,
+                                                             DescriptorChain& chain);
+    [[nodiscard]] std::uint16_t load_avail_index() const;
+    void mark_used_ring();
+
+    memory::DmaSpace& dma_;
+    std::uint16_t size_limit_;
+    bool running_ = false;
+    bool event_index_ = false;
+    bool indirect_ = false;
+    QueueSetup setup_;
+    std::byte* descriptors_ = nullptr; // three parts in guest memory
+    std::byte* avail_ = nullptr;
+    std::byte* used_ = nullptr;
+    std::uint16_t next_avail_ = 0;     // free-running, as the ring's indices are
+    std::uint16_t next_used_ = 0;      // includes what is not published yet
+    std::uint16_t published_used_ = 0; // what used.idx says
+    std::uint16_t in_flight_ = 0;
+};
+
+} // namespace touka::devices::virtio

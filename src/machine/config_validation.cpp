@@ -1,0 +1,95 @@
+#include "machine/config_validation.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <set>
+
+#include "machine/config_values.hpp"
+
+namespace touka::machine {
+namespace {
+
+using Result = std::expected<void, ConfigError>;
+
+std::unexpected<ConfigError> failure(std::string text, std::string hint = {}) {
+    return std::unexpected(ConfigError{.text = std::move(text), .hint = std::move(hint)});
+}
+
+Result check_machine(const MachineConfig& config) {
+    const auto plain = [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_' || c == '.';
+    };
+    if (config.name.empty() || config.name.size() > kNameLimit || !std::ranges::all_of(config.name, plain)) {
+        return failure(fmt::format("the name \"{}\" is not one of 1 to {} letters, digits, '-', '_' and '.'",
+                                   config.name, kNameLimit));
+    }
+    if (config.kernel.empty()) return failure("no kernel to boot", "give --kernel PATH, or kernel = \"PATH\"");
+    if (config.cpu_count == 0 || config.cpu_count > kCpuCountLimit) {
+        return failure(fmt::format("{} CPUs are not possible: 1 to {}", config.cpu_count, kCpuCountLimit));
+    }
+    if (config.memory_bytes < kSmallestMemoryBytes || config.memory_bytes > kLargestMemoryBytes) {
+        return failure(fmt::format("{} MiB of memory are not possible: 16M to 1T", config.memory_bytes >> 20));
+    }
+    if (config.memory_bytes % 4096 != 0) return failure("the memory is not whole pages of 4 KiB");
+    if (config.shutdown_grace_s > kLongestGrace_s) {
+        return failure(fmt::format("a shutdown grace of {} s is too long: {} s at most", config.shutdown_grace_s,
+                                   kLongestGrace_s));
+    }
+    return {};
+}
+
+Result check_disk(const DiskConfig& disk) {
+    if (disk.path.empty()) return failure("a disk has no path");
+    const auto printable = [](char c) { return c >= ' ' && c <= '~'; };
+    if (disk.serial.size() > kSerialLimit || !std::ranges::all_of(disk.serial, printable)) {
+        return failure(fmt::format("{}: the serial number \"{}\" is not up to {} ASCII characters", disk.path,
+                                   disk.serial, kSerialLimit));
+    }
+    return {};
+}
+
+Result check_network(const NetworkConfig& network) {
+    if (!network.mac.empty()) {
+        if (const auto mac = parse_mac(network.mac); !mac) return failure(mac.error());
+    }
+    if (const auto* tap = std::get_if<TapNetwork>(&network.backend)) {
+        const auto& name = tap->interface;
+        if (name.empty() || name.size() > kInterfaceNameLimit || name == "." || name == ".." ||
+            std::ranges::any_of(name, [](char c) { return c <= ' ' || c == '/' || c == ':' || c > '~'; })) {
+            return failure(fmt::format("\"{}\" is not a name for a network interface", name),
+                           fmt::format("1 to {} characters without '/' and ':'", kInterfaceNameLimit));
+        }
+    }
+    return {};
+}
+
+} // namespace
+
+Result validate(const MachineConfig& config) {
+    if (auto result = check_machine(config); !result) return result;
+    std::set<std::string> writable_paths, serials, macs, taps;
+    for (const auto& disk : config.disks) {
+        if (auto result = check_disk(disk); !result) return result;
+        if (!disk.read_only && !writable_paths.insert(disk.path).second) {
+            return failure(fmt::format("{}: the disk is there twice", disk.path), "two writers would destroy it");
+        }
+        if (!disk.serial.empty() && !serials.insert(disk.serial).second) {
+            return failure(fmt::format("two disks have the serial number \"{}\"", disk.serial));
+        }
+    }
+    for (const auto& network : config.networks) {
+        if (auto result = check_network(network); !result) return result;
+        if (!network.mac.empty() && !macs.insert(*parse_mac(network.mac)).second) {
+            return failure(fmt::format("two network cards have the MAC address {}", network.mac));
+        }
+        const auto* tap = std::get_if<TapNetwork>(&network.backend);
+        if (tap != nullptr && !taps.insert(tap->interface).second) {
+            return failure(fmt::format("two network cards use the tap \"{}\"", tap->interface));
+        }
+    }
+    return {};
+}
+
+} // namespace touka::machine

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <expected>
+
+#include "machine/config.hpp"
+#include "machine/config_error.hpp"
+
+namespace touka::machine {
+
+/// As many as xAPIC destinations name: ids 0 to 254.
+inline constexpr std::uint32_t kCpuCountLimit = 255;
+inline constexpr std::uint64_t kSmallestMemoryBytes = 16ull << 20;
+inline constexpr std::uint64_t kLargestMemoryBytes = 1ull << 40;
+inline constexpr std::uint32_t kLongestGrace_s = 24 * 3600;
+inline constexpr std::size_t kNameLimit = 63;
+inline constexpr std::size_t kSerialLimit = 20;        // virtio 1.2 §5.2.6: VIRTIO_BLK_T_GET_ID
+inline constexpr std::size_t kInterfaceNameLimit = 15; // IFNAMSIZ less the zero
+
+/// Checks what a configuration says before anything is opened or built; whether files exist is seen later.
+/// @return the first contradiction, without a place in a file.
+[[nodiscard]] std::expected<void, ConfigError> validate(const MachineConfig& config);
+
+} // namespace touka::machine

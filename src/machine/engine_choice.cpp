@@ -1,0 +1,56 @@
+#include "machine/engine_choice.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "cpu/interpreter/interpreter_engine.hpp"
+#include "cpu/kvm/kvm_measure.hpp"
+
+namespace touka::machine {
+
+namespace {
+
+using cpu::interpreter::InterpreterEngine;
+using cpu::kvm::KvmEngine;
+
+std::unexpected<MachineError> no_engine(std::string text) {
+    return std::unexpected(MachineError{MachineErrorKind::kNoEngine, std::move(text)});
+}
+
+std::expected<ChosenEngine, MachineError> make_kvm(std::uint32_t vcpu_count, memory::GuestMemory& memory,
+                                                   std::string note) {
+    auto engine = KvmEngine::create(memory, vcpu_count);
+    if (!engine) return no_engine(engine.error().text);
+    KvmEngine* kvm = engine->get();
+    return ChosenEngine{std::move(*engine), kvm, std::move(note)};
+}
+
+std::expected<ChosenEngine, MachineError> make_interpreter(memory::GuestMemory& memory, std::string note) {
+    auto engine = InterpreterEngine::create(memory);
+    if (!engine)
+        return no_engine("this host's processor lacks instructions that the interpreter needs (XSAVE, SSE4.2)");
+    return ChosenEngine{std::move(*engine), nullptr, std::move(note)};
+}
+
+} // namespace
+
+std::expected<ChosenEngine, MachineError> choose_engine(EngineChoice choice, std::uint32_t vcpu_count,
+                                                        memory::GuestMemory& memory) {
+    switch (choice) {
+        case EngineChoice::kKvm: return make_kvm(vcpu_count, memory, "engine: kvm, as asked");
+        case EngineChoice::kInterpreter: return make_interpreter(memory, "engine: interpreter, as asked");
+        case EngineChoice::kTranslator:
+            return no_engine("the translator does not exist yet; use --engine interpreter, kvm or auto");
+        case EngineChoice::kAuto: break;
+    }
+    const auto measured = cpu::kvm::measure_kvm();
+    if (measured.usable()) {
+        return make_kvm(vcpu_count, memory,
+                        fmt::format("engine: kvm ({:.0f} million kernel instructions a second measured)",
+                                    measured.instructions_per_second / 1e6));
+    }
+    return make_interpreter(memory, fmt::format("engine: interpreter, because {}", measured.reason));
+}
+
+} // namespace touka::machine

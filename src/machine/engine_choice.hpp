@@ -1,0 +1,28 @@
+// Which engine runs the machine.
+#pragma once
+
+#include <expected>
+#include <memory>
+#include <string>
+
+#include "cpu/kvm/kvm_engine.hpp"
+#include "cpu/vcpu.hpp"
+#include "machine/config.hpp"
+#include "machine/machine_error.hpp"
+#include "memory/guest_memory.hpp"
+
+namespace touka::machine {
+
+struct ChosenEngine {
+    std::unique_ptr<cpu::CpuEngine> engine;
+    cpu::kvm::KvmEngine* kvm = nullptr; ///< the same engine, when it is KVM
+    std::string note;                   ///< one line for the user: which, and why
+};
+
+/// Makes the engine that was asked for, or for kAuto the fastest that works here: KVM where it runs kernel code at
+/// a usable speed, which is measured, else the interpreter.
+/// @param memory outlives the engine.
+[[nodiscard]] std::expected<ChosenEngine, MachineError> choose_engine(EngineChoice choice, std::uint32_t vcpu_count,
+                                                                      memory::GuestMemory& memory);
+
+} // namespace touka::machine

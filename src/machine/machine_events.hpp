@@ -1,0 +1,45 @@
+// What happens to a machine from within and without, one after the other on its control thread.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+
+namespace touka::machine {
+
+enum class MachineEvent : std::uint8_t {
+    kPoweredOff,        ///< the guest entered S5
+    kResetByGuest,      ///< reset register, keyboard controller
+    kShutdownRequested, ///< somebody outside wants an orderly end
+    kStopRequested,     ///< somebody outside wants an end now
+    kProcessorShutdown, ///< triple fault
+    kProcessorFailed,   ///< the engine cannot go on
+};
+
+/// A queue with many writers and the control thread as its reader. put() never waits; devices call it from vCPU
+/// threads.
+class MachineEvents {
+public:
+    void put(MachineEvent event) {
+        {
+            const std::scoped_lock lock(mutex_);
+            events_.push_back(event);
+        }
+        arrived_.notify_one();
+    }
+    [[nodiscard]] MachineEvent take() {
+        std::unique_lock lock(mutex_);
+        arrived_.wait(lock, [this] { return !events_.empty(); });
+        const MachineEvent event = events_.front();
+        events_.pop_front();
+        return event;
+    }
+
+private:
+    std::mutex mutex_;
+    std::condition_variable arrived_;
+    std::deque<MachineEvent> events_;
+};
+
+} // namespace touka::machine

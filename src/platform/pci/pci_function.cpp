@@ -1,0 +1,214 @@
+#include "platform/pci/pci_function.hpp"
+
+#include <bit>
+#include <cassert>
+#include <utility>
+#include <vector>
+
+namespace touka::platform {
+
+using namespace spec::pci;
+
+namespace {
+
+constexpr std::uint32_t bar_offset(unsigned index) { return offset::kBar0 + 4 * index; }
+constexpr bool is_64_bit(BarKind kind) { return kind == BarKind::kMemory64 || kind == BarKind::kMemory64Prefetchable; }
+
+constexpr std::uint32_t type_bits(BarKind kind) {
+    switch (kind) {
+        case BarKind::kPorts: return kBarIoSpace;
+        case BarKind::kMemory32: return 0;
+        case BarKind::kMemory64: return kBarMemory64;
+        case BarKind::kMemory64Prefetchable: return kBarMemory64 | kBarPrefetchable;
+    }
+    std::unreachable();
+}
+
+} // namespace
+
+PciFunction::PciFunction(std::string name, const PciIdentity& identity) : name_(std::move(name)) {
+    config_.define(offset::kVendorId, 2, identity.vendor_id);
+    config_.define(offset::kDeviceId, 2, identity.device_id);
+    config_.define(offset::kCommand, 2, 0, command::kWritable);
+    config_.define(offset::kRevisionId, 1, identity.revision_id);
+    config_.define(offset::kClassCode, 3, identity.class_code);
+    config_.define(offset::kSubsystemVendorId, 2, identity.subsystem_vendor_id);
+    config_.define(offset::kSubsystemId, 2, identity.subsystem_id);
+    config_.define(offset::kInterruptLine, 1, 0, 0xFF);
+}
+
+PciFunction::~PciFunction() { detach(); }
+
+void PciFunction::define_bar(unsigned index, BarKind kind, std::uint64_t length_bytes, IoHandler& handler) {
+    assert(std::has_single_bit(length_bytes) && length_bytes >= 16);
+    bars_.at(index) = Bar{kind, length_bytes, &handler, 0, std::nullopt};
+    place_bar(index, 0);
+}
+
+void PciFunction::place_bar(unsigned index, std::uint64_t address) {
+    Bar& bar = bars_.at(index);
+    bar.reset_address = address;
+    const std::uint64_t writable = ~(bar.length_bytes - 1);
+    const unsigned width_bytes = is_64_bit(bar.kind) ? 8 : 4;
+    config_.define(bar_offset(index), width_bytes, address | type_bits(bar.kind), writable);
+    for (unsigned i = 0; i < kBarCount; ++i) update_mapping(i);
+}
+
+std::uint32_t PciFunction::add_capability(CapabilityId id, std::span<const std::uint8_t> body) {
+    const std::uint32_t at = next_capability_;
+    assert(at + body.size() <= kConventionalConfigBytes);
+    for (std::uint32_t i = 2; i < body.size(); ++i) config_.define(at + i, 1, body[i]);
+    config_.define(at, 1, std::to_underlying(id));
+    config_.define(last_capability_ == 0 ? offset::kCapabilitiesPointer : last_capability_ + 1, 1, at);
+    Status status;
+    config_.define(offset::kStatus, 2, status.set(status::CAPABILITIES_LIST, true).raw);
+    last_capability_ = at;
+    next_capability_ = (at + static_cast<std::uint32_t>(body.size()) + 3) & ~3u;
+    return at;
+}
+
+void PciFunction::add_power_management() {
+    const std::uint32_t at =
+        add_capability(CapabilityId::kPowerManagement, std::vector<std::uint8_t>(kPowerManagementBytes));
+    config_.define(at + kPmcOffset, 2, kPmcVersion3);
+    config_.define(at + kPmcsrOffset, 2, kPmcsrNoSoftReset, kPmcsrPowerState);
+}
+
+void PciFunction::add_express_endpoint() {
+    express_capability_ = add_capability(CapabilityId::kPciExpress, std::vector<std::uint8_t>(kExpressBytes));
+    ExpressCapabilities capabilities;
+    capabilities.set(express_capabilities::VERSION, std::uint8_t{2})
+        .set(express_capabilities::DEVICE_PORT_TYPE, express_capabilities::kRootComplexIntegratedEndpoint);
+    config_.define(express_capability_ + kExpressCapabilitiesOffset, 2, capabilities.raw);
+    config_.define(express_capability_ + kDeviceCapabilitiesOffset, 4,
+                   kRoleBasedErrorReporting | kFunctionLevelResetCapable);
+    config_.define(express_capability_ + kDeviceControlOffset, 2, 0, kDeviceControlWritable);
+}
+
+MsixTable& PciFunction::add_msix(unsigned bar_index, unsigned vector_count, MsiSink& sink) {
+    msix_ = std::make_unique<MsixTable>(vector_count, sink);
+    define_bar(bar_index, BarKind::kMemory32, msix_->bar_bytes(), *msix_);
+    msix_capability_ = add_capability(CapabilityId::kMsix, std::vector<std::uint8_t>(kMsixCapabilityBytes));
+    config_.define(msix_capability_ + kMsixControlOffset, 2, msix_->vector_count() - 1, msix_control::kWritable);
+    config_.define(msix_capability_ + kMsixTableOffset, 4, bar_index);
+    config_.define(msix_capability_ + kMsixPbaOffset, 4, msix_->pba_offset() | bar_index);
+    return *msix_;
+}
+
+void PciFunction::set_interrupt_pin(std::uint8_t pin) { config_.define(offset::kInterruptPin, 1, pin); }
+
+void PciFunction::attach(const Attachment& attachment) {
+    attachment_ = attachment;
+    config_.define(offset::kInterruptLine, 1, attachment.interrupt_line, 0xFF);
+    pin_.connect(attachment.interrupt);
+    config_changed();
+}
+
+void PciFunction::detach() {
+    for (unsigned i = 0; i < kBarCount; ++i) unmap(i);
+    pin_.connect(nullptr);
+    attachment_ = {};
+}
+
+std::uint32_t PciFunction::read_config(std::uint32_t at, unsigned width_bytes) {
+    Status status{static_cast<std::uint16_t>(config_.read(offset::kStatus, 2))};
+    config_.set(offset::kStatus, 2, status.set(status::INTERRUPT_STATUS, pin_.asserted()).raw);
+    return static_cast<std::uint32_t>(config_.read(at, width_bytes));
+}
+
+void PciFunction::write_config(std::uint32_t at, unsigned width_bytes, std::uint32_t value) {
+    config_.write(at, width_bytes, value);
+    if (express_capability_ != 0) {
+        const std::uint32_t control = express_capability_ + kDeviceControlOffset;
+        const bool high_byte_written = at <= control + 1 && control + 1 < at + width_bytes;
+        const bool initiate = high_byte_written && (value >> (8 * (control + 1 - at)) & 0x80) != 0;
+        if (initiate) { // the bit reads 0 always: it is not writable (PCIe Base 5.0 §7.5.3.4)
+            function_level_reset();
+            reset_config();
+            return;
+        }
+    }
+    config_changed();
+}
+
+void PciFunction::reset() { reset_config(); }
+
+void PciFunction::reset_config() {
+    for (unsigned i = 0; i < kBarCount; ++i) unmap(i);
+    config_.reset();
+    if (msix_) msix_->reset();
+    pin_.set(false);
+    config_changed();
+}
+
+Command PciFunction::command() const { return Command{static_cast<std::uint16_t>(config_.read(offset::kCommand, 2))}; }
+
+void PciFunction::config_changed() {
+    const bool bus_master = command().get(command::BUS_MASTER);
+    const bool was_bus_master = bus_master_.exchange(bus_master, std::memory_order_acq_rel);
+    pin_.set_disabled(command().get(command::INTERRUPT_DISABLE));
+    if (msix_) {
+        const MsixControl control{static_cast<std::uint16_t>(config_.read(msix_capability_ + kMsixControlOffset, 2))};
+        msix_->set_control(control.get(msix_control::MSIX_ENABLE), control.get(msix_control::FUNCTION_MASK),
+                           bus_master);
+    }
+    for (unsigned i = 0; i < kBarCount; ++i) update_mapping(i);
+    if (bus_master && !was_bus_master) bus_master_granted();
+}
+
+AddressSpace* PciFunction::space_of(const Bar& bar) const {
+    return bar.kind == BarKind::kPorts ? attachment_.ports : attachment_.memory;
+}
+
+std::uint64_t PciFunction::bar_address(unsigned index) const {
+    const Bar& bar = bars_[index];
+    return config_.read(bar_offset(index), is_64_bit(bar.kind) ? 8 : 4) & ~(bar.length_bytes - 1);
+}
+
+void PciFunction::update_mapping(unsigned index) {
+    Bar& bar = bars_[index];
+    if (bar.length_bytes == 0 || !space_of(bar)) return;
+    const bool enabled =
+        bar.kind == BarKind::kPorts ? command().get(command::IO_SPACE) : command().get(command::MEMORY_SPACE);
+    const std::uint64_t address = bar_address(index);
+    const bool wanted = enabled && address != 0;
+    if (bar.mapped_at && (!wanted || *bar.mapped_at != address)) unmap(index);
+    if (!wanted || bar.mapped_at) return;
+    // Over something else, as while sizes are probed: the other one stays, and this BAR answers nowhere.
+    if (!space_of(bar)->add(address, bar.length_bytes, *bar.handler)) return;
+    bar.mapped_at = address;
+    bar_mapped(index, address);
+}
+
+void PciFunction::unmap(unsigned index) {
+    Bar& bar = bars_[index];
+    if (!bar.mapped_at) return;
+    bar_unmapped(index, *bar.mapped_at);
+    space_of(bar)->remove(*bar.mapped_at);
+    bar.mapped_at.reset();
+}
+
+PciFunctionState PciFunction::save_function() const {
+    PciFunctionState state{config_.save(), {}};
+    if (msix_) state.msix = msix_->save();
+    return state;
+}
+
+std::expected<void, migration::RestoreError> PciFunction::restore_function(const PciFunctionState& state) {
+    for (std::uint32_t i = 0; i < offset::kCommand; ++i) {
+        if (state.config[i] != config_.read(i, 1)) return std::unexpected(migration::RestoreError::kMismatch);
+    }
+    if (state.msix.entries.size() != (msix_ ? msix_->vector_count() : 0)) {
+        return std::unexpected(migration::RestoreError::kMismatch);
+    }
+    for (unsigned i = 0; i < kBarCount; ++i) unmap(i);
+    if (msix_) {
+        msix_->reset();
+        if (!msix_->restore(state.msix)) return std::unexpected(migration::RestoreError::kMismatch);
+    }
+    config_.restore(state.config);
+    config_changed();
+    return {};
+}
+
+} // namespace touka::platform

@@ -1,0 +1,136 @@
+// One function on the PCI bus: its configuration space, and its BARs as they appear in the address spaces.
+// Absent: expansion ROM, MSI (functions here have MSI-X and a pin), bus mastering by anything but the function itself.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "platform/address_space.hpp"
+#include "platform/device.hpp"
+#include "platform/pci/config_space.hpp"
+#include "platform/pci/interrupt_pin.hpp"
+#include "platform/pci/msix_table.hpp"
+#include "platform/pci/pci_layout.hpp"
+#include "spec/pci/capability.hpp"
+
+namespace touka::platform {
+
+/// Who a function is. (PCI Local Bus 3.0 §6.2.1, §6.2.4)
+struct PciIdentity {
+    std::uint16_t vendor_id = 0;
+    std::uint16_t device_id = 0;
+    std::uint8_t revision_id = 0;
+    std::uint32_t class_code = 0; ///< base class, subclass, programming interface: 24 bits
+    std::uint16_t subsystem_vendor_id = 0;
+    std::uint16_t subsystem_id = 0;
+};
+
+enum class BarKind { kPorts, kMemory32, kMemory64, kMemory64Prefetchable };
+
+/// What a function's configuration holds beyond its own device's state.
+struct PciFunctionState {
+    static constexpr std::uint16_t kVersion = 1;
+    ConfigSpace::SavedBytes config{};
+    MsixState msix;
+    void describe(auto& archive) { archive(config, msix); }
+};
+
+/// Base of every PCI device here. The configuration space belongs to whoever holds the root's configuration lock
+/// (vCPU threads through PciRoot) or to the control thread while the machine is paused; what other threads need of
+/// it is in atomics, the MSI-X table and the pin, which lock for themselves after the configuration lock.
+class PciFunction : public Device {
+public:
+    /// The address spaces that BARs are mapped into and the wire of the pin; all outlive the attachment.
+    struct Attachment {
+        AddressSpace* memory = nullptr;
+        AddressSpace* ports = nullptr;
+        InterruptLine* interrupt = nullptr;
+        std::uint8_t interrupt_line = 0; ///< what the Interrupt Line register says after reset
+    };
+    struct Bar {
+        BarKind kind = BarKind::kMemory32;
+        std::uint64_t length_bytes = 0; ///< a power of two; 0: there is no such BAR
+        IoHandler* handler = nullptr;
+        std::uint64_t reset_address = 0;
+        std::optional<std::uint64_t> mapped_at;
+    };
+
+    PciFunction(std::string name, const PciIdentity& identity);
+    ~PciFunction() override;
+    PciFunction(const PciFunction&) = delete;
+    PciFunction& operator=(const PciFunction&) = delete;
+
+    [[nodiscard]] std::string_view name() const override { return name_; }
+
+    /// An access of 1, 2 or 4 bytes within the 4 KiB; under the configuration lock.
+    [[nodiscard]] virtual std::uint32_t read_config(std::uint32_t offset, unsigned width_bytes);
+    virtual void write_config(std::uint32_t offset, unsigned width_bytes, std::uint32_t value);
+
+    void attach(const Attachment& attachment);
+    /// Takes BARs and pin away from the machine. @pre under the configuration lock, or not running.
+    void detach();
+
+    [[nodiscard]] std::span<const Bar> bars() const { return bars_; }
+    /// Where the BAR points after reset: the work of firmware, done by the root when there is none.
+    void place_bar(unsigned index, std::uint64_t address);
+
+    /// Command.BUS_MASTER: the function may reach memory and send messages. Any thread.
+    [[nodiscard]] bool bus_master_enabled() const { return bus_master_.load(std::memory_order_acquire); }
+
+    void reset() override;
+
+protected:
+    /// @param handler gets accesses while the BAR is enabled; outlives the function.
+    void define_bar(unsigned index, BarKind kind, std::uint64_t length_bytes, IoHandler& handler);
+    /// Appends a capability to the list. @param body all its bytes; the first two are filled in here.
+    /// @return its offset.
+    std::uint32_t add_capability(spec::pci::CapabilityId id, std::span<const std::uint8_t> body);
+    void add_power_management();
+    void add_express_endpoint();
+    /// MSI-X with its table in a BAR of its own. @param sink outlives the function.
+    MsixTable& add_msix(unsigned bar_index, unsigned vector_count, MsiSink& sink);
+    void set_interrupt_pin(std::uint8_t pin);
+
+    [[nodiscard]] ConfigSpace& config() { return config_; }
+    [[nodiscard]] InterruptPin& pin() { return pin_; }
+    [[nodiscard]] MsixTable* msix() { return msix_.get(); }
+
+    [[nodiscard]] PciFunctionState save_function() const;
+    [[nodiscard]] std::expected<void, migration::RestoreError> restore_function(const PciFunctionState& state);
+
+    /// A BAR appeared in or is about to leave the address space. Under the configuration lock.
+    virtual void bar_mapped(unsigned, std::uint64_t) {}
+    virtual void bar_unmapped(unsigned, std::uint64_t) {}
+    /// Command.BUS_MASTER went from 0 to 1.
+    virtual void bus_master_granted() {}
+    /// Function level reset (PCIe Base 5.0 §6.6.2), before the configuration space takes its reset values.
+    virtual void function_level_reset() {}
+
+private:
+    [[nodiscard]] spec::pci::Command command() const;
+    [[nodiscard]] std::uint64_t bar_address(unsigned index) const;
+    void config_changed();
+    void update_mapping(unsigned index);
+    void unmap(unsigned index);
+    [[nodiscard]] AddressSpace* space_of(const Bar& bar) const;
+    void reset_config();
+
+    std::string name_;
+    ConfigSpace config_;
+    std::array<Bar, spec::pci::kBarCount> bars_{};
+    Attachment attachment_;
+    InterruptPin pin_;
+    std::unique_ptr<MsixTable> msix_;
+    std::uint32_t last_capability_ = 0;
+    std::uint32_t next_capability_ = spec::pci::offset::kFirstCapability;
+    std::uint32_t msix_capability_ = 0;
+    std::uint32_t express_capability_ = 0;
+    std::atomic<bool> bus_master_{false}; // written under the configuration lock; pairs with bus_master_enabled()
+};
+
+} // namespace touka::platform

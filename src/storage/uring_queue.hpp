@@ -1,0 +1,47 @@
+#pragma once
+
+#include <liburing.h>
+
+#include <cstdint>
+#include <memory>
+
+#include "runtime/reactor.hpp"
+#include "storage/step_workers.hpp"
+#include "storage/task_queue.hpp"
+
+namespace touka::storage {
+
+/// A queue on a file by an io_uring of its own, whose completions the reactor sees on the ring's descriptor.
+class UringQueue final : public TaskQueue {
+public:
+    /// @return nothing where the kernel or a container's filter does not permit io_uring.
+    [[nodiscard]] static std::unique_ptr<UringQueue> create(OpenFile& file, runtime::Reactor& reactor,
+                                                            std::uint32_t depth);
+    /// May this process have a ring at all?
+    [[nodiscard]] static bool permitted();
+    /// Waits for what is in flight and completes it.
+    ~UringQueue() override;
+    /// Requests that the kernel finished at once (the page cache had the data) complete in here.
+    void commit() override;
+
+private:
+    static constexpr unsigned kReapBatch = 32;
+    static constexpr unsigned kMaxRounds = 8;
+    static constexpr std::uint64_t kRetryNs = 1'000'000;
+
+    UringQueue(OpenFile& file, runtime::Reactor& reactor, std::uint32_t depth, const io_uring& ring);
+    void start(std::uint32_t task_index) override;
+    void enter_kernel();
+    bool reap();
+
+    runtime::Reactor& reactor_;
+    io_uring ring_;
+    bool fixed_file_ = false;
+    bool committing_ = false;
+    std::size_t discards_in_flight_ = 0;
+    std::unique_ptr<StepWorkers> discarder_; // block devices only
+    std::unique_ptr<runtime::Timer> retry_;
+    std::unique_ptr<runtime::Reactor::Watch> watch_;
+};
+
+} // namespace touka::storage

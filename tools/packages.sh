@@ -1,0 +1,37 @@
+# What comes from Debian 12's packages, by purpose.
+
+PACKAGES_BUILD="g++-12 cmake ninja-build pkg-config libfmt-dev liburing-dev libzydis-dev libxbyak-dev libcli11-dev
+ libtomlplusplus-dev libslirp-dev libglib2.0-dev libseccomp-dev libgtest-dev libgmock-dev libbenchmark-dev"
+PACKAGES_TEST="python3-minimal acpica-tools e2fsprogs iproute2 iperf3 cpio busybox-static"
+PACKAGES_GUEST="mmdebstrap e2fsprogs lz4"
+PACKAGES_CLANG="clang-19 clang-tidy-19 libclang-rt-19-dev"
+PACKAGES_FORMAT="clang-format-19"
+PACKAGES_BOX="qemu-system-x86 busybox-static cpio kmod lz4 python3-minimal"
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        fail "needs root for: $* (run as root, or install sudo)"
+    fi
+}
+
+# need PACKAGE...: installs those that are not installed.
+need() {
+    local package missing=()
+    for package in "$@"; do
+        [ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null || true)" = "ii " ] || missing+=("$package")
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    note "installing from Debian: ${missing[*]}"
+    local log
+    log=$(mktemp)
+    if ! { as_root apt-get update -q && as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -q -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+        tail -n 20 "$log" >&2
+        fail "apt-get could not install them; its whole output is in $log"
+    fi
+    rm -f "$log"
+}

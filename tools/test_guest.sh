@@ -1,0 +1,40 @@
+# The guest of the machine tests: the kernel of ./dev run, its disk as a read-only root, and an initramfs of
+# busybox that runs a test's own script there. Nothing is added to the Debian on the disk.
+
+TEST_GUEST=.cache/test-guest
+
+make_test_guest() {
+    # shellcheck disable=SC2086
+    need $PACKAGES_TEST
+    make_guest
+    local stamp
+    stamp=$(cat tools/test_guest.sh tests/machine/init.sh "$GUEST/stamp" | sha256sum | cut -c1-16)
+    [ "$(cat "$TEST_GUEST/stamp" 2>/dev/null)" != "$stamp" ] || return 0
+    rm -rf --one-file-system "$TEST_GUEST"
+    mkdir -p "$TEST_GUEST/root/bin" "$TEST_GUEST/root/modules"
+
+    local root=$TEST_GUEST/root module
+    cp "$(command -v busybox)" "$root/bin/busybox"
+    install -m 755 tests/machine/init.sh "$root/init"
+    for module in virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci virtio_blk failover \
+        net_failover virtio_net virtio_console rng-core virtio-rng virtio_balloon; do
+        # Straight from the disk's file system, without mounting it.
+        local path
+        path=$(debugfs_find "$GUEST/disk.raw" "$module.ko")
+        [ -n "$path" ] || continue
+        /sbin/debugfs -R "dump $path $root/modules/$module.ko" "$GUEST/disk.raw" 2>/dev/null
+        echo "$module" >>"$root/modules/order"
+    done
+    (cd "$root" && find . | LC_ALL=C sort | cpio -o -H newc --quiet -R 0:0) >"$TEST_GUEST/initrd.cpio"
+    cp "$GUEST/vmlinuz" "$TEST_GUEST/vmlinuz"
+    echo "$stamp" >"$TEST_GUEST/stamp"
+}
+
+# debugfs_find IMAGE NAME: the path of the kernel module NAME in IMAGE, by the image's own modules.dep.
+debugfs_find() {
+    local image=$1 name=$2 base=/usr/lib/modules version
+    version=$(/sbin/debugfs -R "ls -p $base" "$image" 2>/dev/null | awk -F/ '$6 !~ /^\.*$/ { print $6; exit }')
+    /sbin/debugfs -R "cat $base/$version/modules.dep" "$image" 2>/dev/null |
+        awk -F: -v name="$name" -v base="$base/$version/" '
+            { count = split($1, parts, "/") } parts[count] == name { print base $1; exit }'
+}
