@@ -7,7 +7,6 @@
 #include "cpu/interpreter/data_instruction.hpp"
 #include "cpu/interpreter/memory_access.hpp"
 #include "cpu/interpreter/run_loop.hpp"
-#include "cpu/interpreter/mode.hpp"
 #include "cpu/interpreter/system_instruction.hpp"
 #include "cpu/interpreter/x87_state.hpp"
 
@@ -105,12 +104,6 @@ Link* run_native(Processor& p, const Op* op) {
     return next(p, op + 1);
 }
 
-/// #GP(0), but an address that is none is found out first, and is #SS in the stack segment.
-void raise_misaligned(Processor& p, std::uint64_t linear, std::uint8_t access) {
-    const bool stack = (access & access::kStack) != 0 && p.long_mode && !is_canonical(linear);
-    p.raise(stack ? Exception::kStack : Exception::kGeneralProtection);
-}
-
 Link* run_native_with_memory(Processor& p, const Op* op) {
     const HostInstruction& native = native_of(op);
     if (!check_available(p, native.needs)) return stop(p, op);
@@ -120,7 +113,7 @@ Link* run_native_with_memory(Processor& p, const Op* op) {
         return stop(p, op);
     }
     const std::uint64_t linear = linear_address(p, op, native.memory_bytes, native.writes_memory);
-    if (!p.fault && linear % native.alignment_bytes != 0) raise_misaligned(p, linear, op->access);
+    if (!p.fault && linear % native.alignment_bytes != 0) p.raise(Exception::kGeneralProtection);
     if (p.fault) return stop(p, op);
     std::byte* memory = native.writes_memory ? open_operand(p, linear, native.memory_bytes, op->access)
                                              : open_operand_to_read(p, linear, native.memory_bytes, op->access);
