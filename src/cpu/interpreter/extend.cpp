@@ -1,5 +1,6 @@
 // MOVZX, MOVSX, MOVSXD, CBW and CWD with their wider forms. (AMD64 APM vol. 3 rev. 3.36)
 
+#include <algorithm>
 #include <type_traits>
 
 #include "cpu/interpreter/memory_access.hpp"
@@ -42,7 +43,8 @@ template <class To, class From, bool Signed, Path path = Path::kQuick>
 template <bool Signed>
 bool build_extend(Draft& draft) {
     const Form form = set_operands(draft);
-    const unsigned from_bits = draft.operand(1).size;
+    // MOVSXD with a 16-bit destination is a plain move of 16 bits.
+    const unsigned from_bits = std::min(draft.operand(1).size, draft.operand(0).size);
     draft.op.handler = by_width(draft.operand(0).size, [&]<class To>() -> Handler {
         if constexpr (sizeof(To) == 1) {
             return nullptr;
