@@ -7,18 +7,9 @@
 #include "cli/command_line.hpp"
 #include "cli/messages.hpp"
 #include "cli/run_loop.hpp"
+#include "console_machine.hpp"
 
 using namespace touka;
-
-namespace {
-
-/// The one place where the command line meets the machine.
-std::expected<std::unique_ptr<cli::RunningMachine>, machine::MachineError> make_machine(const cli::RunCommand&) {
-    return std::unexpected(
-        machine::MachineError{machine::MachineErrorKind::kFailed, "this build has no machine to run"});
-}
-
-} // namespace
 
 int main(int argc, char** argv) {
     cli::Messages messages(std::cerr, cli::wants_color(STDERR_FILENO));
@@ -32,6 +23,10 @@ int main(int argc, char** argv) {
         std::cout << print->text << std::flush;
         return static_cast<int>(std::cout ? cli::ExitStatus::kPoweredOff : cli::ExitStatus::kFailed);
     }
-    cli::ShutdownSignals signals;
+    cli::ShutdownSignals signals; // first: all threads inherit what it blocks
+    cli::TerminalConsole console;
+    const auto make_machine = [&](const cli::RunCommand& run) {
+        return cli::make_console_machine(run, console, messages);
+    };
     return static_cast<int>(cli::run_to_the_end(std::get<cli::RunCommand>(*command), make_machine, signals, messages));
 }

@@ -28,7 +28,8 @@ std::expected<ChosenEngine, MachineError> make_kvm(std::uint32_t vcpu_count, mem
 
 std::expected<ChosenEngine, MachineError> make_interpreter(memory::GuestMemory& memory, std::string note) {
     auto engine = InterpreterEngine::create(memory);
-    if (!engine) return no_engine("this host's processor lacks instructions that the interpreter needs (XSAVE, SSE4.2)");
+    if (!engine)
+        return no_engine("this host's processor lacks instructions that the interpreter needs (XSAVE, SSE4.2)");
     return ChosenEngine{std::move(*engine), nullptr, std::move(note)};
 }
 

@@ -24,8 +24,6 @@ namespace touka::machine {
 
 namespace {
 
-constexpr std::uint64_t kNanosecondsPerSecond = 1'000'000'000;
-
 MachineError to_machine_error(memory::MemoryError error, std::uint64_t size_bytes) {
     switch (error) {
         case memory::MemoryError::kSizeNotPageMultiple:
@@ -75,8 +73,8 @@ public:
         if (!peripherals) return std::unexpected(peripherals.error());
         parts->peripherals_ = std::move(*peripherals);
 
-        auto processors = Processors::create(*parts->engine_.engine, config.cpu_count, parts->bus_,
-                                             *parts->interrupts_, parts->events_);
+        auto processors = Processors::create(*parts->engine_.engine, config.cpu_count, parts->bus_, *parts->interrupts_,
+                                             parts->events_);
         if (!processors) return std::unexpected(processors.error());
         parts->processors_ = std::move(*processors);
 
@@ -92,14 +90,10 @@ public:
             switch (events_.take()) {
                 case MachineEvent::kPoweredOff: return end(Outcome::kPoweredOff);
                 case MachineEvent::kResetByGuest: return end(Outcome::kReset);
-                case MachineEvent::kStopRequested:
-                case MachineEvent::kGraceOver: return end(Outcome::kStopped);
+                case MachineEvent::kStopRequested: return end(Outcome::kStopped);
                 case MachineEvent::kProcessorFailed: return end(Outcome::kFailed);
                 case MachineEvent::kProcessorShutdown: return end(Outcome::kCrashed);
-                case MachineEvent::kShutdownRequested:
-                    chipset_.acpi().press_power_button();
-                    grace_->arm(timers_.now_ns() + config_.shutdown_grace_s * kNanosecondsPerSecond);
-                    break;
+                case MachineEvent::kShutdownRequested: chipset_.acpi().press_power_button(); break;
             }
         }
     }
@@ -119,8 +113,7 @@ private:
                                                              timers_, bus_.memory(), bus_.ports())),
           chipset_(bus_, *interrupts_, timers_, *host.console, events_),
           root_(bus_.memory(), bus_.ports(),
-                make_root_config(*memory_, interrupts_->lines(), chipset_.reset_control_port())),
-          grace_(timers_.make_timer([this] { events_.put(MachineEvent::kGraceOver); })) {}
+                make_root_config(*memory_, interrupts_->lines(), chipset_.reset_control_port())) {}
 
     /// Everything with a state except the processors, in the order of restoring.
     [[nodiscard]] std::vector<platform::Device*> devices() {
@@ -146,8 +139,7 @@ private:
         if (::getrandom(seed.data(), seed.size(), 0) == static_cast<ssize_t>(seed.size())) {
             parameters.random_seed = seed;
         }
-        const auto kernel =
-            platform::boot::load_kernel(*memory_, layout_, config_.kernel, config_.initrd, parameters);
+        const auto kernel = platform::boot::load_kernel(*memory_, layout_, config_.kernel, config_.initrd, parameters);
         if (!kernel) return std::unexpected(MachineError{MachineErrorKind::kUnusable, describe(kernel.error())});
         return processors_->reset(kernel->entry);
     }
@@ -171,7 +163,6 @@ private:
     platform::PciRoot root_;
     std::unique_ptr<Peripherals> peripherals_;
     std::unique_ptr<Processors> processors_;
-    std::unique_ptr<runtime::Timer> grace_;
 };
 
 Machine::Machine(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}

@@ -33,8 +33,7 @@ public:
 
     /// Boots and runs to the end. Once.
     [[nodiscard]] Outcome run();
-    /// Presses the power button; when the guest has not powered off in the configuration's grace time, stop(). Any
-    /// thread, also before run().
+    /// Presses the power button; the guest may take its time, or not react at all. Any thread, also before run().
     void request_shutdown();
     /// Ends the machine now, as pulling the plug does. Any thread.
     void stop();

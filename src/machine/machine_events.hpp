@@ -12,7 +12,6 @@ enum class MachineEvent : std::uint8_t {
     kPoweredOff,        ///< the guest entered S5
     kResetByGuest,      ///< reset register, keyboard controller
     kShutdownRequested, ///< somebody outside wants an orderly end
-    kGraceOver,         ///< the guest did not power off in time
     kStopRequested,     ///< somebody outside wants an end now
     kProcessorShutdown, ///< triple fault
     kProcessorFailed,   ///< the engine cannot go on

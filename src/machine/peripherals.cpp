@@ -80,10 +80,10 @@ std::expected<void, MachineError> Peripherals::add_disk(const DiskConfig& config
     if (!file) return unusable(file.error().text);
     files_.push_back(std::move(*file));
     volumes_.push_back(files_.back()->open_queue(context_.reactor));
-    return plug("blk", std::make_unique<virtio::Block>(
-                           *volumes_.back(),
-                           virtio::BlockConfiguration{.queue_count = static_cast<std::uint16_t>(queue_count),
-                                                      .serial = config.serial}));
+    return plug("blk",
+                std::make_unique<virtio::Block>(
+                    *volumes_.back(), virtio::BlockConfiguration{.queue_count = static_cast<std::uint16_t>(queue_count),
+                                                                 .serial = config.serial}));
 }
 
 std::expected<void, MachineError> Peripherals::add_network(const NetworkConfig& config, std::uint32_t index,
@@ -94,7 +94,8 @@ std::expected<void, MachineError> Peripherals::add_network(const NetworkConfig& 
         if (!given) return std::unexpected(MachineError{MachineErrorKind::kConfiguration, given.error()});
         mac = *given;
     }
-    auto port = std::visit([this](const auto& backend) { return open_port(backend, context_.reactor); }, config.backend);
+    auto port =
+        std::visit([this](const auto& backend) { return open_port(backend, context_.reactor); }, config.backend);
     if (!port) return std::unexpected(port.error());
     ports_.push_back(std::move(*port));
     return plug("net", std::make_unique<virtio::Net>(*ports_.back(), mac));
@@ -117,9 +118,10 @@ std::expected<void, MachineError> Peripherals::plug(std::string_view type,
         fmt::format("virtio-{}@00:{:02x}.0", type, slot), std::move(device),
         virtio::VirtioPciContext{context_.reactor, dma_, context_.msi, context_.doorbells});
     if (!context_.root.plug(platform::PciAddress{.device = slot}, *function)) {
-        return std::unexpected(MachineError{
-            MachineErrorKind::kConfiguration,
-            fmt::format("there is no room for device {} on the PCI bus; configure fewer devices", functions_.size() + 1)});
+        return std::unexpected(
+            MachineError{MachineErrorKind::kConfiguration,
+                         fmt::format("there is no room for device {} on the PCI bus; configure fewer devices",
+                                     functions_.size() + 1)});
     }
     functions_.push_back(std::move(function));
     return {};

@@ -32,8 +32,8 @@ struct PeripheralContext {
     runtime::ByteStream& console;
 };
 
-/// Owns disks, networks and the functions in front of them, on bus 0 from device 1 on in the order of the configuration:
-/// disks, networks, then the rest. @thread control.
+/// Owns disks, networks and the functions in front of them, on bus 0 from device 1 on in the order of the
+/// configuration: disks, networks, then the rest. @thread control.
 class Peripherals {
 public:
     [[nodiscard]] static std::expected<std::unique_ptr<Peripherals>, MachineError>

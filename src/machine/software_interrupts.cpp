@@ -20,10 +20,9 @@ public:
           lines_([this](std::uint32_t gsi, bool asserted) { chips_.set_gsi(gsi, asserted); }),
           pit_(lines_.add_source(kTimerGsi), timers) {
         // The machine's own map: an overlap is a mistake in this program.
-        [[maybe_unused]] const bool mapped =
-            chips_.map(memory, ports) &&
-            ports.add(spec::pit::kPort, spec::pit::kPortCount, pit_.counter_ports()) &&
-            ports.add(spec::pit::kSpeakerPort, 1, pit_.speaker_port());
+        [[maybe_unused]] const bool mapped = chips_.map(memory, ports) &&
+                                             ports.add(spec::pit::kPort, spec::pit::kPortCount, pit_.counter_ports()) &&
+                                             ports.add(spec::pit::kSpeakerPort, 1, pit_.speaker_port());
         assert(mapped);
     }
 

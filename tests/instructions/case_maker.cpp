@@ -38,6 +38,7 @@ public:
         }
         if (case_.compat) narrow_registers();
         choose_branch_target();
+        choose_tolerances();
         return std::move(case_);
     }
 
@@ -269,6 +270,35 @@ private:
         if (d_.operands[0].type != ZYDIS_OPERAND_TYPE_REGISTER) return;
         if (gpr_index(d_.operands[0].reg.value) == kRsp) return;
         case_.before.gpr[gpr_index(d_.operands[0].reg.value)] = code_address();
+    }
+
+    /// The documented differences: what the manuals leave open and a 64-bit host process cannot be asked.
+    void choose_tolerances() {
+        constexpr std::uint64_t kCF = 1, kPF = 4, kAF = 0x10, kZF = 0x40, kSF = 0x80, kOF = 0x800;
+        switch (mnemonic()) {
+            case ZYDIS_MNEMONIC_AAA:
+            case ZYDIS_MNEMONIC_AAS: case_.ignored_flags = kPF | kZF | kSF | kOF; break;
+            case ZYDIS_MNEMONIC_AAD:
+            case ZYDIS_MNEMONIC_AAM: case_.ignored_flags = kCF | kAF | kOF; break;
+            case ZYDIS_MNEMONIC_DAA:
+            case ZYDIS_MNEMONIC_DAS: case_.ignored_flags = kOF; break;
+            case ZYDIS_MNEMONIC_FNSTENV:
+            case ZYDIS_MNEMONIC_FLDENV:
+            case ZYDIS_MNEMONIC_FNSAVE:
+            case ZYDIS_MNEMONIC_FRSTOR:
+            case ZYDIS_MNEMONIC_FXSAVE:
+            case ZYDIS_MNEMONIC_FXSAVE64:
+            case ZYDIS_MNEMONIC_FXRSTOR:
+            case ZYDIS_MNEMONIC_FXRSTOR64:
+            case ZYDIS_MNEMONIC_MASKMOVQ:
+            case ZYDIS_MNEMONIC_MASKMOVDQU:
+            case ZYDIS_MNEMONIC_VMASKMOVDQU: case_.cr2_by_page = true; break;
+            case ZYDIS_MNEMONIC_DPPS:
+            case ZYDIS_MNEMONIC_DPPD:
+            case ZYDIS_MNEMONIC_VDPPS:
+            case ZYDIS_MNEMONIC_VDPPD: case_.ignores_mxcsr_flags = true; break;
+            default: break;
+        }
     }
 
     const Form& form_;

@@ -129,6 +129,8 @@ std::vector<std::uint8_t> random_bytes(const Form& form, Random& random, Decoded
     for (int tries = 0; tries < 60; ++tries) {
         auto bytes = assemble(e, random_fields(e, vector_index, random), &random);
         if (!decode(e.compat, bytes, decoded) || form_key(decoded) != form.key) continue;
+        // REX.B makes PAUSE an XCHG of R8 on the host, which Zydis does not know.
+        if (decoded.info.mnemonic == ZYDIS_MNEMONIC_PAUSE && decoded.info.raw.rex.B != 0) continue;
         bytes.resize(decoded.info.length);
         return bytes;
     }

@@ -82,7 +82,13 @@ bool touches_segment_register(const Decoded& d) {
     return false;
 }
 
+/// Where processors differ and Zydis sides with Intel's: 0F 0D with a register is #UD on AMD's.
+bool is_reserved_hint(const Decoded& d) {
+    return d.info.mnemonic == ZYDIS_MNEMONIC_NOP && d.info.opcode_map == ZYDIS_OPCODE_MAP_0F && d.info.opcode == 0x0D;
+}
+
 bool is_testable(const Decoded& d) {
+    if (is_reserved_hint(d)) return false;
     if (!is_tested_extension(d.info.meta.isa_ext) || is_untestable(d.info.mnemonic)) return false;
     if (d.info.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR) return false;
     const auto category = d.info.meta.category;

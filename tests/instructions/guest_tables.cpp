@@ -51,6 +51,8 @@ void write_descriptors(memory::GuestMemory& memory) {
           0x0000'8B00'0000'0067 | (kTssLinear & 0xFF'FFFF) << 16 | (kTssLinear >> 24 & 0xFF) << 56);
     put64(memory, kGdt + kTssSelector + 8, kTssLinear >> 32);
     put64(memory, kTss + 4, kSystemLinear + kRing0StackEnd); // RSP0
+    constexpr std::uint16_t kNoPorts = 0x68;                 // the I/O permission map begins behind the limit
+    std::memcpy(memory.span(GuestAddress{kTss + 0x66}, 2).data(), &kNoPorts, 2);
     for (std::uint64_t vector = 0; vector < 256; ++vector) {
         const std::uint64_t stub = kStubs + vector * kStubBytes, linear = kSystemLinear + stub;
         const bool from_user = vector == 3 || vector == 4; // INT3, INTO

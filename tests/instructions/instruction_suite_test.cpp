@@ -22,7 +22,7 @@ namespace {
 constexpr std::size_t kMinimumForms = 3000;
 constexpr unsigned kRunsEach = 10;
 constexpr unsigned kShownPerForm = 2;
-constexpr unsigned kShownForms = 60;
+constexpr unsigned kShownForms = 400;
 
 std::uint64_t number_from_environment(const char* name, std::uint64_t otherwise) {
     const char* text = std::getenv(name);

@@ -60,11 +60,16 @@ struct Case {
     std::string note; ///< for reports: where the operands were put
     /// Bytes of memory whose content the manuals leave open, or that are the host's own: not compared.
     std::vector<std::pair<std::uint64_t, std::uint64_t>> ignored; ///< linear, length
+    std::uint64_t ignored_flags = 0;                              ///< RFLAGS bits
+    /// Which byte of a long operand a page fault names is microcode's choice: only its page is compared.
+    bool cr2_by_page = false;
+    bool ignores_mxcsr_flags = false; ///< with #XM
 };
 
 /// How it ended: always by an exception; #BP when the instruction completed.
 struct Result {
-    static constexpr unsigned kShutdown = 256;
+    static constexpr unsigned kShutdown = 256; ///< triple fault
+    static constexpr unsigned kLost = 257;     ///< ended up where no exception of CPL 3 leads
     Registers after;
     Memory memory;
     unsigned vector = 0;

@@ -8,14 +8,14 @@ from guest import Machine, check
 
 BLOCK = 4096
 # Writes block n full of the number n, O_DIRECT and O_DSYNC, and says so only after the write returned.
-SCRIPT = """
+SCRIPT = """#root
 set -e
 n=1
 while :; do
     printf '%08d' $n >/tmp/number
     i=0; : >/tmp/block
     while [ $i -lt 6 ]; do cat /tmp/number >>/tmp/block; i=$((i+1)); done
-    dd if=/tmp/block of=/dev/vda bs=4096 seek=$n conv=notrunc,sync oflag=direct,dsync 2>/dev/null
+    dd if=/tmp/block of=/dev/vdb bs=4096 seek=$n conv=notrunc,sync oflag=direct,dsync 2>/dev/null
     echo "STABLE $n"
     n=$((n+1))
 done
@@ -27,7 +27,7 @@ def main():
         disk = pathlib.Path(folder) / "data.raw"
         with open(disk, "wb") as file:
             file.truncate(64 << 20)
-        machine = Machine(SCRIPT, "--disk", str(disk), "--memory", "256M", root=False)
+        machine = Machine(SCRIPT, "--disk", str(disk), "--memory", "256M")
         machine.wait_for("STABLE 20")
         time.sleep(0.37)  # somewhere in the middle of a write
         machine.kill()

@@ -41,20 +41,22 @@ bool code_address(Processor& p, std::uint64_t& linear) {
 }
 
 /// Takes the generation before the bytes, so that a write in between leaves the block stale.
-std::uint32_t start_reading(Processor& p, std::uint64_t page) {
+CodeSource start_reading(Processor& p, GuestAddress physical) {
+    const std::uint64_t page = physical.value / kPageSize;
     const std::uint32_t generation = p.memory.code_pages().generation(page);
     p.memory.code_pages().mark(page);
-    return generation;
+    return {static_cast<std::uint32_t>(page), generation};
 }
 
 } // namespace
 
-BlockCache::BlockCache() : arena_(std::make_unique_for_overwrite<std::byte[]>(kArenaBytes)) {}
+BlockCache::BlockCache(std::size_t arena_bytes)
+    : arena_bytes_(arena_bytes), arena_(std::make_unique_for_overwrite<std::byte[]>(arena_bytes)) {}
 
 void* BlockCache::allocate(std::size_t length_bytes) {
     const std::size_t start = (arena_used_ + alignof(Block) - 1) / alignof(Block) * alignof(Block);
     void* place = arena_.get() + start;
-    std::size_t space = kArenaBytes - start;
+    std::size_t space = arena_bytes_ - start;
     if (std::align(alignof(Block), length_bytes, place, space) == nullptr) return nullptr;
     arena_used_ = static_cast<std::size_t>(static_cast<std::byte*>(place) - arena_.get()) + length_bytes;
     return place;
@@ -62,6 +64,7 @@ void* BlockCache::allocate(std::size_t length_bytes) {
 
 void BlockCache::drop_all() {
     buckets_ = {};
+    quick_ = {};
     arena_used_ = 0;
     ++drop_count_;
     running_ = nullptr;
@@ -69,7 +72,7 @@ void BlockCache::drop_all() {
 }
 
 void BlockCache::page_written(std::uint64_t page) {
-    if (running_ == nullptr || (running_->page != page && running_->second_page != page)) return;
+    if (running_ == nullptr || !running_->is_from(page)) return;
     // The block is stale from now on and nobody enters it again; what is left of it leads out.
     for (std::size_t i = 0; i < running_->op_count; ++i) {
         running_->ops()[i].handler = leave_block_handler();
@@ -81,11 +84,15 @@ Block* BlockCache::find(Processor& p, bool single) {
     if (!code_address(p, linear)) return nullptr;
     const CodePointer code = fetch_pointer(p, linear);
     if (!code.ok) return nullptr;
-    if (arena_used_ > kArenaBytes - kReserveBytes || host_code_.is_filling()) drop_all();
+    if (arena_used_ > arena_bytes_ - kReserveBytes || host_code_.is_filling()) drop_all();
     const auto mode = static_cast<std::uint8_t>(current_block_mode(p) | (single ? block_mode::kSingle : 0));
     Block* block = code.host == nullptr ? decode_from_bus(p, mode, linear, code.physical)
                                         : find_in_ram(p, mode, linear, code.host, code.physical);
-    if (block == nullptr || p.code_size == CodeSize::k64) return block;
+    if (block == nullptr) return nullptr;
+    if (p.code_size == CodeSize::k64) {
+        if (block->host != nullptr && !block->crosses) quick_[quick_slot(block->host)] = block;
+        return block;
+    }
     // Instructions behind the limit of CS must fault, those before it must not.
     const std::uint64_t room = p.segment(SegmentName::kCs).limit - p.rip;
     if (block->length_bytes == 0 || block->length_bytes - 1u <= room) return block;
@@ -108,34 +115,35 @@ Block* BlockCache::find_in_ram(Processor& p, std::uint8_t mode, std::uint64_t li
     return decode_in_ram(p, mode, linear, host, physical);
 }
 
-bool BlockCache::is_second_page_current(Processor& p, const Block& block, std::uint64_t linear) {
-    if (block.second_page == Block::kNoPage) return true;
-    const CodePointer second = fetch_pointer(p, (linear | (kPageSize - 1)) + 1);
-    return second.ok && second.host != nullptr && second.physical.value / kPageSize == block.second_page &&
-           p.memory.code_pages().generation(block.second_page) == block.second_generation;
+bool BlockCache::is_second_page_current(Processor& p, Block& block, std::uint64_t linear) {
+    if (!block.crosses) return true;
+    const CodePointer code = fetch_pointer(p, (linear | (kPageSize - 1)) + 1);
+    const CodeSource second = block.second_source();
+    return code.ok && code.host != nullptr && code.physical.value / kPageSize == second.page &&
+           p.memory.code_pages().generation(second.page) == second.generation;
 }
 
 Block* BlockCache::decode_in_ram(Processor& p, std::uint8_t mode, std::uint64_t linear, std::byte* host,
                                  GuestAddress physical) {
-    const std::uint64_t page = physical.value / kPageSize, offset = physical.value % kPageSize;
-    const std::uint32_t generation = start_reading(p, page);
+    const std::uint64_t offset = physical.value % kPageSize;
+    Block header{.host = host, .chain = nullptr, .source = start_reading(p, physical), .mode = mode};
+    CodeSource second_source;
     CodeBytes code;
     code.append(host, std::min(kPageSize - offset, kUsualBytes));
     DecodedBlock decoded;
     DecodeResult result = decode_block(*this, mode, offset, code.span(), decoded);
-    Block header{.host = host, .page = page, .generation = generation, .mode = mode};
     if (result == DecodeResult::kMoreBytesNeeded) {
         // One instruction that crosses into the next page.
         const CodePointer second = fetch_pointer(p, (linear | (kPageSize - 1)) + 1);
         if (!second.ok) return nullptr;
         if (second.host == nullptr) return decode_from_bus(p, mode, linear, physical);
-        header.second_page = second.physical.value / kPageSize;
-        header.second_generation = start_reading(p, header.second_page);
+        header.crosses = true;
+        second_source = start_reading(p, second.physical);
         code.append(second.host, ZYDIS_MAX_INSTRUCTION_LENGTH);
         result =
             decode_block(*this, static_cast<std::uint8_t>(mode | block_mode::kSingle), offset, code.span(), decoded);
     }
-    Block* block = result == DecodeResult::kOk ? keep(header, decoded) : nullptr;
+    Block* block = result == DecodeResult::kOk ? keep(header, decoded, second_source) : nullptr;
     if (block == nullptr) {
         // Out of memory: find() keeps a reserve that one block cannot use up, but a full arena is no reason to fail.
         drop_all();
@@ -169,16 +177,20 @@ Block* BlockCache::decode_from_bus(Processor& p, std::uint8_t mode, std::uint64_
     const DecodeResult result = decode_block(*this, single, linear % kPageSize, code.span(), decoded);
     if (result == DecodeResult::kMoreBytesNeeded) return nullptr; // the fault of the next page stands
     p.fault.reset();
-    return result == DecodeResult::kOk ? keep(Block{.mode = single}, decoded) : nullptr;
+    Block header;
+    header.mode = single;
+    return result == DecodeResult::kOk ? keep(header, decoded) : nullptr;
 }
 
-Block* BlockCache::keep(const Block& header, const DecodedBlock& decoded) {
-    void* memory = allocate(sizeof(Block) + decoded.op_count * sizeof(Op));
+Block* BlockCache::keep(const Block& header, const DecodedBlock& decoded, CodeSource second) {
+    const std::size_t ops_bytes = decoded.op_count * sizeof(Op);
+    void* memory = allocate(sizeof(Block) + ops_bytes + (header.crosses ? sizeof(CodeSource) : 0));
     if (memory == nullptr) return nullptr;
     Block* block = new (memory) Block(header);
     block->op_count = decoded.op_count;
     block->length_bytes = decoded.length_bytes;
-    std::memcpy(static_cast<void*>(block->ops()), decoded.ops.data(), decoded.op_count * sizeof(Op));
+    std::memcpy(static_cast<void*>(block->ops()), decoded.ops.data(), ops_bytes);
+    if (block->crosses) block->second_source() = second;
     return block;
 }
 

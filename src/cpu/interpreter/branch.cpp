@@ -1,10 +1,11 @@
 // Near JMP, CALL, RET, Jcc, LOOP and JrCXZ. (AMD64 APM vol. 3 rev. 3.36)
 //
 // A direct jump inside its page keeps a Link to its target; a Jcc that is not taken goes on inside its block.
-// A target that is not canonical faults when it is fetched, as on AMD's processors.
+// A target that is not canonical is the branch's own #GP(0), with nothing changed.
 
 #include "cpu/interpreter/condition.hpp"
 #include "cpu/interpreter/memory_access.hpp"
+#include "cpu/interpreter/mode.hpp"
 #include "cpu/interpreter/op_draft.hpp"
 #include "cpu/interpreter/quick_access.hpp"
 #include "cpu/interpreter/stack.hpp"
@@ -24,6 +25,10 @@ bool set_short_rip(Processor& p, std::uint64_t target, unsigned width_bytes) {
     if (target > p.segment(SegmentName::kCs).limit) return p.raise(Exception::kGeneralProtection);
     p.rip = target;
     return true;
+}
+
+[[gnu::always_inline]] inline bool check_canonical(Processor& p, std::uint64_t target) {
+    return is_canonical(target) || p.raise(Exception::kGeneralProtection);
 }
 
 [[gnu::always_inline]] inline Link* take(Processor& p, const Op* op) {
@@ -142,6 +147,7 @@ Link* ret(Processor& p, const Op* op) {
     const auto target = load<std::uint64_t>(p, rsp, access::kStack);
     if (!target.ok) [[unlikely]]
         return stop(p, op);
+    if (!check_canonical(p, target.value)) return stop(p, op);
     p.rip = target.value;
     set(p, kRsp, rsp + 8 + static_cast<std::uint16_t>(op->immediate));
     return nullptr;
@@ -184,6 +190,7 @@ Link* jump_indirect(Processor& p, const Op* op) {
     const auto target = indirect_target<T, FromMemory>(p, op);
     if (!target.ok) return stop(p, op);
     if constexpr (sizeof(T) == 8) {
+        if (!check_canonical(p, target.value)) return stop(p, op);
         p.rip = target.value;
     } else if (!set_short_rip(p, target.value, sizeof(T))) {
         return stop(p, op);
@@ -197,6 +204,12 @@ Link* call_indirect(Processor& p, const Op* op) {
     if (!target.ok) return stop(p, op);
     if constexpr (sizeof(T) == 8) {
         const std::uint64_t rsp = p.gpr(Gpr::kRsp) - 8;
+        if (!is_canonical(target.value)) [[unlikely]] {
+            // A stack that cannot take the return address faults first.
+            std::byte* host = open_operand(p, rsp, 8, access::kStack | access::kWriteOnly);
+            if (host != nullptr) p.raise(Exception::kGeneralProtection);
+            return stop(p, op);
+        }
         if (!store<std::uint64_t>(p, rsp, following_rip(p, op), access::kStack)) return stop(p, op);
         p.gpr(Gpr::kRsp) = rsp;
         p.rip = target.value;

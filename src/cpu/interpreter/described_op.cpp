@@ -6,6 +6,7 @@
 #include "cpu/interpreter/block_cache.hpp"
 #include "cpu/interpreter/data_instruction.hpp"
 #include "cpu/interpreter/memory_access.hpp"
+#include "cpu/interpreter/run_loop.hpp"
 #include "cpu/interpreter/system_instruction.hpp"
 #include "cpu/interpreter/x87_state.hpp"
 
@@ -24,15 +25,38 @@ Outcome execute_described(Processor& p, const Op* op) {
     return d.function(p, d.instruction);
 }
 
-/// Anything may have changed: mode, translations, flags, interrupts. The block ends and the loop looks around.
+/// Anything may have changed: mode, translations, flags, interrupts. The block ends.
 Link* run_system(Processor& p, const Op* op) {
     spill_x87(p.regs);
     const Outcome outcome = execute_described(p, op);
     if (outcome == Outcome::kNext || outcome == Outcome::kHalt) p.rip = p.next_rip;
     if (outcome == Outcome::kHalt) p.run_state = RunState::kHalted;
     select_tlb(p);
-    p.attention = true;
+    if (must_look_around(p)) p.attention = true;
     return nullptr;
+}
+
+/// One of those that change no mode, no translation and no flag: kernels run them all the time.
+Link* run_harmless_system(Processor& p, const Op* op) {
+    spill_x87(p.regs);
+    return execute_described(p, op) == Outcome::kNext ? next(p, op) : stop(p, op);
+}
+
+[[nodiscard]] bool is_harmless(const Draft& draft) {
+    switch (draft.instruction.info.mnemonic) {
+        case ZYDIS_MNEMONIC_SWAPGS:
+        case ZYDIS_MNEMONIC_RDFSBASE:
+        case ZYDIS_MNEMONIC_RDGSBASE:
+        case ZYDIS_MNEMONIC_WRFSBASE:
+        case ZYDIS_MNEMONIC_WRGSBASE:
+        case ZYDIS_MNEMONIC_RDMSR:
+        case ZYDIS_MNEMONIC_CPUID:
+        case ZYDIS_MNEMONIC_VERW: return true;
+        // From a segment, control or debug register.
+        case ZYDIS_MNEMONIC_MOV:
+            return draft.is_memory(0) || register_offset(draft.operand(0).reg.value) != kNoRegister;
+        default: return false;
+    }
 }
 
 Link* run_data(Processor& p, const Op* op) {
@@ -74,7 +98,7 @@ Link* run_native(Processor& p, const Op* op) {
     const HostInstruction& native = native_of(op);
     if (!check_available(p, native.needs)) return stop(p, op);
     if (const auto exception = native.run(p.regs, nullptr)) {
-        p.raise(*exception);
+        raise_floating_point(p, *exception);
         return stop(p, op);
     }
     return next(p, op + 1);
@@ -83,6 +107,11 @@ Link* run_native(Processor& p, const Op* op) {
 Link* run_native_with_memory(Processor& p, const Op* op) {
     const HostInstruction& native = native_of(op);
     if (!check_available(p, native.needs)) return stop(p, op);
+    // A pending x87 exception comes before any fault of the operand.
+    if (native.waits && x87_exception_pending(p.regs)) {
+        p.raise(Exception::kX87);
+        return stop(p, op);
+    }
     const std::uint64_t linear = linear_address(p, op, native.memory_bytes, native.writes_memory);
     if (!p.fault && linear % native.alignment_bytes != 0) p.raise(Exception::kGeneralProtection);
     if (p.fault) return stop(p, op);
@@ -91,7 +120,7 @@ Link* run_native_with_memory(Processor& p, const Op* op) {
     if (memory == nullptr) return stop(p, op);
     if (const auto exception = native.run(p.regs, memory)) {
         abandon_operand(p, memory);
-        p.raise(*exception);
+        raise_floating_point(p, *exception);
         return stop(p, op);
     }
     if (native.writes_memory) close_operand(p, memory);
@@ -111,8 +140,9 @@ Link* run_native_with_memory(Processor& p, const Op* op) {
 bool complete_described(Draft& draft, BlockCache& cache, const HostInstruction*& native) {
     const ZydisMnemonic mnemonic = draft.instruction.info.mnemonic;
     if (const ExecuteFunction system = find_system_instruction(mnemonic)) {
-        draft.ends_block = true;
-        return describe(draft, cache, system, &run_system);
+        const bool harmless = is_harmless(draft);
+        draft.ends_block = !harmless;
+        return describe(draft, cache, system, harmless ? &run_harmless_system : &run_system);
     }
     if (const ExecuteFunction data = find_data_instruction(mnemonic)) return describe(draft, cache, data, &run_data);
     native = cache.host_code().prepare(draft.instruction);

@@ -48,7 +48,9 @@ bool build_extend(Draft& draft) {
             return nullptr;
         } else {
             return by_width(from_bits, [&]<class From>() -> Handler {
-                if constexpr (sizeof(From) == 8 || sizeof(From) > sizeof(To)) {
+                // MOVSXD with a 16-bit destination reads 32 bits of memory all the same, at least on AMD's processors.
+                constexpr bool kNarrows = Signed && sizeof(From) == 4 && sizeof(To) == 2;
+                if constexpr (sizeof(From) == 8 || (sizeof(From) > sizeof(To) && !kNarrows)) {
                     return nullptr;
                 } else if (form == Form::kRegisterMemory) {
                     return &extend_memory<To, From, Signed>;

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "cpu/interpreter/availability.hpp"
+#include "cpu/interpreter/operand_block.hpp"
 #include "cpu/interpreter/vector_element.hpp"
 
 namespace touka::cpu::interpreter {
@@ -58,23 +59,13 @@ Outcome execute_gather(Processor& p, const Instruction& i) {
     const std::size_t vector_bytes = i.info.avx.vector_length == 256 ? 32 : 16;
     const std::size_t count = vector_bytes / std::max(shape.element_bytes, shape.index_bytes);
 
-    // Whatever happens, each mask element is all ones or all zeros from here on.
-    Vector whole_mask{};
-    for (std::size_t n = 0; n < count; ++n) {
-        if (is_chosen(mask, n, shape.element_bytes)) {
-            set_element(whole_mask, n, shape.element_bytes, ~std::uint64_t{0});
-        }
-    }
-    Vector result{};
-    std::copy_n(destination.begin(), count * shape.element_bytes, result.begin());
-
+    const std::uint8_t access = stack_access(i, 1);
     Instruction plain = with_plain_operand(i);
-    const auto give_back = [&] {
-        mask = whole_mask;
-        destination = result;
-    };
     for (std::size_t n = 0; n < count; ++n) {
-        if (!is_chosen(whole_mask, n, shape.element_bytes)) continue;
+        if (!is_chosen(mask, n, shape.element_bytes)) {
+            set_element(mask, n, shape.element_bytes, 0);
+            continue;
+        }
         const std::uint64_t raw = get_element(indices, n, shape.index_bytes);
         const std::uint64_t index =
             shape.index_bytes == 4 ? static_cast<std::uint64_t>(static_cast<std::int32_t>(raw)) : raw;
@@ -83,14 +74,15 @@ Outcome execute_gather(Processor& p, const Instruction& i) {
         plain.operands[1].mem.disp.value = static_cast<std::int64_t>(offset);
         std::uint64_t linear = 0, value = 0;
         if (!operand_address(p, plain, 1, shape.element_bytes, false, linear) ||
-            !load_element(p, linear, shape.element_bytes, value)) {
-            give_back();
+            !load_element(p, linear, shape.element_bytes, access, value)) {
             return Outcome::kFault;
         }
-        set_element(result, n, shape.element_bytes, value);
-        set_element(whole_mask, n, shape.element_bytes, 0);
+        set_element(destination, n, shape.element_bytes, value);
+        set_element(mask, n, shape.element_bytes, 0);
     }
-    give_back();
+    mask.fill(0);
+    const std::size_t result_bytes = count * shape.element_bytes;
+    std::fill(destination.begin() + static_cast<std::ptrdiff_t>(result_bytes), destination.end(), std::uint8_t{0});
     return Outcome::kNext;
 }
 

@@ -1,7 +1,6 @@
 #include "cpu/interpreter/masked_move.hpp"
 
 #include <array>
-#include <cstring>
 
 #include "cpu/interpreter/availability.hpp"
 #include "cpu/interpreter/operand_block.hpp"
@@ -22,34 +21,17 @@ bool has_wide_elements(ZydisMnemonic mnemonic) {
     return mnemonic == ZYDIS_MNEMONIC_VMASKMOVPD || mnemonic == ZYDIS_MNEMONIC_VPMASKMOVQ;
 }
 
-/// MMX registers n, from the image. An MMX instruction makes all x87 registers valid and TOP zero. (APM vol. 5 §2)
+/// MMX register n, from the image. @pre TOP is zero.
 std::uint64_t mmx_register(const RegisterFile& regs, std::size_t n) {
     std::uint64_t value = 0;
     std::memcpy(&value, regs.legacy.data() + fxsave::kRegisters + n * fxsave::kRegisterStride, sizeof(value));
     return value;
 }
 
-bool x87_exception_pending(const RegisterFile& regs) {
-    return (regs.legacy[fxsave::kStatus] & fxsave::kErrorSummary) != 0;
-}
-
-/// The image keeps registers from ST0 on, so a new TOP turns them round.
-void enter_mmx(RegisterFile& regs) {
-    const std::size_t top = (regs.legacy[fxsave::kStatus + 1] >> 3) & 7u;
-    std::array<std::uint8_t, 128> turned;
-    for (std::size_t n = 0; n < 8; ++n) {
-        std::memcpy(turned.data() + ((n + top) & 7) * 16, regs.legacy.data() + fxsave::kRegisters + n * 16, 16);
-    }
-    std::memcpy(regs.legacy.data() + fxsave::kRegisters, turned.data(), turned.size());
-    regs.legacy[fxsave::kStatus + 1] &= static_cast<std::uint8_t>(~(fxsave::kTop >> 8));
-    regs.legacy[fxsave::kTags] = 0xFF;
-}
-
 bool store_chosen_bytes(Processor& p, std::uint64_t linear, const Vector& data, const Vector& mask,
                         std::size_t length_bytes) {
-    for (std::size_t n = 0; n < length_bytes; ++n) {
-        if (is_chosen(mask, n, 1) && !probe_block(p, linear + n, 1, true)) return false;
-    }
+    // As on AMD's processors, all of the operand must be writable, whichever bytes are chosen.
+    if (!probe_block(p, linear, length_bytes, true)) return false;
     for (std::size_t n = 0; n < length_bytes; ++n) {
         if (is_chosen(mask, n, 1) && !write_linear(p, linear + n, data[n])) return false;
     }
@@ -63,6 +45,7 @@ Outcome execute_masked_move(Processor& p, const Instruction& i) {
     const std::size_t memory = memory_operand_index(i), width = has_wide_elements(i.info.mnemonic) ? 8 : 4;
     const std::size_t length = i.operands[memory].size / 8u, count = length / width;
     const bool stores = memory == 0;
+    const std::uint8_t access = stack_access(i, memory);
     const Vector mask = vector_operand(p, i, 1);
     std::uint64_t linear = 0;
     if (!operand_address(p, i, memory, length, stores, linear)) return Outcome::kFault;
@@ -71,7 +54,7 @@ Outcome execute_masked_move(Processor& p, const Instruction& i) {
         for (std::size_t n = 0; n < count; ++n) {
             if (!is_chosen(mask, n, width)) continue;
             std::uint64_t value = 0;
-            if (!load_element(p, linear + n * width, width, value)) return Outcome::kFault;
+            if (!load_element(p, linear + n * width, width, access, value)) return Outcome::kFault;
             set_element(result, n, width, value);
         }
         vector_operand(p, i, 0) = result;
@@ -79,11 +62,12 @@ Outcome execute_masked_move(Processor& p, const Instruction& i) {
     }
     const Vector& data = vector_operand(p, i, 2);
     for (std::size_t n = 0; n < count; ++n) {
-        if (is_chosen(mask, n, width) && !probe_block(p, linear + n * width, width, true)) return Outcome::kFault;
+        if (is_chosen(mask, n, width) && !probe_block(p, linear + n * width, width, true, access))
+            return Outcome::kFault;
     }
     for (std::size_t n = 0; n < count; ++n) {
         if (!is_chosen(mask, n, width)) continue;
-        if (!store_element(p, linear + n * width, width, get_element(data, n, width))) return Outcome::kFault;
+        if (!store_element(p, linear + n * width, width, access, get_element(data, n, width))) return Outcome::kFault;
     }
     return Outcome::kNext;
 }
@@ -107,17 +91,15 @@ Outcome execute_masked_byte_store(Processor& p, const Instruction& i) {
         return Outcome::kFault;
     }
     if (!operand_address(p, i, memory_operand_index(i), length, true, linear)) return Outcome::kFault;
-    RegisterFile after = p.regs;
-    enter_mmx(after);
+    // As on AMD's processors, the registers are MMX's even when the store faults.
+    enter_mmx(p.regs);
     Vector data{}, mask{};
     const auto number = [&](std::size_t index) {
         return static_cast<std::size_t>(ZydisRegisterGetId(i.operands[index].reg.value)) & 7;
     };
-    set_element(data, 0, 8, mmx_register(after, number(0)));
-    set_element(mask, 0, 8, mmx_register(after, number(1)));
-    if (!store_chosen_bytes(p, linear, data, mask, length)) return Outcome::kFault;
-    p.regs.legacy = after.legacy;
-    return Outcome::kNext;
+    set_element(data, 0, 8, mmx_register(p.regs, number(0)));
+    set_element(mask, 0, 8, mmx_register(p.regs, number(1)));
+    return store_chosen_bytes(p, linear, data, mask, length) ? Outcome::kNext : Outcome::kFault;
 }
 
 } // namespace touka::cpu::interpreter

@@ -85,6 +85,13 @@ std::uint8_t required_alignment(const Instruction& i, std::uint8_t memory_bytes)
         case ZYDIS_MNEMONIC_VMOVNTPD:
         case ZYDIS_MNEMONIC_VMOVNTDQ:
         case ZYDIS_MNEMONIC_VMOVNTDQA: return memory_bytes;
+        case ZYDIS_MNEMONIC_SHA1MSG1:
+        case ZYDIS_MNEMONIC_SHA1MSG2:
+        case ZYDIS_MNEMONIC_SHA1NEXTE:
+        case ZYDIS_MNEMONIC_SHA1RNDS4:
+        case ZYDIS_MNEMONIC_SHA256MSG1:
+        case ZYDIS_MNEMONIC_SHA256MSG2:
+        case ZYDIS_MNEMONIC_SHA256RNDS2: return __builtin_cpu_is("amd") ? 1 : 16; // AMD's do not look (Zen 4, measured)
         case ZYDIS_MNEMONIC_MOVUPS:
         case ZYDIS_MNEMONIC_MOVUPD:
         case ZYDIS_MNEMONIC_MOVDQU:

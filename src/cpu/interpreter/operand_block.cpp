@@ -20,8 +20,8 @@ std::size_t memory_operand_index(const Instruction& i) {
     return index;
 }
 
-bool probe_block(Processor& p, std::uint64_t linear, std::size_t length_bytes, bool write) {
-    const std::uint8_t kind = write ? access::kWriteOnly : access::kReadOnly;
+bool probe_block(Processor& p, std::uint64_t linear, std::size_t length_bytes, bool write, std::uint8_t access) {
+    const auto kind = static_cast<std::uint8_t>(access | (write ? access::kWriteOnly : access::kReadOnly));
     for (std::size_t done = 0; done < length_bytes;) {
         const std::byte* host = open_operand(p, linear + done, 1, kind);
         if (host == nullptr) return false;
@@ -31,10 +31,10 @@ bool probe_block(Processor& p, std::uint64_t linear, std::size_t length_bytes, b
     return true;
 }
 
-bool read_block(Processor& p, std::uint64_t linear, std::span<std::uint8_t> bytes) {
+bool read_block(Processor& p, std::uint64_t linear, std::span<std::uint8_t> bytes, std::uint8_t access) {
     for (std::size_t done = 0; done < bytes.size();) {
         const std::size_t length = piece_length(linear + done, bytes.size() - done);
-        const std::byte* host = open_operand_to_read(p, linear + done, static_cast<unsigned>(length));
+        const std::byte* host = open_operand_to_read(p, linear + done, static_cast<unsigned>(length), access);
         if (host == nullptr) return false;
         std::memcpy(bytes.data() + done, host, length);
         done += length;

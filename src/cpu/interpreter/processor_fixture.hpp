@@ -103,8 +103,10 @@ struct SmallMachine {
                                    kUserCode64 = 0x30 | 3, kUserCode32 = 0x20 | 3, kTssSelector = 0x38,
                                    kAbsentCode = 0x48, kCode16 = 0x50;
 
-    explicit SmallMachine(ProcessorModel::Vendor vendor = ProcessorModel::Vendor::kAmd)
-        : memory(std::move(*memory::GuestMemory::create(kRamBytes))), p(*memory, bus, port, small_cpuid(vendor)) {
+    /// @param other_bus what the processor reaches instead of `bus`.
+    explicit SmallMachine(ProcessorModel::Vendor vendor = ProcessorModel::Vendor::kAmd, CpuBus* other_bus = nullptr)
+        : memory(std::move(*memory::GuestMemory::create(kRamBytes))),
+          p(*memory, other_bus != nullptr ? *other_bus : bus, port, small_cpuid(vendor)) {
         reset_state(p);
     }
 

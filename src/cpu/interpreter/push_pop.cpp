@@ -145,13 +145,12 @@ Link* pusha(Processor& p, const Op* op) {
 template <class T>
 Link* popa(Processor& p, const Op* op) {
     StackCursor stack(p);
-    std::array<std::uint64_t, 8> values{};
-    for (std::size_t n = 8; n-- > 0;) {
-        if (!stack.pop(values[n], sizeof(T))) return stop(p, op);
-    }
-    for (std::uint8_t n = 0; n < 8; ++n) {
+    // Registers are written as they come, also when a later one faults; ESP moves last.
+    for (std::uint8_t n = 8; n-- > 0;) {
+        std::uint64_t value = 0;
+        if (!stack.pop(value, sizeof(T))) return stop(p, op);
         if (n != static_cast<std::uint8_t>(Gpr::kRsp))
-            set<T>(p, gpr_offset(static_cast<Gpr>(n)), static_cast<T>(values[n]));
+            set<T>(p, gpr_offset(static_cast<Gpr>(n)), static_cast<T>(value));
     }
     stack.commit();
     return next(p, op);

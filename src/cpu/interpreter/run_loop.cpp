@@ -34,8 +34,6 @@ void deliver_event(Processor& p) {
     }
 }
 
-[[nodiscard]] bool has_breakpoints(const Processor& p) { return (p.dr[7] & dr7::kEnables) != 0; }
-
 /// DR0-3 that ask for execution of the next instruction: their DR6 bits. (AMD64 APM vol. 2 rev. 3.42 §13.1.1)
 [[nodiscard]] std::uint64_t instruction_breakpoints(const Processor& p) {
     std::uint64_t linear = p.rip;
@@ -93,11 +91,21 @@ void step(Processor& p) {
 
 } // namespace
 
-StopReason execute(Processor& p) {
+bool must_look_around(Processor& p) {
+    if (p.fault || p.shutdown || p.interrupt_shadow || p.nmi_pending || p.run_state != RunState::kRunning) return true;
+    if ((p.system_flags & (rflags::TF | rflags::RF)) != 0 || has_breakpoints(p)) return true;
+    return (p.system_flags & rflags::IF) != 0 && p.interrupts.has_interrupt();
+}
+
+StopReason execute(Processor& p, std::uint64_t block_budget) {
     BlockCache& cache = *p.blocks;
     Link* link = nullptr;
     p.attention = true;
-    for (;;) {
+    for (;; --block_budget) {
+        if (block_budget == 0) [[unlikely]] {
+            spill_x87(p.regs);
+            return StopReason::kBudget;
+        }
         if ((p.requests.load(std::memory_order_relaxed) | (p.attention ? 1u : 0u)) != 0) [[unlikely]] {
             StopReason reason{};
             cache.set_running(nullptr);
@@ -111,10 +119,11 @@ StopReason execute(Processor& p) {
         Block* block = link != nullptr ? link->block : nullptr;
         if (block == nullptr || !BlockCache::is_current(p, *block)) [[unlikely]] {
             const std::uint64_t drop_count = cache.drop_count();
-            block = cache.find(p);
+            block = cache.find_quick(p);
+            if (block == nullptr) block = cache.find(p);
             if (block == nullptr) continue; // a fault, which has set attention
             // Only what lies in one page is known to be reached by this link again.
-            if (link != nullptr && drop_count == cache.drop_count() && block->second_page == Block::kNoPage) {
+            if (link != nullptr && drop_count == cache.drop_count() && !block->crosses) {
                 link->block = block;
             }
         }

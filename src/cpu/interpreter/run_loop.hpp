@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cpu/interpreter/processor.hpp"
+#include "spec/x86/debug_register.hpp"
 
 namespace touka::cpu::interpreter {
 
@@ -9,11 +10,19 @@ enum class StopReason {
     kRequested, ///< a request for the caller is set: kKick, kInit or kStartup; it is left set
     kHalted,    ///< run_state is not kRunning and nothing is there to end that
     kShutdown,  ///< triple fault
+    kBudget,    ///< the given number of blocks was run
 };
 
 /// Runs until something in StopReason. Interrupts, NMIs and kFlushTlb requests are served inside; x87 registers are
 /// home on return.
+/// @param block_budget how many blocks to run at most, for tests that must end.
 /// @pre the mode is derived (update_mode). @thread the processor's.
-[[nodiscard]] StopReason execute(Processor& p);
+[[nodiscard]] StopReason execute(Processor& p, std::uint64_t block_budget = ~std::uint64_t{0});
+
+/// DR7 enables breakpoints: each instruction is looked at by itself.
+[[nodiscard]] inline bool has_breakpoints(const Processor& p) { return (p.dr[7] & spec::x86::dr7::kEnables) != 0; }
+
+/// After an instruction that may have changed anything: is there something to do before the next block?
+[[nodiscard]] bool must_look_around(Processor& p);
 
 } // namespace touka::cpu::interpreter

@@ -45,7 +45,6 @@ namespace {
 Outcome execute_move_segment(Processor& p, const Instruction& i) {
     if (!is_segment(i, 0)) return done(write_operand(p, i, 0, p.segment(name_of(i, 1)).selector));
     const SegmentName name = name_of(i, 0);
-    if (name == SegmentName::kCs) return fault(p, Exception::kInvalidOpcode);
     std::uint64_t value = 0;
     if (!read_operand(p, i, 1, value) || !load_segment(p, name, static_cast<std::uint16_t>(value)))
         return Outcome::kFault;

@@ -7,7 +7,7 @@
 namespace touka::cpu::interpreter {
 
 // ExecuteFunctions.
-/// MOV to and from a segment register.
+/// MOV to and from a segment register; MOV to CS does not decode.
 [[nodiscard]] Outcome execute_move_segment(Processor& p, const Instruction& i);
 [[nodiscard]] Outcome execute_push_segment(Processor& p, const Instruction& i);
 [[nodiscard]] Outcome execute_pop_segment(Processor& p, const Instruction& i);

@@ -43,15 +43,13 @@ std::optional<Exception> run_with_unmasked_exceptions(const HostInstruction& ins
     if (underflow_unmasked) control &= ~mxcsr::FZ; // FZ has no effect then
     const Trial trial(instruction, regs, memory, control);
     std::uint32_t raised = trial.raised;
-    if (underflow_unmasked && (raised & unmasked) == 0) {
+    if (underflow_unmasked) {
         raised |= Trial(instruction, regs, memory, control | mxcsr::FZ).raised & mxcsr::UE;
     }
-    if ((raised & unmasked & kBeforeComputation) != 0) {
-        regs.mxcsr |= raised & kBeforeComputation;
-        return Exception::kSimd;
-    }
     if ((raised & unmasked) != 0) {
-        regs.mxcsr |= raised;
+        const bool before = (raised & unmasked & kBeforeComputation) != 0;
+        regs.mxcsr |= before ? raised & kBeforeComputation : raised;
+        if (instruction.kind == HostInstruction::Kind::kX87Simd) enter_mmx(regs);
         return Exception::kSimd;
     }
     const std::uint32_t mxcsr_after = regs.mxcsr | raised;

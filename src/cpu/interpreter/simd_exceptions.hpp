@@ -10,9 +10,10 @@ namespace touka::cpu::interpreter {
 
 /// Runs an instruction while MXCSR unmasks something. Nothing but MXCSR's flags changes when #XM is the answer.
 ///
-/// Exact for invalid, denormal and divide-by-zero, overflow and precision. Unmasked underflow is taken from a second
-/// run under FZ, which reports every tiny result and not only inexact ones; whether PE comes with it then follows the
-/// rounding to a denormal, where the processor would round to an unbounded exponent.
+/// Invalid, denormal and divide-by-zero are exact, and so is whether #XM comes. Unmasked underflow is taken from a
+/// second run under FZ, which reports every tiny result and not only inexact ones. Not exact: PE beside an unmasked OE
+/// or UE, which here says that the masked response was inexact, where the processor looks at a result with an unbounded
+/// exponent; and the flags of DPPS and DPPD, whose steps processors report one by one.
 [[nodiscard]] std::optional<Exception> run_with_unmasked_exceptions(const HostInstruction& instruction,
                                                                     RegisterFile& regs, void* memory);
 

@@ -32,19 +32,22 @@ inline void set_element(std::array<std::uint8_t, 32>& vector, std::size_t index,
     return (mask[(index + 1) * width_bytes - 1] & 0x80) != 0;
 }
 
-/// @return false with Processor::fault set.
-[[nodiscard]] inline bool load_element(Processor& p, std::uint64_t linear, std::size_t width_bytes,
+/// @param access access:: bits. @return false with Processor::fault set.
+[[nodiscard]] inline bool load_element(Processor& p, std::uint64_t linear, std::size_t width_bytes, std::uint8_t access,
                                        std::uint64_t& value) {
-    if (width_bytes == 8) return read_linear(p, linear, value);
-    std::uint32_t narrow = 0;
-    if (!read_linear(p, linear, narrow)) return false;
-    value = narrow;
-    return true;
+    if (width_bytes == 8) {
+        const auto wide = load<std::uint64_t>(p, linear, access);
+        value = wide.value;
+        return wide.ok;
+    }
+    const auto narrow = load<std::uint32_t>(p, linear, access);
+    value = narrow.value;
+    return narrow.ok;
 }
 [[nodiscard]] inline bool store_element(Processor& p, std::uint64_t linear, std::size_t width_bytes,
-                                        std::uint64_t value) {
-    return width_bytes == 8 ? write_linear(p, linear, value)
-                            : write_linear(p, linear, static_cast<std::uint32_t>(value));
+                                        std::uint8_t access, std::uint64_t value) {
+    return width_bytes == 8 ? store(p, linear, value, access)
+                            : store(p, linear, static_cast<std::uint32_t>(value), access);
 }
 
 } // namespace touka::cpu::interpreter

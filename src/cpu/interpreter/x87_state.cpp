@@ -39,6 +39,34 @@ void save_x87(RegisterFile& regs) {
     regs.x87_place = X87Place::kImage;
 }
 
+void normalise_x87(RegisterFile& regs) {
+    std::uint16_t control = 0, status = 0;
+    std::memcpy(&control, regs.legacy.data() + fxsave::kControl, sizeof(control));
+    std::memcpy(&status, regs.legacy.data() + fxsave::kStatus, sizeof(status));
+    control = static_cast<std::uint16_t>((control & fxsave::kControlBits) | fxsave::kControlFixed);
+    status = static_cast<std::uint16_t>(status & ~(fxsave::kErrorSummary | fxsave::kBusy));
+    if ((status & ~control & fxsave::kExceptions) != 0) status |= fxsave::kErrorSummary | fxsave::kBusy;
+    std::memcpy(regs.legacy.data() + fxsave::kControl, &control, sizeof(control));
+    std::memcpy(regs.legacy.data() + fxsave::kStatus, &status, sizeof(status));
+    regs.legacy[fxsave::kTags + 1] = 0;
+    for (std::size_t n = 0; n < 8; ++n) {
+        std::memset(regs.legacy.data() + fxsave::kRegisters + n * fxsave::kRegisterStride + 10, 0, 6);
+    }
+}
+
+void enter_mmx(RegisterFile& regs) {
+    // The image keeps registers from ST0 on, so a new TOP turns them round.
+    const std::size_t top = (regs.legacy[fxsave::kStatus + 1] >> 3) & 7u;
+    std::array<std::uint8_t, 8 * fxsave::kRegisterStride> turned;
+    for (std::size_t n = 0; n < 8; ++n) {
+        std::memcpy(turned.data() + ((n + top) & 7) * fxsave::kRegisterStride,
+                    regs.legacy.data() + fxsave::kRegisters + n * fxsave::kRegisterStride, fxsave::kRegisterStride);
+    }
+    std::memcpy(regs.legacy.data() + fxsave::kRegisters, turned.data(), turned.size());
+    regs.legacy[fxsave::kStatus + 1] &= static_cast<std::uint8_t>(~(fxsave::kTop >> 8));
+    regs.legacy[fxsave::kTags] = 0xFF;
+}
+
 void reset_x87(RegisterFile& regs) {
     spill_x87(regs);
     regs.legacy.fill(0);

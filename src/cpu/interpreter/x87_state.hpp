@@ -5,6 +5,7 @@
 #pragma once
 
 #include "cpu/interpreter/register_file.hpp"
+#include "spec/x86/floating_point_state.hpp"
 
 namespace touka::cpu::interpreter {
 
@@ -25,6 +26,19 @@ inline void spill_x87(RegisterFile& regs) {
 [[nodiscard]] X87Place place_of_host_x87();
 /// FSW.ES: the next waiting instruction must raise #MF instead of running.
 [[nodiscard]] bool host_x87_exception_pending();
+
+/// As host_x87_exception_pending, wherever the registers are.
+[[nodiscard]] inline bool x87_exception_pending(const RegisterFile& regs) {
+    if (regs.x87_place == X87Place::kHost) return false;
+    if (regs.x87_place == X87Place::kHostUnmasked) return host_x87_exception_pending();
+    return (regs.legacy[spec::x86::fxsave::kStatus] & spec::x86::fxsave::kErrorSummary) != 0;
+}
+
+/// Brings an image from guest memory into the form that the registers have: reserved bits of FCW, ES and B of FSW.
+/// @pre the registers are home.
+void normalise_x87(RegisterFile& regs);
+/// What every MMX instruction does to the x87 state: all registers in use, TOP zero. @pre the registers are home.
+void enter_mmx(RegisterFile& regs);
 
 /// The FPU as after power-up (FCW 037Fh, all registers empty), MXCSR 1F80h, all vectors zero. (SDM vol. 1 §8.1.5)
 void reset_x87(RegisterFile& regs);

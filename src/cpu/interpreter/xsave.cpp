@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "cpu/interpreter/availability.hpp"
+#include "cpu/interpreter/mode.hpp"
 #include "cpu/interpreter/operand_block.hpp"
 #include "cpu/interpreter/x87_state.hpp"
 
@@ -35,7 +36,11 @@ std::size_t vector_count(const Processor& p) { return p.code_size == CodeSize::k
 /// Finds the area. @return false with #GP(0) when it is not aligned, or what the address is worth.
 bool area_address(Processor& p, const Instruction& i, std::size_t length_bytes, std::uint64_t alignment, bool write,
                   std::uint64_t& linear) {
-    if (!operand_address(p, i, memory_operand_index(i), length_bytes, write, linear)) return false;
+    const std::size_t index = memory_operand_index(i);
+    if (!operand_address(p, i, index, length_bytes, write, linear)) return false;
+    if (p.long_mode && !is_canonical(linear)) {
+        return p.raise(stack_access(i, index) != 0 ? Exception::kStack : Exception::kGeneralProtection);
+    }
     return linear % alignment == 0 || p.raise(Exception::kGeneralProtection);
 }
 
@@ -51,6 +56,7 @@ void load_x87_component(RegisterFile& regs, const Area& area) {
     std::memcpy(regs.legacy.data(), area.data(), fxsave::kMxcsr);
     std::memcpy(regs.legacy.data() + fxsave::kRegisters, area.data() + fxsave::kRegisters,
                 fxsave::kXmm - fxsave::kRegisters);
+    normalise_x87(regs);
 }
 void reset_x87_component(RegisterFile& regs) {
     std::memset(regs.legacy.data(), 0, fxsave::kMxcsr);
@@ -139,7 +145,7 @@ Outcome execute_fxsave(Processor& p, const Instruction& i) {
     if (!check_available(p, RegisterSet::kX87)) return Outcome::kFault;
     std::uint64_t linear = 0;
     if (!area_address(p, i, fxsave::kBytes, 16, true, linear)) return Outcome::kFault;
-    if (!probe_block(p, linear, fxsave::kBytes, true)) return Outcome::kFault;
+    if (!probe_block(p, linear, fxsave::kBytes, true, stack_access(i, memory_operand_index(i)))) return Outcome::kFault;
     spill_x87(p.regs);
     const std::uint64_t components = xsave::kX87 | xsave::kSse;
     return write_components(p, linear, components, true) ? Outcome::kNext : Outcome::kFault;
@@ -150,7 +156,8 @@ Outcome execute_fxrstor(Processor& p, const Instruction& i) {
     std::uint64_t linear = 0;
     if (!area_address(p, i, fxsave::kBytes, 16, false, linear)) return Outcome::kFault;
     Area area{};
-    if (!read_block(p, linear, std::span(area).first(fxsave::kBytes))) return Outcome::kFault;
+    if (!read_block(p, linear, std::span(area).first(fxsave::kBytes), stack_access(i, memory_operand_index(i))))
+        return Outcome::kFault;
     const auto control = take<std::uint32_t>(area, fxsave::kMxcsr);
     if ((control & ~mxcsr::kValid) != 0) {
         p.raise(Exception::kGeneralProtection);
@@ -172,7 +179,7 @@ Outcome execute_xsave(Processor& p, const Instruction& i) {
     const bool plain = mnemonic == ZYDIS_MNEMONIC_XSAVE || mnemonic == ZYDIS_MNEMONIC_XSAVE64;
     const std::uint64_t requested = requested_components(p);
     const std::size_t length = (requested & xsave::kAvx) != 0 ? xsave::kBytes : xsave::kHeaderEnd;
-    if (!probe_block(p, linear, length, true)) return Outcome::kFault;
+    if (!probe_block(p, linear, length, true, stack_access(i, memory_operand_index(i)))) return Outcome::kFault;
 
     spill_x87(p.regs);
     std::uint64_t in_use = components_in_use(p.regs);
@@ -194,7 +201,8 @@ Outcome execute_xrstor(Processor& p, const Instruction& i) {
     std::uint64_t linear = 0;
     if (!area_address(p, i, xsave::kHeaderEnd, 64, false, linear)) return Outcome::kFault;
     Area area{};
-    if (!read_block(p, linear, std::span(area).first(xsave::kHeaderEnd))) return Outcome::kFault;
+    if (!read_block(p, linear, std::span(area).first(xsave::kHeaderEnd), stack_access(i, memory_operand_index(i))))
+        return Outcome::kFault;
     if (!is_valid_header(p, area)) {
         p.raise(Exception::kGeneralProtection);
         return Outcome::kFault;

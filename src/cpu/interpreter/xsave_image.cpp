@@ -81,6 +81,7 @@ bool load_xsave_image(RegisterFile& regs, std::span<const std::uint8_t> image) {
         std::memcpy(regs.legacy.data(), image.data(), fxsave::kMxcsr);
         std::memcpy(regs.legacy.data() + fxsave::kRegisters, image.data() + fxsave::kRegisters,
                     fxsave::kXmm - fxsave::kRegisters);
+        normalise_x87(regs);
     }
     if (has_mxcsr) regs.mxcsr = control;
     for (std::size_t n = 0; n < regs.vector.size(); ++n) {

@@ -31,8 +31,10 @@ KvmList<kvm_cpuid_entry2> to_kvm(const CpuidTable& table) {
 CpuidTable from_kvm(const KvmList<kvm_cpuid_entry2>& list) {
     std::vector<CpuidEntry> entries;
     for (const kvm_cpuid_entry2& e : list.entries().first(std::min(list.size(), list.entries().size()))) {
-        entries.push_back(
-            {e.function, e.index, (e.flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX) != 0, {e.eax, e.ebx, e.ecx, e.edx}});
+        const CpuidRegisters registers{e.eax, e.ebx, e.ecx, e.edx};
+        // Says nothing that a missing leaf would not; and some kernels (6.1) leave the count as large as the buffer.
+        if (registers == CpuidRegisters{}) continue;
+        entries.push_back({e.function, e.index, (e.flags & KVM_CPUID_FLAG_SIGNIFCANT_INDEX) != 0, registers});
     }
     return CpuidTable(std::move(entries));
 }

@@ -2,7 +2,7 @@
 
 #include <thread>
 
-#include "cpu/kvm/nano_guest.hpp"
+#include "cpu/kvm/nano_guest_fixture.hpp"
 
 namespace touka::cpu::kvm {
 namespace {
@@ -102,12 +102,29 @@ TEST_F(KvmInterruptsTest, RemovedRoutesAreGivenAgain) {
 
 TEST_F(KvmInterruptsTest, EndOfInterruptResamplesALevelNotification) {
     auto guest = counting_guest();
+    guest->handle(kVector, [](Code& a) {
+        a.mov(a.eax, static_cast<std::uint32_t>(kData));
+        a.inc(a.qword[a.rax]);
+    });
+    guest->load(kCode, [](Code& a) { // stops after the handler, so after its EOI
+        NanoGuest::write_apic(a, 0xF0, 0x1FF);
+        NanoGuest::out(a, kReady);
+        Xbyak::Label again;
+        a.L(again);
+        a.sti();
+        a.hlt();
+        a.cli();
+        NanoGuest::out(a, kDone);
+        a.jmp(again);
+    });
     route_pin(*guest, 17, kVector | kLevel);
     const runtime::Notification trigger, resample;
     ASSERT_TRUE(guest->interrupts().attach_irqfd(17, trigger, &resample));
     guest->bus().on_ready = [&] { trigger.signal(); };
     ASSERT_EQ(guest->start(), VcpuExit::kKicked) << guest->vcpu().failure();
-    trigger.signal(); // the device wants more: after the EOI the guest comes back into the handler
+    EXPECT_TRUE(resample.consume());
+    EXPECT_EQ(guest->interrupts().io_apic_state().value().asserted_lines & 1u << 17, 0u) << "taken away by the EOI";
+    trigger.signal(); // the device still wants something
     ASSERT_EQ(guest->vcpu().run(), VcpuExit::kKicked);
     EXPECT_TRUE(resample.consume());
     EXPECT_EQ(guest->data(), 2u);

@@ -17,7 +17,8 @@ public:
 
     /// Registers all ranges, with logging if GuestMemory's dirty log is on. Again after the log was switched.
     [[nodiscard]] std::expected<void, KvmFailure> update_slots();
-    /// Moves the kernel's log into GuestMemory's and clears it. Nothing when logging is off.
+    /// Moves the kernel's log into GuestMemory's and clears it. Nothing when logging is off. Pages that the guest
+    /// touched for the first time, if only reading, may be among them.
     [[nodiscard]] std::expected<void, KvmFailure> collect_dirty();
 
 private:

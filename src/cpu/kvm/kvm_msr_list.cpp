@@ -21,11 +21,13 @@ constexpr std::array kArchitectural = {
     kSysenterCs, kSysenterEsp, kSysenterEip, kMcgStatus,     kMcgCtl,       kMiscEnable,
     kXfd,        kXfdErr,      kDebugCtl,    kPat,           kMtrrDefType,  kXss,
     kStar,       kLstar,       kCstar,       kSyscallMask,   kKernelGsBase, kTscAux,
-    kHwcr,
 };
 constexpr std::uint32_t kMtrrVariableCount = 16;
 constexpr std::array<std::uint32_t, 11> kMtrrFixed = {0x250, 0x258, 0x259, 0x268, 0x269, 0x26A,
                                                       0x26B, 0x26C, 0x26D, 0x26E, 0x26F};
+/// Registers that a state from elsewhere may contain and that need not be set here: they travel with other parts of
+/// the state, or (HWCR) say only how fast the TSC counts.
+constexpr std::array kElsewhere = {kEfer, kApicBase, kTscDeadline, kFsBase, kGsBase, kHwcr};
 /// KVM's own. (Linux Documentation/virt/kvm/x86/msr.rst) The old clock's numbers are aliases of the new ones.
 constexpr std::array<std::uint32_t, 4> kParavirtual = {0x4B56'4D00, 0x4B56'4D01, 0x4B56'4D03, 0x4B56'4D04};
 
@@ -45,10 +47,9 @@ KvmMsrList::KvmMsrList(int vcpu_fd, bool paravirtual) : vcpu_fd_(vcpu_fd) {
     for (std::uint32_t i = 0; i < kMtrrVariableCount; ++i) candidates.push_back(kMtrrPhysBase0 + i);
     candidates.insert(candidates.end(), kMtrrFixed.begin(), kMtrrFixed.end());
     if (paravirtual) candidates.insert(candidates.end(), kParavirtual.begin(), kParavirtual.end());
-    // Readable is not enough: some kernels answer reads of registers of the other vendor with 0.
     std::ranges::copy_if(candidates, std::back_inserter(indices_), [&](std::uint32_t index) {
         MsrValue value{index, 0};
-        return transfer(vcpu_fd_, kGetMsrs, value) && (index == kTsc || transfer(vcpu_fd_, kSetMsrs, value));
+        return transfer(vcpu_fd_, kGetMsrs, value);
     });
 }
 
@@ -60,19 +61,23 @@ bool KvmMsrList::read(std::vector<MsrValue>& values) const {
     return true;
 }
 
-bool KvmMsrList::write(const std::vector<MsrValue>& values) const {
-    std::vector<kvm_msr_entry> entries;
-    for (const std::uint32_t index : indices_) {
-        const auto value = std::ranges::find(values, index, &MsrValue::index);
-        if (value != values.end()) entries.push_back({.index = index, .reserved = 0, .data = value->value});
+std::optional<std::uint32_t> KvmMsrList::write(const std::vector<MsrValue>& values) const {
+    std::vector<MsrValue> present;
+    if (!read(present)) return indices_.front();
+    for (const MsrValue& now : present) {
+        const auto wanted = std::ranges::find(values, now.index, &MsrValue::index);
+        if (wanted == values.end()) continue;
+        // Setting what is there already would only fill the kernel's log, where KVM does not know the register.
+        if (wanted->value == now.value && now.index != kTsc) continue;
+        MsrValue value = *wanted;
+        if (!transfer(vcpu_fd_, kSetMsrs, value)) return value.index;
     }
     const auto is_lost = [&](const MsrValue& v) {
-        return v.value != 0 && v.index != kEfer && std::ranges::find(indices_, v.index) == indices_.end();
+        return v.value != 0 && std::ranges::find(kElsewhere, v.index) == kElsewhere.end() &&
+               std::ranges::find(indices_, v.index) == indices_.end();
     };
-    if (std::ranges::any_of(values, is_lost)) return false;
-    const KvmList<kvm_msr_entry> list(entries.size());
-    std::ranges::copy(entries, list.entries().begin());
-    return ::ioctl(vcpu_fd_, kSetMsrs, list.argument()) == static_cast<int>(entries.size());
+    const auto lost = std::ranges::find_if(values, is_lost);
+    return lost == values.end() ? std::nullopt : std::optional(lost->index);
 }
 
 } // namespace touka::cpu::kvm

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "cpu/cpu_state.hpp"
@@ -18,8 +19,9 @@ public:
 
     /// Appends all values. @return false when the kernel refuses.
     [[nodiscard]] bool read(std::vector<MsrValue>& values) const;
-    /// Sets those that this vCPU has. A register of the state that this vCPU has not is left out if it is 0.
-    [[nodiscard]] bool write(const std::vector<MsrValue>& values) const;
+    /// Sets those whose value is another one; registers that this vCPU has not may only be 0 in the state.
+    /// @return the register that stands in the way, if any; then some are set.
+    [[nodiscard]] std::optional<std::uint32_t> write(const std::vector<MsrValue>& values) const;
 
     [[nodiscard]] const std::vector<std::uint32_t>& indices() const { return indices_; }
 

@@ -1,5 +1,7 @@
 // Saving and restoring one processor. Order matters to the kernel: modes before what is checked against them, events
 // last because other calls clear them.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -84,8 +86,9 @@ std::expected<void, CpuError> KvmVcpu::set_state(const CpuState& state) {
     }
     if (::ioctl(fd, kSetXsave, xsave.data()) < 0) return fail("KVM_SET_XSAVE");
 
-    if (!msrs_.write(state.msrs)) {
-        failure_ = "the saved state has a model-specific register that this processor has not, or a value it refuses";
+    if (const auto refused = msrs_.write(state.msrs)) {
+        failure_ =
+            fmt::format("this processor does not take the saved value of model-specific register {:#x}", *refused);
         return std::unexpected(CpuError::kInvalidState);
     }
 

@@ -2,7 +2,7 @@
 
 #include <thread>
 
-#include "cpu/kvm/nano_guest.hpp"
+#include "cpu/kvm/nano_guest_fixture.hpp"
 
 namespace touka::cpu::kvm {
 namespace {

@@ -1,8 +1,7 @@
-// A machine of RAM, KVM's chips and a recording bus, for tests: a few instructions of kernel code in long mode.
-// Kernel code may be emulated on the host (2 us an instruction), so payloads stay below 10^5 instructions.
+// A machine of RAM, KVM's chips and a recording bus, for tests and benchmarks: a few instructions of kernel code in
+// long mode. Kernel code may be emulated on the host (2 us an instruction), so payloads stay below 10^5 instructions.
 #pragma once
 
-#include <gtest/gtest.h>
 #include <xbyak/xbyak.h>
 
 #include <algorithm>
@@ -32,11 +31,6 @@ struct Access {
     std::uint64_t value = 0;
     bool operator==(const Access&) const = default;
 };
-inline void PrintTo(const Access& a, std::ostream* out) {
-    *out << (a.port ? "port " : "memory ") << (a.write ? "write " : "read ") << std::hex << a.address << " width "
-         << a.width_bytes << " value " << a.value;
-}
-
 /// Notes all accesses; reads answer `answer`, cut to width.
 class NanoBus final : public CpuBus {
 public:
@@ -81,9 +75,17 @@ public:
 
     static std::expected<std::unique_ptr<NanoGuest>, KvmFailure> create(std::uint32_t vcpu_count = 1) {
         auto memory = memory::GuestMemory::create(kRamBytes).value();
-        auto engine = KvmEngine::create(*memory, vcpu_count);
+        auto engine = KvmEngine::create(*memory, vcpu_count + 1); // room for one on another bus
         if (!engine) return std::unexpected(engine.error());
-        return std::unique_ptr<NanoGuest>(new NanoGuest(std::move(memory), std::move(*engine), vcpu_count));
+        std::unique_ptr<NanoGuest> guest(new NanoGuest(std::move(memory), std::move(*engine)));
+        for (std::uint32_t i = 0; i < vcpu_count; ++i) {
+            guest->buses_.push_back(std::make_unique<NanoBus>());
+            auto vcpu = guest->make_vcpu(i, vcpu_count, *guest->buses_.back());
+            if (!vcpu) return std::unexpected(KvmFailure{vcpu.error(), guest->engine_->failure()});
+            guest->vcpus_.push_back(std::move(*vcpu));
+            guest->buses_.back()->on_done = [v = guest->vcpus_.back().get()] { v->kick(); };
+        }
+        return guest;
     }
 
     [[nodiscard]] KvmEngine& engine() { return *engine_; }
@@ -91,6 +93,7 @@ public:
     [[nodiscard]] memory::GuestMemory& memory() { return *memory_; }
     [[nodiscard]] KvmVcpu& vcpu(std::size_t index = 0) { return *vcpus_[index]; }
     [[nodiscard]] NanoBus& bus(std::size_t index = 0) { return *buses_[index]; }
+    /// Of the last processor made.
     [[nodiscard]] const CpuidTable& cpuid() const { return cpuid_; }
 
     /// 64-bit code at `address`.
@@ -127,6 +130,15 @@ public:
         a.jmp(again);
     }
 
+    /// Processor `index` of `count`, on a bus of the caller's.
+    [[nodiscard]] std::expected<std::unique_ptr<KvmVcpu>, CpuError> make_vcpu(std::uint32_t index, std::uint32_t count,
+                                                                              CpuBus& bus) {
+        cpuid_ = make_cpuid({.features = engine_->features(),
+                             .vcpu_count = count,
+                             .vcpu_index = index,
+                             .tsc_frequency_hz = engine_->tsc_frequency_hz()});
+        return engine_->make_kvm_vcpu(index, cpuid_, bus);
+    }
     [[nodiscard]] CpuState long_mode_state(std::uint64_t rip) {
         using namespace spec::x86;
         CpuState s = vcpu().state().value();
@@ -148,7 +160,7 @@ public:
     }
     /// Runs vCPU 0 from `rip` until it writes kDone or cannot go on.
     VcpuExit start(std::uint64_t rip = kCode) {
-        EXPECT_TRUE(vcpu().set_state(long_mode_state(rip))) << vcpu().failure();
+        if (!vcpu().set_state(long_mode_state(rip))) return VcpuExit::kFailed;
         return vcpu().run();
     }
 
@@ -159,20 +171,8 @@ public:
     }
 
 private:
-    NanoGuest(std::unique_ptr<memory::GuestMemory> memory, std::unique_ptr<KvmEngine> engine, std::uint32_t vcpu_count)
+    NanoGuest(std::unique_ptr<memory::GuestMemory> memory, std::unique_ptr<KvmEngine> engine)
         : memory_(std::move(memory)), engine_(std::move(engine)) {
-        for (std::uint32_t i = 0; i < vcpu_count; ++i) {
-            auto table = make_cpuid({.features = engine_->features(),
-                                     .vcpu_count = vcpu_count,
-                                     .vcpu_index = i,
-                                     .tsc_frequency_hz = engine_->tsc_frequency_hz()});
-            if (i == 0) cpuid_ = table;
-            buses_.push_back(std::make_unique<NanoBus>());
-            auto made = engine_->make_kvm_vcpu(i, table, *buses_.back());
-            EXPECT_TRUE(made) << engine_->failure();
-            vcpus_.push_back(std::move(*made));
-            buses_.back()->on_done = [v = vcpus_.back().get()] { v->kick(); };
-        }
         write_tables();
     }
     void write_tables() {
@@ -194,20 +194,6 @@ private:
     CpuidTable cpuid_{{}};
     std::vector<std::unique_ptr<NanoBus>> buses_;
     std::vector<std::unique_ptr<KvmVcpu>> vcpus_;
-};
-
-/// A test with a nano guest; skipped, with the reason, where there is no usable /dev/kvm.
-class KvmTest : public testing::Test {
-protected:
-    void SetUp() override {
-        const auto system = KvmSystem::open();
-        if (!system) GTEST_SKIP() << "needs KVM: " << system.error().text;
-    }
-    static std::unique_ptr<NanoGuest> make(std::uint32_t vcpu_count = 1) {
-        auto guest = NanoGuest::create(vcpu_count);
-        EXPECT_TRUE(guest) << guest.error().text;
-        return std::move(*guest);
-    }
 };
 
 } // namespace touka::cpu::kvm

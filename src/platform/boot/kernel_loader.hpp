@@ -23,10 +23,10 @@ enum class KernelFormat { kBzImage, kElfPvh, kElf64 };
 
 /// What the kernel is to be told.
 struct BootParameters {
-    std::string command_line;
+    std::string command_line{};
     GuestAddress rsdp{}; ///< 0: no ACPI
     /// Entropy for the kernel's random number generator, so that it is ready at once; for bzImage and plain ELF.
-    std::optional<std::array<std::byte, 32>> random_seed;
+    std::optional<std::array<std::byte, 32>> random_seed{};
 };
 
 /// The loaded kernel: the state for the boot processor, and what lies where.

@@ -127,7 +127,7 @@ bool LocalApic::deliverable() const {
 bool LocalApic::take_a_look() const {
     attention_.store(false, std::memory_order_seq_cst);
     if (!deliverable()) return false;
-    attention_.store(true, std::memory_order_seq_cst);
+    attention_.store(true, std::memory_order_relaxed); // for the next look; it tells nobody anything
     return true;
 }
 
@@ -143,7 +143,8 @@ std::optional<std::uint8_t> LocalApic::acknowledge() {
     if (vector >> 4 <= static_cast<int>(load(LocalApicRegister::PPR) >> 4)) return std::nullopt;
     const std::uint32_t bit = 1u << (vector % 32);
     bank_word(LocalApicRegister::IRR, vector).fetch_and(~bit, std::memory_order_seq_cst);
-    bank_word(LocalApicRegister::ISR, vector).fetch_or(bit, std::memory_order_relaxed);
+    auto& isr = bank_word(LocalApicRegister::ISR, vector); // only we write it: no locked instruction
+    isr.store(isr.load(std::memory_order_relaxed) | bit, std::memory_order_relaxed);
     reconsider();
     return vector;
 }
@@ -162,7 +163,8 @@ void LocalApic::end_of_interrupt() {
     if (in_service < 0) return;
     const auto vector = static_cast<std::uint8_t>(in_service);
     const std::uint32_t bit = 1u << (vector % 32);
-    bank_word(LocalApicRegister::ISR, vector).fetch_and(~bit, std::memory_order_relaxed);
+    auto& isr = bank_word(LocalApicRegister::ISR, vector);
+    isr.store(isr.load(std::memory_order_relaxed) & ~bit, std::memory_order_relaxed);
     if (bank_word(LocalApicRegister::TMR, vector).load(std::memory_order_relaxed) & bit) bus_.end_of_interrupt(vector);
     reconsider();
 }

@@ -160,6 +160,7 @@ void Pic8259::reset() {
     const std::uint8_t lines = state_.asserted_lines;
     state_ = {};
     state_.asserted_lines = lines;
+    state_.imr = 0xFF;
 }
 
 void Pic8259::set_state(const cpu::PicState& state) {

@@ -12,7 +12,7 @@ namespace touka::platform {
 class Pic8259 {
 public:
     enum class Role : std::uint8_t { kMaster, kSlave };
-    explicit Pic8259(Role role) : role_(role) {}
+    explicit Pic8259(Role role) : role_(role) { reset(); }
 
     /// An input's wire changed. @pre input < 8
     void set_input(unsigned input, bool asserted);
@@ -32,7 +32,7 @@ public:
     [[nodiscard]] std::uint8_t elcr() const { return state_.elcr; }
     void set_elcr(std::uint8_t value);
 
-    /// Power-on; the wires keep their levels.
+    /// As firmware leaves it, for kernels are started without any: all inputs masked. The wires keep their levels.
     void reset();
     [[nodiscard]] const cpu::PicState& state() const { return state_; }
     /// Fields that software could not have set so are cut to size.

@@ -11,6 +11,9 @@ namespace pm1_control = spec::acpi::pm1_control;
 
 namespace {
 
+/// 146 years: no machine has run for longer, and sums with it do not overflow.
+constexpr std::uint64_t kLongestUptimeNs = std::uint64_t{1} << 62;
+
 /// Byte `index` of a register.
 std::uint8_t byte_of(std::uint64_t value, std::uint64_t index) {
     return static_cast<std::uint8_t>(value >> (8 * index));
@@ -154,6 +157,7 @@ migration::Record AcpiFixedHardware::save() const {
 std::expected<void, migration::RestoreError> AcpiFixedHardware::restore(const migration::Record& record) {
     const auto state = migration::load_record<AcpiFixedHardwareState>(record);
     if (!state) return std::unexpected(state.error());
+    if (state->timer_elapsed_ns > kLongestUptimeNs) return std::unexpected(migration::RestoreError::kDamaged);
     const std::scoped_lock lock(mutex_);
     state_ = *state;
     state_.pm1_status &= pm1::kStatusBits;

@@ -14,7 +14,9 @@ inline constexpr std::size_t kBytes = 512, kControl = 0, kStatus = 2, kTags = 4,
                              kRegisterStride = 16;
 inline constexpr std::uint16_t kExceptions = 0x3F;      ///< FCW: IM DM ZM OM UM PM; FSW: the flags of the same names
 inline constexpr std::uint16_t kErrorSummary = 1u << 7; ///< FSW.ES
-inline constexpr std::uint16_t kTop = 7u << 11;         ///< FSW.TOP
+inline constexpr std::uint16_t kBusy = 1u << 15;        ///< FSW.B, equal to ES
+inline constexpr std::uint16_t kControlBits = 0x1F3F, kControlFixed = 0x0040; ///< FCW: what can be set, what is one
+inline constexpr std::uint16_t kTop = 7u << 11;                               ///< FSW.TOP
 inline constexpr std::uint16_t kInitialControl = 0x037F;
 static_assert(kXmm == kRegisters + 8 * kRegisterStride);
 } // namespace fxsave
