@@ -15,10 +15,10 @@ using spec::GuestAddress;
 
 // Guest-physical places.
 constexpr std::uint64_t kPml4 = 0x1000, kUserPdpt = 0x2000, kUserPd = 0x3000, kUserPt = 0x4000, kSystemPdpt = 0x5000,
-                        kSystemPd = 0x6000, kGdt = 0x8000, kIdt = 0x9000, kTss = 0xA000, kRing0StackEnd = 0xE000,
+                        kSystemPd = 0x6000, kGdt = 0x8000, kIdt = kIdtPhysical, kTss = 0xA000, kRing0StackEnd = 0xE000,
                         kStubs = 0x1'0000;
 constexpr std::uint64_t kStubBytes = 16;
-constexpr std::uint16_t kKernelCodeSelector = 0x10, kTssSelector = 0x40;
+constexpr std::uint16_t kKernelCodeSelector = 0x10, kTssSelector = kTaskStateSelector;
 constexpr std::uint64_t kPresent = 1, kWrite = 2, kUser = 4, kLarge = 0x80, kNoExecute = std::uint64_t{1} << 63;
 constexpr std::uint16_t kUserCode64Attributes = 0xA0FB, kUserCode32Attributes = 0xC0FB, kUserDataAttributes = 0xC0F3;
 
@@ -46,12 +46,14 @@ void write_descriptors(memory::GuestMemory& memory) {
     put64(memory, kGdt + (kUserCode32Selector & ~7u), 0x00CF'FB00'0000'FFFF);
     put64(memory, kGdt + (kUserDataSelector & ~7u), 0x00CF'F300'0000'FFFF);
     put64(memory, kGdt + (kUserCode64Selector & ~7u), 0x00AF'FB00'0000'FFFF);
+    put64(memory, kGdt + (kAbsentSelector & ~7u), 0x00CF'7300'0000'FFFF);
     constexpr std::uint64_t kTssLinear = kSystemLinear + kTss;
     put64(memory, kGdt + kTssSelector,
           0x0000'8B00'0000'0067 | (kTssLinear & 0xFF'FFFF) << 16 | (kTssLinear >> 24 & 0xFF) << 56);
     put64(memory, kGdt + kTssSelector + 8, kTssLinear >> 32);
-    put64(memory, kTss + 4, kSystemLinear + kRing0StackEnd); // RSP0
-    constexpr std::uint16_t kNoPorts = 0x68;                 // the I/O permission map begins behind the limit
+    put64(memory, kTss + 0x24, kSystemLinear + kRing0StackEnd); // IST1
+    put64(memory, kTss + 4, kSystemLinear + kRing0StackEnd);    // RSP0
+    constexpr std::uint16_t kNoPorts = 0x68;                    // the I/O permission map begins behind the limit
     std::memcpy(memory.span(GuestAddress{kTss + 0x66}, 2).data(), &kNoPorts, 2);
     for (std::uint64_t vector = 0; vector < 256; ++vector) {
         const std::uint64_t stub = kStubs + vector * kStubBytes, linear = kSystemLinear + stub;

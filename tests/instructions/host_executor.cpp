@@ -115,7 +115,20 @@ void leave(ucontext_t& context) {
     crossing.stage = Stage::kIdle;
 }
 
+/// Linux starts handlers with the AC flag of what they interrupt; ours are not written for alignment checks.
+void clear_alignment_check() {
+    asm volatile("lea -128(%%rsp), %%rsp\n\t"
+                 "pushfq\n\t"
+                 "andl $0xFFFBFFFF, (%%rsp)\n\t"
+                 "popfq\n\t"
+                 "lea 128(%%rsp), %%rsp"
+                 :
+                 :
+                 : "memory", "cc");
+}
+
 void on_signal(int number, siginfo_t*, void* context) {
+    clear_alignment_check();
     switch (crossing.stage) {
         case Stage::kEntering: return enter(*static_cast<ucontext_t*>(context));
         case Stage::kRunning: return leave(*static_cast<ucontext_t*>(context));

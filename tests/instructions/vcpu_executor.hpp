@@ -37,6 +37,7 @@ public:
     /// For tests that need another processor state than initial_state() makes. `test` gives the memory.
     void run_from(const cpu::CpuState& state, const Case& test, Result& result);
     [[nodiscard]] memory::GuestMemory& memory() { return memory_; }
+    [[nodiscard]] cpu::Vcpu& vcpu() { return *vcpu_; }
 
 private:
     std::uint64_t read_memory(spec::GuestAddress, unsigned) override { return ~std::uint64_t{0}; }

@@ -50,10 +50,10 @@ CodeSource start_reading(Processor& p, GuestAddress physical) {
 
 } // namespace
 
-BlockCache::BlockCache(std::size_t arena_bytes)
-    : arena_bytes_(arena_bytes), arena_(std::make_unique_for_overwrite<std::byte[]>(arena_bytes)) {}
+BlockCache::BlockCache(std::size_t arena_bytes) : arena_bytes_(arena_bytes) {}
 
 void* BlockCache::allocate(std::size_t length_bytes) {
+    if (!arena_) arena_ = std::make_unique_for_overwrite<std::byte[]>(arena_bytes_);
     const std::size_t start = (arena_used_ + alignof(Block) - 1) / alignof(Block) * alignof(Block);
     void* place = arena_.get() + start;
     std::size_t space = arena_bytes_ - start;

@@ -22,6 +22,7 @@ class BlockCache {
 public:
     static constexpr std::size_t kDefaultArenaBytes = 64 << 20;
 
+    /// @param arena_bytes for decoded code, allocated when first needed; at least 1 MiB.
     explicit BlockCache(std::size_t arena_bytes = kDefaultArenaBytes);
 
     /// The block at Processor::rip under the current mode, decoded if need be.

@@ -204,7 +204,12 @@ Link* call_indirect(Processor& p, const Op* op) {
     if (!target.ok) return stop(p, op);
     if constexpr (sizeof(T) == 8) {
         const std::uint64_t rsp = p.gpr(Gpr::kRsp) - 8;
-        if (!check_canonical(p, target.value)) return stop(p, op);
+        if (!is_canonical(target.value)) [[unlikely]] {
+            // A stack that cannot take the return address faults first.
+            std::byte* host = open_operand(p, rsp, 8, access::kStack | access::kWriteOnly);
+            if (host != nullptr) p.raise(Exception::kGeneralProtection);
+            return stop(p, op);
+        }
         if (!store<std::uint64_t>(p, rsp, following_rip(p, op), access::kStack)) return stop(p, op);
         p.gpr(Gpr::kRsp) = rsp;
         p.rip = target.value;

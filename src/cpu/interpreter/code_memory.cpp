@@ -6,6 +6,12 @@
 #include <cstring>
 
 namespace touka::cpu::interpreter {
+namespace {
+
+/// The sanitizer of function calls reads the bytes before a function; before the first one there must be some.
+constexpr std::size_t kLeadBytes = 16;
+
+} // namespace
 
 CodeMemory::CodeMemory(std::size_t size_bytes) : fd_(::memfd_create("touka-code", MFD_CLOEXEC)) {
     if (!fd_ || ::ftruncate(fd_.get(), static_cast<off_t>(size_bytes)) != 0) return;
@@ -19,6 +25,7 @@ CodeMemory::CodeMemory(std::size_t size_bytes) : fd_(::memfd_create("touka-code"
     writable_ = static_cast<std::uint8_t*>(writable);
     executable_ = static_cast<const std::uint8_t*>(executable);
     size_bytes_ = size_bytes;
+    used_bytes_ = kLeadBytes;
 }
 
 CodeMemory::~CodeMemory() {
@@ -38,7 +45,7 @@ const void* CodeMemory::add(std::span<const std::uint8_t> code) {
 }
 
 void CodeMemory::clear() {
-    used_bytes_ = 0;
+    used_bytes_ = size_bytes_ == 0 ? 0 : kLeadBytes;
     // The bytes will change through another address than they ran at, which the processor notices for sure only
     // after a serialising instruction. (SDM vol. 3 rev. 084 §9.1.3)
     unsigned a = 0, b = 0, c = 0, d = 0;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 
+#include "cpu/interpreter/block_cache.hpp"
 #include "cpu/interpreter/program_fixture.hpp"
 
 namespace {
@@ -52,6 +53,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto machine = std::make_unique<SmallMachine>(ProcessorModel::Vendor::kAmd, &bus);
     SmallMachine& m = *machine;
     bus.processor = &m.p;
+    m.p.blocks = std::make_unique<BlockCache>(1 << 20);
     const std::uint8_t mode = data[0];
     if ((mode & 3) == 0) m.set_up_protected_mode((mode & 4) != 0);
     if ((mode & 3) == 1) m.set_up_long_mode((mode & 4) != 0);

@@ -1,6 +1,5 @@
 // MOVZX, MOVSX, MOVSXD, CBW and CWD with their wider forms. (AMD64 APM vol. 3 rev. 3.36)
 
-#include <algorithm>
 #include <type_traits>
 
 #include "cpu/interpreter/memory_access.hpp"
@@ -43,14 +42,15 @@ template <class To, class From, bool Signed, Path path = Path::kQuick>
 template <bool Signed>
 bool build_extend(Draft& draft) {
     const Form form = set_operands(draft);
-    // MOVSXD with a 16-bit destination is a plain move of 16 bits.
-    const unsigned from_bits = std::min(draft.operand(1).size, draft.operand(0).size);
+    const unsigned from_bits = draft.operand(1).size;
     draft.op.handler = by_width(draft.operand(0).size, [&]<class To>() -> Handler {
         if constexpr (sizeof(To) == 1) {
             return nullptr;
         } else {
             return by_width(from_bits, [&]<class From>() -> Handler {
-                if constexpr (sizeof(From) == 8 || sizeof(From) > sizeof(To)) {
+                // MOVSXD with a 16-bit destination reads 32 bits of memory all the same, at least on AMD's processors.
+                constexpr bool kNarrows = Signed && sizeof(From) == 4 && sizeof(To) == 2;
+                if constexpr (sizeof(From) == 8 || (sizeof(From) > sizeof(To) && !kNarrows)) {
                     return nullptr;
                 } else if (form == Form::kRegisterMemory) {
                     return &extend_memory<To, From, Signed>;

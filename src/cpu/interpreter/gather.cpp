@@ -62,7 +62,10 @@ Outcome execute_gather(Processor& p, const Instruction& i) {
     const std::uint8_t access = stack_access(i, 1);
     Instruction plain = with_plain_operand(i);
     for (std::size_t n = 0; n < count; ++n) {
-        if (!is_chosen(mask, n, shape.element_bytes)) continue;
+        if (!is_chosen(mask, n, shape.element_bytes)) {
+            set_element(mask, n, shape.element_bytes, 0);
+            continue;
+        }
         const std::uint64_t raw = get_element(indices, n, shape.index_bytes);
         const std::uint64_t index =
             shape.index_bytes == 4 ? static_cast<std::uint64_t>(static_cast<std::int32_t>(raw)) : raw;

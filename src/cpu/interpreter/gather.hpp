@@ -5,8 +5,8 @@
 
 namespace touka::cpu::interpreter {
 
-/// Loads the chosen elements from the lowest to the highest. Each one loaded clears its mask element, so that after a
-/// page fault in the middle the instruction goes on where it stopped.
+/// Loads the chosen elements from the lowest to the highest. Each one loaded or left out clears its mask element, so
+/// that after a page fault in the middle the instruction goes on where it stopped; only the end clears what is above.
 [[nodiscard]] Outcome execute_gather(Processor& p, const Instruction& i);
 
 } // namespace touka::cpu::interpreter

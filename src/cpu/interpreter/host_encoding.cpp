@@ -208,7 +208,7 @@ private:
         const unsigned reg = operands_.reg_is_general ? kHostReg & 7u : raw.reg;
         if (has_memory()) return static_cast<std::uint8_t>(reg << 3 | HostEncoding::kMemoryHost);
         const unsigned rm = operands_.rm_is_general ? kHostRm & 7u : raw.rm;
-        return static_cast<std::uint8_t>(raw.mod << 6 | reg << 3 | rm);
+        return static_cast<std::uint8_t>(unsigned{raw.mod} << 6 | reg << 3 | rm);
     }
 
     const Instruction& i_;

@@ -25,7 +25,7 @@ private:
     static constexpr std::size_t kVectorBytes = 32;
 
     [[nodiscard]] Xbyak::Address general_slot(unsigned guest) const {
-        return qword[rdi + static_cast<int>(offsetof(RegisterFile, gpr) + guest * sizeof(std::uint64_t))];
+        return qword[rdi + (offsetof(RegisterFile, gpr) + guest * sizeof(std::uint64_t))];
     }
     [[nodiscard]] Xbyak::RegExp vector_slot(int n) const {
         return rdi +
@@ -56,7 +56,7 @@ private:
         for (const auto& binding : e_.general_registers()) {
             const Xbyak::Reg64 host(binding.host);
             if (binding.high_byte) {
-                movzx(host.cvt32(), byte[rdi + static_cast<int>(offsetof(RegisterFile, gpr) + binding.guest * 8u + 1)]);
+                movzx(host.cvt32(), byte[rdi + (offsetof(RegisterFile, gpr) + binding.guest * 8u + 1)]);
             } else {
                 mov(host, general_slot(binding.guest));
             }

@@ -30,9 +30,8 @@ std::uint64_t mmx_register(const RegisterFile& regs, std::size_t n) {
 
 bool store_chosen_bytes(Processor& p, std::uint64_t linear, const Vector& data, const Vector& mask,
                         std::size_t length_bytes) {
-    for (std::size_t n = 0; n < length_bytes; ++n) {
-        if (is_chosen(mask, n, 1) && !probe_block(p, linear + n, 1, true)) return false;
-    }
+    // As on AMD's processors, all of the operand must be writable, whichever bytes are chosen.
+    if (!probe_block(p, linear, length_bytes, true)) return false;
     for (std::size_t n = 0; n < length_bytes; ++n) {
         if (is_chosen(mask, n, 1) && !write_linear(p, linear + n, data[n])) return false;
     }

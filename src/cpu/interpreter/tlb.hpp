@@ -53,13 +53,13 @@ struct Tlb {
         bool any = false;
     };
 
-    TlbEntry* data = tables[0].data(); ///< the table of the running privilege: select_tlb()
+    TlbEntry* data; ///< the table of the running privilege: select_tlb()
     std::uint64_t epoch = 0;
     std::array<Table, 4> tables{};
     std::array<CodeTable, 2> code{}; ///< [0] supervisor, [1] user
     std::array<LargePages, 2> large_pages{};
 
-    Tlb() = default;
+    Tlb() { data = tables[0].data(); }
     Tlb(const Tlb&) = delete;
     Tlb& operator=(const Tlb&) = delete;
 

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "cpu/interpreter/availability.hpp"
+#include "cpu/interpreter/mode.hpp"
 #include "cpu/interpreter/operand_block.hpp"
 #include "cpu/interpreter/x87_state.hpp"
 
@@ -35,7 +36,11 @@ std::size_t vector_count(const Processor& p) { return p.code_size == CodeSize::k
 /// Finds the area. @return false with #GP(0) when it is not aligned, or what the address is worth.
 bool area_address(Processor& p, const Instruction& i, std::size_t length_bytes, std::uint64_t alignment, bool write,
                   std::uint64_t& linear) {
-    if (!operand_address(p, i, memory_operand_index(i), length_bytes, write, linear)) return false;
+    const std::size_t index = memory_operand_index(i);
+    if (!operand_address(p, i, index, length_bytes, write, linear)) return false;
+    if (p.long_mode && !is_canonical(linear)) {
+        return p.raise(stack_access(i, index) != 0 ? Exception::kStack : Exception::kGeneralProtection);
+    }
     return linear % alignment == 0 || p.raise(Exception::kGeneralProtection);
 }
 

@@ -168,15 +168,14 @@ void Virtqueue::push_used(std::uint16_t head, std::uint32_t written_bytes) {
 bool Virtqueue::publish() {
     if (!running_ || next_used_ == published_used_) return false;
     const std::uint16_t before = published_used_;
-    word(used_, kUsedIndexOffset).store(next_used_, std::memory_order_release);
+    word(used_, kUsedIndexOffset).store(next_used_, std::memory_order_seq_cst);
     published_used_ = next_used_;
     mark_used_ring();
-    std::atomic_thread_fence(std::memory_order_seq_cst);
     if (!event_index_) {
-        return (word(avail_, 0).load(std::memory_order_relaxed) & VIRTQ_AVAIL_F_NO_INTERRUPT) == 0;
+        return (word(avail_, 0).load(std::memory_order_seq_cst) & VIRTQ_AVAIL_F_NO_INTERRUPT) == 0;
     }
     const std::uint64_t used_event = kAvailRingOffset + 2ull * setup_.size;
-    return event_passed(word(avail_, used_event).load(std::memory_order_relaxed), next_used_, before);
+    return event_passed(word(avail_, used_event).load(std::memory_order_seq_cst), next_used_, before);
 }
 
 void Virtqueue::disable_notifications() {
@@ -189,13 +188,12 @@ bool Virtqueue::enable_notifications() {
     if (!running_) return false;
     if (event_index_) {
         const std::uint64_t avail_event = kUsedRingOffset + sizeof(UsedElement) * setup_.size;
-        word(used_, avail_event).store(next_avail_, std::memory_order_relaxed);
+        word(used_, avail_event).store(next_avail_, std::memory_order_seq_cst);
     } else {
-        word(used_, 0).store(0, std::memory_order_relaxed);
+        word(used_, 0).store(0, std::memory_order_seq_cst);
     }
     mark_used_ring();
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    return load_avail_index() != next_avail_;
+    return word(avail_, kAvailIndexOffset).load(std::memory_order_seq_cst) != next_avail_;
 }
 
 void Virtqueue::mark_used_ring() { dma_.written({used_, used_ring_bytes(setup_.size)}); }

@@ -44,9 +44,9 @@ enum class QueueError {
 /// that has failed stays silent until it is started again. Used from one reactor's thread.
 ///
 /// Memory order: avail.idx is loaded with acquire, so that the entries and descriptors that the driver stored before
-/// it are seen; used.idx is stored with release after the elements. The sequentially consistent fences in publish()
-/// and enable_notifications() order a store of one index before the load of the other side's event, as the driver's
-/// own barriers do, so that not both sides sleep.
+/// it are seen; used.idx is stored with release or stronger after the elements. In publish() and enable_notifications()
+/// the store of one index and the load of the other side's word are sequentially consistent, as the driver's barriers
+/// make its own, so that not both sides sleep.
 class Virtqueue {
 public:
     /// @param dma the device's view of memory, outlives the queue.  @param size_limit a power of two, 32768 at most.
