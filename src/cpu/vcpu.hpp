@@ -44,6 +44,9 @@ public:
     [[nodiscard]] virtual std::expected<void, CpuError> set_state(const CpuState& state) = 0;
     /// Text for the user after kFailed: what happened, where, with the guest's registers.
     [[nodiscard]] virtual std::string failure() const = 0;
+    /// What the guest wanted and the engine does not have (instructions, registers): lines for the user, empty if all
+    /// was well. While the vCPU is stopped.
+    [[nodiscard]] virtual std::string report() const { return {}; }
     /// What the vCPU's local APIC signals to. Software engines only: nullptr where the APIC is in the kernel.
     [[nodiscard]] virtual InterruptTarget* interrupt_target() { return nullptr; }
     /// The guest's time stamp counter now, which TSC deadlines are compared with. Software engines only; on the vCPU's

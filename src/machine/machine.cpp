@@ -17,6 +17,7 @@
 #include "platform/acpi/acpi_tables.hpp"
 #include "platform/boot/kernel_loader.hpp"
 #include "platform/boot/memory_map.hpp"
+#include "platform/boot/smbios.hpp"
 #include "platform/pci/pci_root.hpp"
 #include "runtime/reactor.hpp"
 
@@ -131,6 +132,9 @@ private:
         const auto tables = platform::acpi::make_acpi_tables(layout_, platform::boot::kAcpiArea);
         if (!tables || !platform::acpi::write_acpi_tables(*memory_, *tables)) {
             return std::unexpected(MachineError{MachineErrorKind::kFailed, "the ACPI tables do not fit their area"});
+        }
+        if (!platform::boot::write_smbios(*memory_, {.name = config_.name, .version = {}})) {
+            return std::unexpected(MachineError{MachineErrorKind::kFailed, "the SMBIOS tables do not fit their area"});
         }
         platform::boot::BootParameters parameters;
         parameters.command_line = config_.command_line;

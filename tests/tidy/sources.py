@@ -10,21 +10,20 @@ import sys
 BANNED = {
     re.compile(r"\b(FIXME|TODO|XXX|HACK)\b"): "finish it or file an issue",
     re.compile(r"^\s*#\s*define\b", re.MULTILINE): "no macros: constexpr, templates or functions",
-    re.compile(r"\busing namespace std\b"): "name what is used",
-    re.compile(r"\bvolatile\b(?!\s*\()"): "std::atomic_ref, or asm volatile(...)",
+    re.compile(r"\busing namespace std;"): "name what is used",
 }
 BANNED_NAMES = re.compile(r"(^|/)(common|utils?|helpers?|misc)(/|\.|_|$)")
+SPECIFIED_NAMES = {"common_config"}  # Virtual I/O Device 1.2 §4.1.4.3 calls it that
 CITATION = re.compile(r"§|\bchapter\b|\btable\b|\bfigure\b|\bsection\b", re.IGNORECASE)
 FILE_LINES = 600  # style.md asks for 80 to 200; beyond this a file holds more than one idea
-ALLOWED_DEFINES = {"src/cpu/kvm/kvm_abi.hpp"}  # <linux/kvm.h> of Debian 12 has wrong sizes in C++ without it
 
 
 def complaints(name, text):
-    if BANNED_NAMES.search(name):
+    if BANNED_NAMES.search(name) and pathlib.PurePath(name).stem not in SPECIFIED_NAMES:
         yield "a folder or file is named for what it holds"
     for pattern, advice in BANNED.items():
         found = pattern.search(text)
-        if found and not ("define" in pattern.pattern and name in ALLOWED_DEFINES):
+        if found:
             line = text.count("\n", 0, found.start()) + 1
             yield f"line {line}: '{found.group(0).strip()}': {advice}"
     if text.count("\n") > FILE_LINES:

@@ -2,8 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "cpu/interpreter/delivery.hpp"
-#include "cpu/interpreter/memory_access.hpp"
+#include "cpu/interpreter/block_cache.hpp"
 #include "cpu/interpreter/msr.hpp"
 #include "cpu/interpreter/reset.hpp"
 #include "cpu/interpreter/run_loop.hpp"
@@ -89,6 +88,13 @@ std::expected<void, CpuError> InterpreterVcpu::set_state(const CpuState& state) 
 }
 
 std::uint64_t InterpreterVcpu::guest_tsc() const { return interpreter::guest_tsc(*processor_); }
+
+std::string InterpreterVcpu::report() const {
+    std::string text = processor_->blocks->unimplemented().text();
+    const UnknownMsrs& unknown = processor_->unknown_msrs;
+    for (std::size_t n = 0; n < unknown.index_count; ++n) text += fmt::format("msr {:x}\n", unknown.indices[n]);
+    return text;
+}
 
 std::string InterpreterVcpu::failure() const {
     static constexpr std::array kNames{"rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",

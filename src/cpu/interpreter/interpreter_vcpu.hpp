@@ -19,6 +19,7 @@ public:
     [[nodiscard]] std::expected<CpuState, CpuError> state() override;
     [[nodiscard]] std::expected<void, CpuError> set_state(const CpuState& state) override;
     [[nodiscard]] std::string failure() const override;
+    [[nodiscard]] std::string report() const override;
     [[nodiscard]] InterruptTarget* interrupt_target() override { return this; }
     [[nodiscard]] std::uint64_t guest_tsc() const override;
 

@@ -158,6 +158,14 @@ TEST_F(VcpuTest, ATripleFaultShutsDownAndSaysWhere) {
     EXPECT_EQ(vcpu.run(), VcpuExit::kShutdown);
 }
 
+TEST_F(VcpuTest, ReportsTheRegistersThatAreNotThere) {
+    load({0xB9, 0x78, 0x56, 0x34, 0x12, 0x0F, 0x32, 0xF4}); // mov ecx, 12345678h; rdmsr; hlt
+    EXPECT_EQ(vcpu.report(), "");
+    vcpu.processor().idtr.limit = 0;
+    EXPECT_EQ(vcpu.run(), VcpuExit::kShutdown);
+    EXPECT_EQ(vcpu.report(), "msr 12345678\n");
+}
+
 TEST_F(VcpuTest, InitOfTheBootProcessorStartsItAtTheResetVector) {
     load({0xEB, 0xFE});
     vcpu.signal_init();

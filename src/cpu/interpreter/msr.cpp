@@ -6,6 +6,7 @@
 #include <array>
 
 #include "cpu/interpreter/control_registers.hpp"
+#include "cpu/interpreter/kvm_clock.hpp"
 #include "cpu/interpreter/mode.hpp"
 #include "cpu/interpreter/x87_state.hpp"
 #include "spec/x86/cpuid.hpp"
@@ -15,6 +16,7 @@
 namespace touka::cpu::interpreter {
 
 using namespace spec::x86;
+namespace kvm = spec::kvm;
 using Vendor = ProcessorModel::Vendor;
 
 namespace {
@@ -82,6 +84,7 @@ struct Stored {
         case msr::kMiscEnable: return intel ? Stored{.place = &p.msr.misc_enable} : Stored{};
         case msr::kAmdSyscfg: return intel ? Stored{} : Stored{.place = &p.msr.amd_syscfg};
         case msr::kAmdHwcr: return intel ? Stored{} : Stored{.place = &p.msr.amd_hwcr};
+        case msr::kAmdNbCfg: return intel ? Stored{} : Stored{.place = &p.msr.amd_nb_cfg};
         default: return {};
     }
 }
@@ -163,6 +166,10 @@ void set_guest_tsc(Processor& p, std::uint64_t value) {
         case msr::kTsc: value = guest_tsc(p); return true;
         case msr::kTscAdjust: value = p.msr.tsc_adjust; return has_tsc_adjust(p);
         case msr::kEfer: value = p.msr.efer; return true;
+        case kvm::msr::kSystemTime:
+        case kvm::msr::kSystemTimeOld: value = p.msr.kvm_system_time; return has_kvm_clock(p);
+        case kvm::msr::kWallClock:
+        case kvm::msr::kWallClockOld: value = p.msr.kvm_wall_clock; return has_kvm_clock(p);
         case msr::kMtrrCap: value = kMtrrCapabilities; return true;
         case msr::kMcgCap: value = 0; return true;
         case msr::kBiosSignId: value = 0; return true;
@@ -187,6 +194,16 @@ void set_guest_tsc(Processor& p, std::uint64_t value) {
             p.msr.tsc_adjust = value;
             return true;
         case msr::kEfer: return write_efer(p, value);
+        case kvm::msr::kSystemTime:
+        case kvm::msr::kSystemTimeOld:
+            if (!has_kvm_clock(p)) return std::nullopt;
+            write_system_time(p, value);
+            return true;
+        case kvm::msr::kWallClock:
+        case kvm::msr::kWallClockOld:
+            if (!has_kvm_clock(p)) return std::nullopt;
+            write_wall_clock(p, value);
+            return true;
         case msr::kPredCmd:
             if (!has_pred_cmd(p)) return std::nullopt;
             return (value & ~std::uint64_t{1}) == 0 || p.raise(Exception::kGeneralProtection);
@@ -196,11 +213,18 @@ void set_guest_tsc(Processor& p, std::uint64_t value) {
 }
 
 /// What CpuState carries besides the MTRRs. FS and GS bases travel with their segments.
-constexpr std::array kSavedMsrs{msr::kTsc,          msr::kTscAdjust,   msr::kSpecCtrl,    msr::kSysenterCs,
-                                msr::kSysenterEsp,  msr::kSysenterEip, msr::kMcgStatus,   msr::kMiscEnable,
-                                msr::kDebugCtl,     msr::kPat,         msr::kMtrrDefType, msr::kEfer,
-                                msr::kStar,         msr::kLstar,       msr::kCstar,       msr::kSyscallMask,
-                                msr::kKernelGsBase, msr::kTscAux,      msr::kAmdSyscfg,   msr::kAmdHwcr};
+constexpr std::array kSavedMsrs{msr::kTsc,           msr::kTscAdjust,
+                                msr::kSpecCtrl,      msr::kSysenterCs,
+                                msr::kSysenterEsp,   msr::kSysenterEip,
+                                msr::kMcgStatus,     msr::kMiscEnable,
+                                msr::kDebugCtl,      msr::kPat,
+                                msr::kMtrrDefType,   msr::kEfer,
+                                msr::kStar,          msr::kLstar,
+                                msr::kCstar,         msr::kSyscallMask,
+                                msr::kKernelGsBase,  msr::kTscAux,
+                                msr::kAmdSyscfg,     msr::kAmdHwcr,
+                                msr::kAmdNbCfg,      kvm::msr::kSystemTime,
+                                kvm::msr::kWallClock};
 
 } // namespace
 
@@ -253,6 +277,10 @@ bool load_msrs(Processor& p, const std::vector<MsrValue>& msrs) {
             p.msr.tsc_offset = saved.value - host_tsc();
         } else if (saved.index == msr::kTscAdjust) {
             p.msr.tsc_adjust = saved.value; // the TSC itself carries it already
+        } else if (saved.index == kvm::msr::kSystemTime) {
+            p.msr.kvm_system_time = saved.value; // what lies there goes on with the TSC and is not written anew
+        } else if (saved.index == kvm::msr::kWallClock) {
+            p.msr.kvm_wall_clock = saved.value;
         } else if (!is_apic(saved.index) && find_stored(p, saved.index).place != nullptr) {
             valid &= write_msr(p, saved.index, saved.value);
         }

@@ -1,4 +1,5 @@
 // Model-specific registers. (Intel SDM vol. 4 rev. 084 §2.1; AMD64 APM vol. 2 rev. 3.42 appendix A)
+// KVM's clock registers: kvm_clock.hpp.
 // Absent: performance counters, machine-check banks (MCG_CAP says 0), last-branch records, thermal and power control.
 // MTRRs and PAT are stored and have no effect: all RAM is write-back memory of the host.
 #pragma once

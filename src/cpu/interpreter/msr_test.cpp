@@ -123,6 +123,7 @@ TEST_F(Msr, SpeculationControlsNeedTheirCpuidBits) {
 TEST_F(Msr, AmdKernelsFindTheRegistersTheyTouchAtBoot) {
     EXPECT_NE(*read(msr::kAmdHwcr) & 1u << 24, 0u); // TscFreqSel
     EXPECT_TRUE(read(msr::kAmdSyscfg));
+    EXPECT_TRUE(write(msr::kAmdNbCfg, std::uint64_t{1} << 46)); // Linux allows extended accesses by port CF8h
     EXPECT_EQ(read(msr::kAmdTopMem), memory::GuestMemory::kLowRamLimit);
     EXPECT_FALSE(read(msr::kPlatformId));
 }

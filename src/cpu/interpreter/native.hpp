@@ -78,7 +78,7 @@ public:
     HostCode();
 
     /// @return the instruction made executable, valid until clear(); nullptr when it is not one of those above, the
-    ///         host's processor does not have it, or there is no memory left for code (is_full()).
+    ///         host's processor does not have it, or there is no memory left for code.
     [[nodiscard]] const HostInstruction* prepare(const Instruction& instruction);
 
     /// More than half of the memory for code is used: a good time to drop all blocks and clear().

@@ -43,7 +43,8 @@ struct ModelSpecificRegisters {
     std::array<std::uint64_t, 16> mtrr_variable{};
     std::array<std::uint64_t, 11> mtrr_fixed{};
     std::uint64_t debug_ctl = 0, mcg_status = 0;
-    std::uint64_t amd_syscfg = 0, amd_hwcr = 0; ///< AMD processors only
+    std::uint64_t kvm_system_time = 0, kvm_wall_clock = 0;      ///< where the guest wants KVM's clock
+    std::uint64_t amd_syscfg = 0, amd_hwcr = 0, amd_nb_cfg = 0; ///< AMD processors only
 };
 
 /// Accesses to registers that the processor does not have: each was #GP. For the report at the end.

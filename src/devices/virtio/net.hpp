@@ -2,18 +2,18 @@
 // Absent: control queue (so no MAC filtering: every frame of the port is received), multiqueue, MTU, RSS, UFO and USO.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <vector>
 
 #include "devices/virtio/virtio_device.hpp"
 #include "network/frame_port.hpp"
+#include "network/mac_address.hpp"
 #include "spec/virtio/network.hpp"
 
 namespace touka::devices::virtio {
 
-using MacAddress = std::array<std::uint8_t, 6>;
+using network::MacAddress;
 
 struct NetState {
     static constexpr std::uint16_t kVersion = 1;

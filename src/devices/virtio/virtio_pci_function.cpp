@@ -190,9 +190,9 @@ void VirtioPciFunction::Registers::write(std::uint64_t offset, unsigned width_by
 
 void VirtioPciFunction::write_common(std::uint32_t offset, unsigned width_bytes, std::uint64_t value) {
     switch (common_.lock()->write(offset, width_bytes, value)) {
-        case CommonConfig::Effect::kNone: break;
-        case CommonConfig::Effect::kReset: context_.reactor.run_and_wait([this] { begin_reset(); }); break;
-        case CommonConfig::Effect::kStart: context_.reactor.run_and_wait([this] { start_queues({}); }); break;
+        case TransportRegisters::Effect::kNone: break;
+        case TransportRegisters::Effect::kReset: context_.reactor.run_and_wait([this] { begin_reset(); }); break;
+        case TransportRegisters::Effect::kStart: context_.reactor.run_and_wait([this] { start_queues({}); }); break;
     }
 }
 

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "cpu/doorbell.hpp"
-#include "devices/virtio/common_config.hpp"
 #include "devices/virtio/isr_status.hpp"
+#include "devices/virtio/transport_registers.hpp"
 #include "devices/virtio/virtio_device.hpp"
 #include "memory/dma_space.hpp"
 #include "platform/interrupt_line.hpp"
@@ -127,7 +127,7 @@ private:
     VirtioPciContext context_;
     std::unique_ptr<VirtioDevice> device_;
     Registers registers_{*this};
-    mutable runtime::Guarded<CommonConfig> common_;
+    mutable runtime::Guarded<TransportRegisters> common_;
     IsrStatus isr_;
     std::vector<std::unique_ptr<QueuePort>> ports_;
     std::uint32_t window_capability_ = 0;

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "devices/virtio/common_config.hpp"
+#include "devices/virtio/transport_registers.hpp"
 #include "devices/virtio/virtqueue.hpp"
 #include "migration/record.hpp"
 #include "platform/pci/pci_function.hpp"
@@ -14,7 +14,7 @@ namespace touka::devices::virtio {
 struct VirtioPciState {
     static constexpr std::uint16_t kVersion = 1;
     platform::PciFunctionState function;
-    CommonConfigState common;
+    TransportRegistersState common;
     std::uint8_t isr = 0;
     std::vector<QueuePosition> positions;
     migration::Record device;

@@ -96,13 +96,8 @@ Term pci_root(const PlatformLayout& layout) {
 /// (PCI Firmware Specification 3.3 §4.1.2)
 Term motherboard(const PlatformLayout& layout) {
     constexpr std::uint8_t kPmPortCount = 0x80;
-    constexpr std::uint64_t kPageBytes = 0x1000;
     return device("MBRD", {hardware_id(kMotherboardId), unique_id(0),
-                           resources(ResourceTemplate{}
-                                         .io(layout.pm_base, kPmPortCount)
-                                         .memory_fixed(layout.ecam)
-                                         .memory_fixed({layout.io_apic, kPageBytes})
-                                         .memory_fixed({layout.local_apic, kPageBytes}))});
+                           resources(ResourceTemplate{}.io(layout.pm_base, kPmPortCount).memory_fixed(layout.ecam))});
 }
 
 Term hpet(const PlatformLayout& layout) {

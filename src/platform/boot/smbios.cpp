@@ -16,7 +16,7 @@ namespace {
 using namespace spec::boot::smbios;
 
 constexpr std::string_view kMaker = "Touka";
-constexpr std::string_view kProduct = "Touka Virtual Machine";
+constexpr std::string_view kProduct = "Virtual Machine";
 constexpr std::string_view kReleaseDate = "01/01/2024"; // §7.1 wants one; it has no meaning here
 
 /// Structures one after the other, each with its strings.

@@ -62,7 +62,7 @@ TEST_F(Smbios, EndsWithTheEndOfTable) {
 TEST_F(Smbios, NamesTheMakerTheProductAndTheMachine) {
     const auto system = structures()[1];
     EXPECT_EQ(system.bytes[0], kTypeSystem);
-    EXPECT_EQ(system.strings, (std::vector<std::string>{"Touka", "Touka Virtual Machine", "0.1.0", "db1"}));
+    EXPECT_EQ(system.strings, (std::vector<std::string>{"Touka", "Virtual Machine", "0.1.0", "db1"}));
 }
 
 TEST_F(Smbios, SaysThatItIsAVirtualMachine) {

@@ -1,5 +1,6 @@
 // PVH: the 32-bit entry of an ELF kernel and the start-of-day structure that it gets.
-// (Xen 4.17 docs/misc/pvh.pandoc "x86/HVM direct boot ABI"; xen/include/public/arch-x86/hvm/start_info.h version 1;
+// (Xen 4.17 docs/misc/pvh.pandoc, section "x86/HVM direct boot ABI"; xen/include/public/arch-x86/hvm/start_info.h
+// version 1;
 //  xen/include/public/elfnote.h)
 #pragma once
 

@@ -18,7 +18,7 @@ inline constexpr std::uint32_t kTsc = 0x10, kApicBase = 0x1B, kSpecCtrl = 0x48, 
 inline constexpr std::uint32_t kPlatformId = 0x17, kFeatureControl = 0x3A;
 /// AMD only.
 inline constexpr std::uint32_t kAmdSyscfg = 0xC001'0010, kAmdHwcr = 0xC001'0015, kAmdTopMem = 0xC001'001A,
-                               kAmdTopMem2 = 0xC001'001D;
+                               kAmdTopMem2 = 0xC001'001D, kAmdNbCfg = 0xC001'001F;
 static_assert(kEfer == 0xC0000080u);
 
 } // namespace touka::spec::x86::msr

@@ -1172,14 +1172,6 @@ DefinitionBlock ("", "DSDT", 2, "TOUKA ", "TOUKAVM ", 0x00000001)
                     0xB0000000,         // Address Base
                     0x04000000,         // Address Length
                     )
-                Memory32Fixed (ReadWrite,
-                    0xFEC00000,         // Address Base
-                    0x00001000,         // Address Length
-                    )
-                Memory32Fixed (ReadWrite,
-                    0xFEE00000,         // Address Base
-                    0x00001000,         // Address Length
-                    )
             })
         }
 

@@ -1,4 +1,4 @@
-#include "devices/virtio/common_config.hpp"
+#include "devices/virtio/transport_registers.hpp"
 
 #include <array>
 #include <cstring>
@@ -39,33 +39,34 @@ QueueSetup QueueRegisters::setup() const {
     return {size, memory::Iova{descriptors}, memory::Iova{driver_area}, memory::Iova{device_area}};
 }
 
-CommonConfig::CommonConfig(std::uint64_t features, std::vector<std::uint16_t> queue_sizes, std::uint16_t vector_count)
+TransportRegisters::TransportRegisters(std::uint64_t features, std::vector<std::uint16_t> queue_sizes,
+                                       std::uint16_t vector_count)
     : features_(features), queue_sizes_(std::move(queue_sizes)), vector_count_(vector_count) {
     reset();
 }
 
-void CommonConfig::reset() {
-    state_ = CommonConfigState{};
+void TransportRegisters::reset() {
+    state_ = TransportRegistersState{};
     for (const std::uint16_t size : queue_sizes_) state_.queues.push_back(QueueRegisters{.size = size});
     resetting_ = false;
 }
 
-bool CommonConfig::driver_ok() const { return (state_.status & device_status::DRIVER_OK) != 0; }
+bool TransportRegisters::driver_ok() const { return (state_.status & device_status::DRIVER_OK) != 0; }
 
-bool CommonConfig::set_needs_reset() {
+bool TransportRegisters::set_needs_reset() {
     state_.status |= device_status::DEVICE_NEEDS_RESET;
     return driver_ok();
 }
 
-QueueRegisters* CommonConfig::selected() {
+QueueRegisters* TransportRegisters::selected() {
     return state_.queue_select < state_.queues.size() ? &state_.queues[state_.queue_select] : nullptr;
 }
 
-std::uint16_t CommonConfig::checked_vector(std::uint64_t value) const {
+std::uint16_t TransportRegisters::checked_vector(std::uint64_t value) const {
     return value < vector_count_ ? static_cast<std::uint16_t>(value) : VIRTIO_MSI_NO_VECTOR;
 }
 
-std::uint64_t CommonConfig::read(std::uint32_t offset, unsigned width_bytes) const {
+std::uint64_t TransportRegisters::read(std::uint32_t offset, unsigned width_bytes) const {
     Image image;
     image.put(CommonRegister::device_feature_select, state_.device_feature_select);
     image.put(CommonRegister::device_feature, feature_word(features_, state_.device_feature_select));
@@ -91,7 +92,7 @@ std::uint64_t CommonConfig::read(std::uint32_t offset, unsigned width_bytes) con
     return image.read(offset, width_bytes);
 }
 
-CommonConfig::Effect CommonConfig::write(std::uint32_t offset, unsigned width_bytes, std::uint64_t value) {
+TransportRegisters::Effect TransportRegisters::write(std::uint32_t offset, unsigned width_bytes, std::uint64_t value) {
     const auto at = CommonRegister{offset};
     if (width_bytes == 1) {
         return at == CommonRegister::device_status ? write_status(static_cast<std::uint8_t>(value)) : Effect::kNone;
@@ -124,7 +125,7 @@ CommonConfig::Effect CommonConfig::write(std::uint32_t offset, unsigned width_by
     return Effect::kNone;
 }
 
-CommonConfig::Effect CommonConfig::write_status(std::uint8_t value) {
+TransportRegisters::Effect TransportRegisters::write_status(std::uint8_t value) {
     if (resetting_) return Effect::kNone;
     if (value == 0) {
         resetting_ = true;
@@ -141,14 +142,14 @@ CommonConfig::Effect CommonConfig::write_status(std::uint8_t value) {
     return driver_ok() && !was_ok ? Effect::kStart : Effect::kNone;
 }
 
-void CommonConfig::write_driver_feature(std::uint32_t value) {
+void TransportRegisters::write_driver_feature(std::uint32_t value) {
     if ((state_.status & device_status::FEATURES_OK) != 0 || state_.driver_feature_select >= 2) return;
     const unsigned shift = 32 * state_.driver_feature_select;
     state_.driver_features &= ~(std::uint64_t{0xFFFF'FFFF} << shift);
     state_.driver_features |= std::uint64_t{value} << shift;
 }
 
-CommonConfig::Effect CommonConfig::write_queue(CommonRegister at, std::uint16_t value) {
+TransportRegisters::Effect TransportRegisters::write_queue(CommonRegister at, std::uint16_t value) {
     QueueRegisters* const queue = selected();
     if (!queue) return Effect::kNone;
     switch (at) {
@@ -163,7 +164,7 @@ CommonConfig::Effect CommonConfig::write_queue(CommonRegister at, std::uint16_t 
     }
 }
 
-void CommonConfig::write_queue_address(std::uint32_t offset, unsigned width_bytes, std::uint64_t value) {
+void TransportRegisters::write_queue_address(std::uint32_t offset, unsigned width_bytes, std::uint64_t value) {
     QueueRegisters* const queue = selected();
     if (!queue || queue->enabled) return;
     std::uint64_t* address = nullptr;
@@ -182,7 +183,7 @@ void CommonConfig::write_queue_address(std::uint32_t offset, unsigned width_byte
     *address = (*address & ~(std::uint64_t{0xFFFF'FFFF} << shift)) | (value & 0xFFFF'FFFF) << shift;
 }
 
-bool CommonConfig::restore(const CommonConfigState& state) {
+bool TransportRegisters::restore(const TransportRegistersState& state) {
     if (state.queues.size() != queue_sizes_.size() || (state.driver_features & ~features_) != 0) return false;
     state_ = state;
     resetting_ = false;

@@ -19,7 +19,7 @@ struct QueueRegisters {
     [[nodiscard]] QueueSetup setup() const;
 };
 
-struct CommonConfigState {
+struct TransportRegistersState {
     std::uint8_t status = 0;
     std::uint8_t generation = 0;
     std::uint16_t config_vector = spec::virtio::VIRTIO_MSI_NO_VECTOR;
@@ -34,7 +34,7 @@ struct CommonConfigState {
 };
 
 /// The registers and nothing more: what has to happen is returned to the transport. Not synchronised.
-class CommonConfig {
+class TransportRegisters {
 public:
     enum class Effect {
         kNone,
@@ -43,7 +43,7 @@ public:
     };
 
     /// @param features what is offered.  @param queue_sizes the limit of each queue.
-    CommonConfig(std::uint64_t features, std::vector<std::uint16_t> queue_sizes, std::uint16_t vector_count);
+    TransportRegisters(std::uint64_t features, std::vector<std::uint16_t> queue_sizes, std::uint16_t vector_count);
 
     [[nodiscard]] std::uint64_t read(std::uint32_t offset, unsigned width_bytes) const;
     /// Only accesses of a register's own width count, and halves of 64-bit ones. (§4.1.3.1)
@@ -60,9 +60,9 @@ public:
     [[nodiscard]] std::uint16_t config_vector() const { return state_.config_vector; }
     [[nodiscard]] std::span<const QueueRegisters> queues() const { return state_.queues; }
 
-    [[nodiscard]] CommonConfigState save() const { return state_; }
+    [[nodiscard]] TransportRegistersState save() const { return state_; }
     /// @return false when the state cannot be one of this device.
-    [[nodiscard]] bool restore(const CommonConfigState& state);
+    [[nodiscard]] bool restore(const TransportRegistersState& state);
 
 private:
     [[nodiscard]] Effect write_status(std::uint8_t value);
@@ -76,7 +76,7 @@ private:
     std::vector<std::uint16_t> queue_sizes_;
     std::uint16_t vector_count_;
     bool resetting_ = false;
-    CommonConfigState state_;
+    TransportRegistersState state_;
 };
 
 } // namespace touka::devices::virtio
