@@ -24,12 +24,13 @@ struct EngineMeasurement {
     [[nodiscard]] bool usable() const { return verdict == Verdict::kUsable; }
 };
 
-/// Kernel-mode instructions a second below which `--engine auto` leaves KVM alone. Hardware does 10^9 and more, a
-/// software emulation of kernel mode 10^6 and less; Touka's interpreter lies between, so the bound is far from all.
+/// Kernel-mode instructions a second below which `--engine auto` leaves KVM alone: ten times the fastest emulation of
+/// kernel mode that was measured, a tenth of the slowest KVM on which a system booted.
+/// (docs/decisions/001-when-kvm-is-used.md)
 inline constexpr double kSlowestUsable = 2e7;
 
-/// Runs a loop in 64-bit kernel mode, longer and longer until `enough` has passed. On hardware and on an emulating
-/// host alike it takes about 30 ms, most of it making and taking down a machine. Any thread.
+/// Runs a loop in 64-bit kernel mode, longer and longer until it takes `enough` without the time for entering and
+/// leaving the guest. Some tens of milliseconds, most of it for making and taking down a machine. Any thread.
 [[nodiscard]] EngineMeasurement measure_kvm(std::chrono::microseconds enough = std::chrono::milliseconds(2));
 
 /// What follows from a speed or a failure: the part of measure_kvm that needs no /dev/kvm.

@@ -35,5 +35,13 @@ TEST(KvmMeasure, MeasuresThisHost) {
     EXPECT_EQ(here.usable(), here.instructions_per_second >= kSlowestUsable);
 }
 
+TEST(KvmMeasure, ShortAndLongMeasurementsAgreeBecauseEntryIsNotCounted) {
+    if (!KvmSystem::open()) GTEST_SKIP() << "needs KVM";
+    const double brief = measure_kvm(std::chrono::microseconds(100)).instructions_per_second;
+    const double longer = measure_kvm(std::chrono::milliseconds(10)).instructions_per_second;
+    EXPECT_LT(brief, longer * 10);
+    EXPECT_GT(brief, longer / 10);
+}
+
 } // namespace
 } // namespace touka::cpu::kvm
