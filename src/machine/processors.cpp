@@ -11,7 +11,7 @@ cpu::CpuidTable cpuid_of(const cpu::CpuEngine& engine, std::uint32_t index, std:
                             .vcpu_count = count,
                             .vcpu_index = index,
                             .tsc_frequency_hz = engine.tsc_frequency_hz(),
-                            .kvm_paravirtual = engine.has_interrupt_chips()});
+                            .kvm_paravirtual = true});
 }
 
 } // namespace

@@ -31,6 +31,7 @@ namespace {
     f.extended1_ecx = extended1_ecx::LAHF_LM | extended1_ecx::ABM | extended1_ecx::PREFETCHW;
     f.extended1_edx = (f.leaf1_edx & kRepeatedInExtended) | extended1_edx::SYSCALL | extended1_edx::NX |
                       extended1_edx::PAGE_1GB | extended1_edx::RDTSCP | extended1_edx::LM;
+    f.extended21_eax = extended21_eax::LFENCE_SERIALIZING | extended21_eax::NULL_SELECTOR_CLEARS_BASE;
     f.kvm_eax = kvm_eax::CLOCKSOURCE | kvm_eax::NOP_IO_DELAY | kvm_eax::CLOCKSOURCE2 | kvm_eax::CLOCKSOURCE_STABLE;
     f.xcr0 = xcr0::X87 | xcr0::SSE | xcr0::AVX;
     return f;

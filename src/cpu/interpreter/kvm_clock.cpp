@@ -31,14 +31,15 @@ constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
 /// Writes a structure that begins with a version: odd first, then the contents, then even.
 template <class Structure>
 void publish(Processor& p, std::uint64_t address, Structure contents) {
+    constexpr std::size_t kVersionBytes = sizeof contents.version;
     const auto place = p.memory.span(spec::GuestAddress{address}, sizeof contents);
     if (place.empty() || address % alignof(std::uint32_t) != 0) return;
     std::atomic_ref version(*reinterpret_cast<std::uint32_t*>(place.data()));
     contents.version = (version.load(std::memory_order_relaxed) | 1) + 2;
     version.store(contents.version, std::memory_order_release);
     std::atomic_thread_fence(std::memory_order_release);
-    std::memcpy(place.data() + sizeof version, reinterpret_cast<const std::byte*>(&contents) + sizeof version,
-                sizeof contents - sizeof version);
+    std::memcpy(place.data() + kVersionBytes, reinterpret_cast<const std::byte*>(&contents) + kVersionBytes,
+                sizeof contents - kVersionBytes);
     version.store(contents.version + 1, std::memory_order_release);
     p.memory.written(spec::GuestAddress{address}, sizeof contents);
 }
