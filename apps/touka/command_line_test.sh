@@ -43,6 +43,16 @@ expect 3 '' 'nowhere.toml: no such file' run "$scratch/nowhere.toml"
 printf 'kernel = "k"\ncpus = = 2\n' >"$scratch/vm.toml"
 expect 3 '' "vm.toml:2:8: " run "$scratch/vm.toml"
 expect 4 '' 'does not exist yet' run --kernel k --engine translator
+# What the machine finds wrong before anything runs.
+run="run --engine interpreter --memory 64M --kernel"
+expect 3 '' 'nowhere: no such file' $run "$scratch/nowhere"
+expect 3 '' 'not a kernel' $run "$0"
+: >"$scratch/empty"
+expect 3 '' 'the file is empty' $run "$scratch/empty"
+expect 3 '' 'not a regular file' $run "$scratch"
+gzip -c "$0" >"$scratch/kernel.gz"
+expect 3 '' 'unpack it first' $run "$scratch/kernel.gz"
+expect 3 '' 'nowhere.raw' $run "$scratch/empty" --disk "$scratch/nowhere.raw"
 
 # No escape sequences where nobody looks, or where they are not wanted.
 if grep -q "$(printf '\033')" "$scratch/err"; then fail "colour in a file"; fi
