@@ -26,7 +26,7 @@ struct EngineMeasurement {
 
 /// Kernel-mode instructions a second below which `--engine auto` leaves KVM alone: ten times the fastest emulation of
 /// kernel mode that was measured, a tenth of the slowest KVM on which a system booted.
-/// (docs/decisions/001-when-kvm-is-used.md)
+/// (docs/decisions/006-when-kvm-is-used.md)
 inline constexpr double kSlowestUsable = 2e7;
 
 /// Runs a loop in 64-bit kernel mode, longer and longer until it takes `enough` without the time for entering and
