@@ -79,8 +79,6 @@ public:
     /// The dirty log was switched on or off: forget what was known writable.
     virtual void dirty_log_changed() = 0;
     [[nodiscard]] virtual std::string failure() const = 0;
-    /// What it counted, for the user; empty: nothing.
-    [[nodiscard]] virtual std::string statistics() const { return {}; }
 };
 
 } // namespace touka::cpu

@@ -102,7 +102,7 @@ public:
     MachineEvents& events() { return events_; }
     [[nodiscard]] const std::string& engine_note() const { return engine_.note; }
     [[nodiscard]] std::string failure() const { return processors_->failure(); }
-    [[nodiscard]] std::string statistics() const { return engine_.engine->statistics(); }
+    [[nodiscard]] std::string statistics() const { return processors_->report(); }
 
 private:
     Parts(const MachineConfig& config, const MachineHost& host, std::unique_ptr<memory::GuestMemory> memory,

@@ -39,7 +39,7 @@ public:
     void stop();
     /// After kCrashed and kFailed: text for the user, several lines.
     [[nodiscard]] std::string failure() const;
-    /// What the engine counted, for --stats; empty when it counts nothing.
+    /// What processors met that they could not do, for --stats: instructions and registers by name. After run().
     [[nodiscard]] std::string statistics() const;
 
 private:

@@ -80,10 +80,13 @@ std::expected<void, MachineError> Processors::set_states(const std::vector<cpu::
     return {};
 }
 
-std::string Processors::failure() const {
+std::string Processors::failure() const { return told_by_each(&cpu::Vcpu::failure); }
+std::string Processors::report() const { return told_by_each(&cpu::Vcpu::report); }
+
+std::string Processors::told_by_each(std::string (cpu::Vcpu::*tell)() const) const {
     std::string text;
     for (std::size_t index = 0; index < threads_.size(); ++index) {
-        const std::string own = threads_[index]->vcpu().failure();
+        const std::string own = (threads_[index]->vcpu().*tell)();
         if (!own.empty()) text += fmt::format("processor {}: {}\n", index, own);
     }
     return text;

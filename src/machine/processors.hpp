@@ -32,9 +32,12 @@ public:
 
     /// What the processors say of why they stopped, for the user.
     [[nodiscard]] std::string failure() const;
+    /// What each met that it could not do, for --stats. @pre paused.
+    [[nodiscard]] std::string report() const;
 
 private:
     explicit Processors(cpu::CpuEngine& engine) : engine_(engine) {}
+    [[nodiscard]] std::string told_by_each(std::string (cpu::Vcpu::*tell)() const) const;
     [[nodiscard]] std::unexpected<MachineError> failed(std::string_view what, std::size_t index) const;
 
     cpu::CpuEngine& engine_;
