@@ -1,5 +1,5 @@
 // The paravirtual clock of KVM, which Linux, FreeBSD and others read under any hypervisor that shows KVM's CPUID
-// leaves. (Linux 6.1 Documentation/virt/kvm/x86/msr.rst, section "Custom MSR list"; cpuid.rst)
+// leaves. (Linux 6.1 Documentation/virt/kvm/x86/msr.rst §"Custom MSR list")
 #pragma once
 
 #include <cstdint>
