@@ -2,7 +2,7 @@
 
 ctest_labels() { show ctest --test-dir build/release --output-on-failure -j "$(nproc)" -L "$1" >&2; }
 
-test_unit() { ctest_labels '^(unit|fuzz|tidy)$'; }
+test_unit() { ctest_labels '^(unit|fuzz|tidy|instructions)$'; }
 
 test_machine() {
     make_test_guest

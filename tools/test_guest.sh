@@ -30,11 +30,12 @@ make_test_guest() {
     echo "$stamp" >"$TEST_GUEST/stamp"
 }
 
+# awk reads to the end: debugfs must not meet a closed pipe.
 # debugfs_find IMAGE NAME: the path of the kernel module NAME in IMAGE, by the image's own modules.dep.
 debugfs_find() {
     local image=$1 name=$2 base=/usr/lib/modules version
-    version=$(/sbin/debugfs -R "ls -p $base" "$image" 2>/dev/null | awk -F/ '$6 !~ /^\.*$/ { print $6; exit }')
+    version=$(/sbin/debugfs -R "ls -p $base" "$image" 2>/dev/null | awk -F/ '$6 !~ /^\.*$/ && !found { print $6; found = 1 }')
     /sbin/debugfs -R "cat $base/$version/modules.dep" "$image" 2>/dev/null |
         awk -F: -v name="$name" -v base="$base/$version/" '
-            { count = split($1, parts, "/") } parts[count] == name { print base $1; exit }'
+            { count = split($1, parts, "/") } parts[count] == name && !found { print base $1; found = 1 }'
 }

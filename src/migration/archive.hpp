@@ -47,7 +47,7 @@ private:
     }
     void field(std::string& text) {
         length(text.size());
-        for (char& c : text) field(c);
+        for (const char c : text) bytes_.push_back(static_cast<std::byte>(c));
     }
     template <class T>
     void field(std::optional<T>& value) {

@@ -6,8 +6,9 @@
 
 namespace touka::cpu::interpreter {
 
-Processor::Processor(memory::GuestMemory& memory_, CpuBus& bus_, InterruptPort& interrupts_, CpuidTable cpuid_)
-    : memory(memory_), bus(bus_), interrupts(interrupts_), cpuid(std::move(cpuid_)), model(cpuid),
+Processor::Processor(memory::GuestMemory& guest_memory, CpuBus& system_bus, InterruptPort& interrupt_port,
+                     CpuidTable cpuid_table)
+    : memory(guest_memory), bus(system_bus), interrupts(interrupt_port), cpuid(std::move(cpuid_table)), model(cpuid),
       blocks(std::make_unique<BlockCache>()) {}
 
 Processor::~Processor() = default;

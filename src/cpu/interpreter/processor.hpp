@@ -80,7 +80,8 @@ inline constexpr std::uint32_t kKick = 1, kInterrupt = 2, kNmi = 4, kInit = 8, k
 
 /// @thread its vCPU's, but for `requests`.
 struct Processor {
-    Processor(memory::GuestMemory& memory_, CpuBus& bus_, InterruptPort& interrupts_, CpuidTable cpuid_);
+    Processor(memory::GuestMemory& guest_memory, CpuBus& system_bus, InterruptPort& interrupt_port,
+              CpuidTable cpuid_table);
     ~Processor();
     Processor(const Processor&) = delete;
     Processor& operator=(const Processor&) = delete;

@@ -113,7 +113,7 @@ private:
     IsaBridge isa_bridge_;
 
     mutable std::mutex mutex_; // the configuration lock: slots, all configuration spaces, CONFIG_ADDRESS
-    std::array<Slot, spec::pci::kDevicesPerBus * spec::pci::kFunctionsPerDevice> slots_;
+    std::array<Slot, std::size_t{spec::pci::kDevicesPerBus} * spec::pci::kFunctionsPerDevice> slots_;
     std::uint32_t config_address_ = 0;
 };
 
