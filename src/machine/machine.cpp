@@ -58,7 +58,7 @@ platform::PciRootConfig make_root_config(const memory::GuestMemory& memory, plat
 
 } // namespace
 
-/// The graph, in the order of building; destroyed the other way round.
+/// The graph; destroyed from its last member to its first.
 class Machine::Parts {
 public:
     static std::expected<std::unique_ptr<Parts>, MachineError> build(const MachineConfig& config,
@@ -160,13 +160,15 @@ private:
     runtime::Reactor io_{"io"};
     std::unique_ptr<memory::GuestMemory> memory_;
     ChosenEngine engine_;
+    // Outlives the chips and devices below, whose alarms and completions interrupt processors until they are gone;
+    // processors that do not run touch nothing of theirs.
+    std::unique_ptr<Processors> processors_;
     platform::PlatformLayout layout_;
     SystemBus bus_;
     std::unique_ptr<InterruptSystem> interrupts_;
     Chipset chipset_;
     platform::PciRoot root_;
     std::unique_ptr<Peripherals> peripherals_;
-    std::unique_ptr<Processors> processors_;
 };
 
 Machine::Machine(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
