@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import time
 
-from guest import ENGINE, GUEST, TEST_GUEST, TOUKA, Machine, check
+from guest import ENGINE, GUEST, TEST_GUEST, TOUKA, Machine, check, copy_of_root
 
 
 def elf_kernel(code):
@@ -44,8 +44,7 @@ def disk_in_use(folder):
 
 
 def power_button(folder):
-    disk = folder / "root.raw"
-    subprocess.run(["cp", "--sparse=always", GUEST / "disk.raw", disk], check=True)
+    disk = copy_of_root(folder)
     machine = subprocess.Popen([TOUKA, "run", "--engine", ENGINE, "--kernel", GUEST / "vmlinuz", "--initrd",
                                 GUEST / "initrd.img", "--append", (GUEST / "cmdline").read_text().strip(),
                                 "--disk", disk, "--memory", "512M"],

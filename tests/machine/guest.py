@@ -5,6 +5,7 @@ TEST_GUEST (.cache/test-guest) in the environment. It exits 0 when everything he
 """
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -30,6 +31,21 @@ def check(holds, what, detail=""):
     if not holds:
         print(detail, flush=True)
         sys.exit(1)
+
+
+def check_iperf(output):
+    """Both ways of iperf3 moved something; the guest's script marked their lines with SENT and RECEIVED."""
+    for way in ("SENT", "RECEIVED"):
+        rate = re.search(rf"^{way} .*?([\d.]+) Mbits/sec", output, re.MULTILINE)
+        check(rate is not None and float(rate.group(1)) > 0, f"iperf3 {way.lower()}: {rate and rate.group(1)} Mbit/s",
+              output)
+
+
+def copy_of_root(folder):
+    """@return a disk in `folder` with the guest's Debian, to be written to."""
+    disk = pathlib.Path(folder) / "root.raw"
+    subprocess.run(["cp", "--sparse=always", GUEST / "disk.raw", disk], check=True)
+    return disk
 
 
 def newc_entry(name, mode, data):

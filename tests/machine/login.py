@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 
-from guest import ENGINE, GUEST, TOUKA, check
+from guest import ENGINE, GUEST, TOUKA, check, copy_of_root
 
 
 class Terminal:
@@ -53,8 +53,7 @@ class Terminal:
 
 def main():
     with tempfile.TemporaryDirectory(prefix="touka-disk-") as folder:
-        disk = os.path.join(folder, "disk.raw")
-        subprocess.run(["cp", "--sparse=always", GUEST / "disk.raw", disk], check=True)
+        disk = copy_of_root(folder)
         terminal = Terminal([TOUKA, "run", "--engine", ENGINE, "--kernel", GUEST / "vmlinuz", "--initrd",
                              GUEST / "initrd.img", "--append", (GUEST / "cmdline").read_text().strip(), "--disk", disk,
                              "--net", "user", "--memory", "1G"])
