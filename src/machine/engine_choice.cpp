@@ -6,6 +6,7 @@
 
 #include "cpu/interpreter/interpreter_engine.hpp"
 #include "cpu/kvm/kvm_measure.hpp"
+#include "cpu/translator/translator_engine.hpp"
 
 namespace touka::machine {
 
@@ -13,6 +14,7 @@ namespace {
 
 using cpu::interpreter::InterpreterEngine;
 using cpu::kvm::KvmEngine;
+using cpu::translator::TranslatorEngine;
 
 std::unexpected<MachineError> no_engine(std::string text) {
     return std::unexpected(MachineError{MachineErrorKind::kNoEngine, std::move(text)});
@@ -33,6 +35,14 @@ std::expected<ChosenEngine, MachineError> make_interpreter(memory::GuestMemory& 
     return ChosenEngine{std::move(*engine), nullptr, std::move(note)};
 }
 
+std::expected<ChosenEngine, MachineError> make_translator(memory::GuestMemory& memory, std::string note) {
+    auto engine = TranslatorEngine::create(memory);
+    if (!engine)
+        return no_engine("the translator needs AVX2 and BMI2 of this host's processor, and address space for guest RAM "
+                         "twice more; use --engine interpreter");
+    return ChosenEngine{std::move(*engine), nullptr, std::move(note)};
+}
+
 } // namespace
 
 std::expected<ChosenEngine, MachineError> choose_engine(EngineChoice choice, std::uint32_t vcpu_count,
@@ -40,8 +50,7 @@ std::expected<ChosenEngine, MachineError> choose_engine(EngineChoice choice, std
     switch (choice) {
         case EngineChoice::kKvm: return make_kvm(vcpu_count, memory, "engine: kvm, as asked");
         case EngineChoice::kInterpreter: return make_interpreter(memory, "engine: interpreter, as asked");
-        case EngineChoice::kTranslator:
-            return no_engine("the translator does not exist yet; use --engine interpreter, kvm or auto");
+        case EngineChoice::kTranslator: return make_translator(memory, "engine: translator, as asked");
         case EngineChoice::kAuto: break;
     }
     const auto measured = cpu::kvm::measure_kvm();
@@ -50,7 +59,10 @@ std::expected<ChosenEngine, MachineError> choose_engine(EngineChoice choice, std
                         fmt::format("engine: kvm ({:.0f} million kernel instructions a second measured)",
                                     measured.instructions_per_second / 1e6));
     }
-    return make_interpreter(memory, fmt::format("engine: interpreter, because {}", measured.reason));
+    auto translator = make_translator(memory, fmt::format("engine: translator, because {}", measured.reason));
+    if (translator) return translator;
+    return make_interpreter(memory, fmt::format("engine: interpreter, because {}, and {}", measured.reason,
+                                                translator.error().text));
 }
 
 } // namespace touka::machine

@@ -9,7 +9,10 @@
 #include <span>
 #include <vector>
 
+#include "memory/code_pages.hpp"
 #include "memory/dirty_log.hpp"
+#include "memory/guarded_view.hpp"
+#include "memory/ram_range.hpp"
 #include "runtime/unique_fd.hpp"
 #include "spec/address.hpp"
 
@@ -20,37 +23,6 @@ using spec::GuestAddress;
 enum class MemoryError {
     kSizeNotPageMultiple, ///< the size is zero or not a multiple of 4 KiB
     kTooLittleHostMemory, ///< the host has neither the memory nor the address space
-};
-
-/// A contiguous piece of RAM in the guest's physical address space and its place in the memfd.
-struct RamRange {
-    GuestAddress start;
-    std::uint64_t length_bytes = 0;
-    std::uint64_t file_offset = 0;
-    [[nodiscard]] GuestAddress end() const { return start + length_bytes; }
-};
-
-/// What the pages of RAM mean to a software engine that keeps decoded or translated code. One byte a page,
-/// indexed by guest page number; any thread.
-class CodePages {
-public:
-    explicit CodePages(std::uint64_t page_count);
-    /// Marks the page as holding code that somebody decoded. A writer that stored before this returns either
-    /// sees the mark or its bytes are seen by whoever decodes after this returns (membarrier inside).
-    void mark(std::uint64_t page);
-    [[nodiscard]] bool is_marked(std::uint64_t page) const { return marks_[page].load(std::memory_order_relaxed) != 0; }
-    /// A page with code was written: what was decoded from it is stale. Clears the mark.
-    void invalidate(std::uint64_t page);
-    /// Grows by one at each invalidation; decoded code is valid while the number it was made under stands.
-    [[nodiscard]] std::uint32_t generation(std::uint64_t page) const {
-        return generations_[page].load(std::memory_order_acquire);
-    }
-    /// The bytes behind is_marked, for engines that test them inline after each store.
-    [[nodiscard]] const std::atomic<std::uint8_t>* marks() const { return marks_.get(); }
-
-private:
-    std::unique_ptr<std::atomic<std::uint8_t>[]> marks_;
-    std::unique_ptr<std::atomic<std::uint32_t>[]> generations_;
 };
 
 /// Owns the guest's RAM for the life of the machine. RAM lies at [0, low) and, what does not fit below the
@@ -86,6 +58,10 @@ public:
     [[nodiscard]] DirtyLog& dirty_log() { return dirty_log_; }
     [[nodiscard]] CodePages& code_pages() { return code_pages_; }
 
+    /// RAM mapped once more for an engine whose stores look at no marks: pages with code are read-only there. Made at
+    /// the first call. @return nullptr when the host has no address space left for it. Control thread.
+    [[nodiscard]] const GuardedView* guarded_view();
+
 private:
     GuestMemory(runtime::UniqueFd fd, std::byte* base, std::uint64_t mapped_bytes, std::vector<RamRange>);
 
@@ -96,6 +72,7 @@ private:
     std::uint64_t size_bytes_ = 0;
     DirtyLog dirty_log_;
     CodePages code_pages_;
+    std::unique_ptr<GuardedView> guarded_view_;
 };
 
 } // namespace touka::memory

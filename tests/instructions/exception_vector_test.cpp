@@ -30,6 +30,10 @@ protected:
         Result expected, actual;
         host_.run(test, expected);
         guest_->run(test, actual);
+        if (!host_.is_telling(test, expected)) {
+            EXPECT_EQ(actual.vector, vector);
+            return;
+        }
         EXPECT_EQ(expected.vector, vector);
         EXPECT_EQ(differences(test, expected, actual), "") << describe(test);
     }
@@ -40,23 +44,23 @@ protected:
     }
 };
 
-TEST_F(ExceptionVector, DivideError) { expect_on_host(0, make({0xF7, 0xF1})); } // div ecx, ECX = 0
+TEST_P(ExceptionVector, DivideError) { expect_on_host(0, make({0xF7, 0xF1})); } // div ecx, ECX = 0
 
-TEST_F(ExceptionVector, DebugAfterASingleStep) {
+TEST_P(ExceptionVector, DebugAfterASingleStep) {
     auto test = make({0x90});
     test.before.rflags |= spec::x86::rflags::TF;
     expect_on_host(1, test);
 }
 
 // Not on the host: hypervisors reflect INT1 with the address of the instruction itself.
-TEST_F(ExceptionVector, DebugByInt1) {
+TEST_P(ExceptionVector, DebugByInt1) {
     auto test = make({0xF1});
     const auto result = run_from(initial_state(test), test);
     EXPECT_EQ(result.vector, 1u);
     EXPECT_EQ(result.after.rip, kEntry + 1);
 }
 
-TEST_F(ExceptionVector, NonMaskableInterrupt) {
+TEST_P(ExceptionVector, NonMaskableInterrupt) {
     auto test = make({0xEB, 0xFE}); // jmp to itself
     auto* target = guest_->vcpu().interrupt_target();
     ASSERT_NE(target, nullptr);
@@ -66,16 +70,16 @@ TEST_F(ExceptionVector, NonMaskableInterrupt) {
     EXPECT_EQ(result.after.rip, kEntry);
 }
 
-TEST_F(ExceptionVector, Breakpoint) { expect_on_host(3, make({0xCC})); }
+TEST_P(ExceptionVector, Breakpoint) { expect_on_host(3, make({0xCC})); }
 
-TEST_F(ExceptionVector, OverflowIn32BitCode) {
+TEST_P(ExceptionVector, OverflowIn32BitCode) {
     auto test = make({0xCE}); // into
     test.compat = true;
     test.before.rflags |= spec::x86::rflags::OF;
     expect_on_host(4, test);
 }
 
-TEST_F(ExceptionVector, BoundRangeIn32BitCode) {
+TEST_P(ExceptionVector, BoundRangeIn32BitCode) {
     auto test = make({0x62, 0x03}); // bound eax, [ebx]
     test.compat = true;
     const std::int32_t bounds[2] = {-5, 5};
@@ -84,9 +88,9 @@ TEST_F(ExceptionVector, BoundRangeIn32BitCode) {
     expect_on_host(5, test);
 }
 
-TEST_F(ExceptionVector, InvalidOpcode) { expect_on_host(6, make({0x0F, 0x0B})); } // ud2
+TEST_P(ExceptionVector, InvalidOpcode) { expect_on_host(6, make({0x0F, 0x0B})); } // ud2
 
-TEST_F(ExceptionVector, DeviceNotAvailable) {
+TEST_P(ExceptionVector, DeviceNotAvailable) {
     for (const auto& bytes : {std::initializer_list<std::uint8_t>{0xD9, 0xE8},
                               {0x0F, 0x58, 0xC1},
                               {0xC5, 0xFC, 0x58, 0xC1},
@@ -101,7 +105,7 @@ TEST_F(ExceptionVector, DeviceNotAvailable) {
     }
 }
 
-TEST_F(ExceptionVector, DoubleFaultWhenAPageFaultFindsNoGate) {
+TEST_P(ExceptionVector, DoubleFaultWhenAPageFaultFindsNoGate) {
     auto test = make({0x8B, 0x03}); // mov eax, [rbx]
     test.before.gpr[kRbx] = kEdgePage + kPageBytes;
     auto gate = memory_->span(spec::GuestAddress{kIdtPhysical + 14 * 16 + 5}, 1); // P, DPL and type
@@ -113,7 +117,7 @@ TEST_F(ExceptionVector, DoubleFaultWhenAPageFaultFindsNoGate) {
     EXPECT_EQ(result.error_code, 0u);
 }
 
-TEST_F(ExceptionVector, InvalidTssWhenAStackIsBeyondItsLimit) {
+TEST_P(ExceptionVector, InvalidTssWhenAStackIsBeyondItsLimit) {
     auto test = make({0x0F, 0x0B});
     auto stack_table = memory_->span(spec::GuestAddress{kIdtPhysical + 6 * 16 + 4}, 1);
     stack_table[0] = std::byte{1}; // IST1, at offset 24h
@@ -126,7 +130,7 @@ TEST_F(ExceptionVector, InvalidTssWhenAStackIsBeyondItsLimit) {
     EXPECT_EQ(result.after.rip, kEntry);
 }
 
-TEST_F(ExceptionVector, SegmentNotPresent) {
+TEST_P(ExceptionVector, SegmentNotPresent) {
     auto test = make({0x8E, 0xD8}); // mov ds, eax
     test.before.gpr[kRax] = kAbsentSelector;
     const auto result = run_from(initial_state(test), test);
@@ -134,44 +138,46 @@ TEST_F(ExceptionVector, SegmentNotPresent) {
     EXPECT_EQ(result.error_code, kAbsentSelector & ~3u);
 }
 
-TEST_F(ExceptionVector, StackFault) {
+TEST_P(ExceptionVector, StackFault) {
     auto test = make({0x50}); // push rax
     test.before.gpr[kRsp] = 0x9000'0000'0000;
     expect_on_host(12, test);
 }
 
-TEST_F(ExceptionVector, GeneralProtection) { expect_on_host(13, make({0xF4})); } // hlt
+TEST_P(ExceptionVector, GeneralProtection) { expect_on_host(13, make({0xF4})); } // hlt
 
-TEST_F(ExceptionVector, PageFaultOfAFetch) {
+TEST_P(ExceptionVector, PageFaultOfAFetch) {
     auto test = make({0xFF, 0xE3}); // jmp rbx, to a page that is not executable
     expect_on_host(14, test);
 }
 
-TEST_F(ExceptionVector, X87FloatingPoint) {
+TEST_P(ExceptionVector, X87FloatingPoint) {
     auto test = make({0x9B}); // fwait
     test.before.fcw = 0x37B;  // ZM clear
     test.before.fsw = 0x8084; // ZE, ES, B
     expect_on_host(16, test);
 }
 
-TEST_F(ExceptionVector, AlignmentCheck) {
+TEST_P(ExceptionVector, AlignmentCheck) {
     auto test = make({0x8B, 0x43, 0x01}); // mov eax, [rbx + 1]
     test.before.rflags |= spec::x86::rflags::AC;
     expect_on_host(17, test);
 }
 
-TEST_F(ExceptionVector, SimdFloatingPoint) {
+TEST_P(ExceptionVector, SimdFloatingPoint) {
     auto test = make({0x0F, 0x5E, 0xC1}); // divps xmm0, xmm1: 0 / 0
     test.before.mxcsr = 0x1F00;           // IM clear
     expect_on_host(19, test);
 }
 
-TEST_F(ExceptionVector, ThreeFaultsAtOnceShutTheProcessorDown) {
+TEST_P(ExceptionVector, ThreeFaultsAtOnceShutTheProcessorDown) {
     auto test = make({0x0F, 0x0B});
     auto state = initial_state(test);
     state.idtr.limit = 0;
     EXPECT_EQ(run_from(state, test).vector, Result::kShutdown);
 }
+
+INSTANTIATE_TEST_SUITE_P(Engines, ExceptionVector, all_engines(), engine_name);
 
 } // namespace
 } // namespace touka::tests::instructions

@@ -174,6 +174,26 @@ HostExecutor::HostExecutor() {
     for (const int number : kSignals) {
         if (::sigaction(number, &action, nullptr) != 0) give_up("sigaction");
     }
+    runs_32bit_code_ = completes_a_nop(true, kStackPage + 0x800);
+    keeps_any_stack_pointer_ = completes_a_nop(false, std::uint64_t{0x9000} << 32);
+}
+
+bool HostExecutor::completes_a_nop(bool compat, std::uint64_t rsp) {
+    Case test;
+    Result result;
+    test.compat = compat;
+    for (auto& page : test.memory.pages) page.fill(0xCC);
+    *test.memory.at(kEntry) = 0x90;
+    test.before.gpr[4] = rsp;
+    run(test, result);
+    return result.vector == 3 && result.after.rip == kEntry + 2;
+}
+
+bool HostExecutor::is_telling(const Case& test, const Result& result) const {
+    if (test.compat) return runs_32bit_code_;
+    const auto is_canonical = [](std::uint64_t a) { return static_cast<std::int64_t>(a << 16) >> 16 == static_cast<std::int64_t>(a); };
+    if (keeps_any_stack_pointer_) return true;
+    return is_canonical(test.before.gpr[4]) && is_canonical(result.after.gpr[4]);
 }
 
 HostExecutor::~HostExecutor() {

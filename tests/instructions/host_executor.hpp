@@ -20,7 +20,16 @@ public:
     [[nodiscard]] std::string_view name() const override { return "host"; }
     void run(const Case& test, Result& result) override;
 
+    /// Some hypervisors' kernels cannot do all that the hardware does, which is found out by trying.
+    /// @return whether what run() made of the case says something about the hardware.
+    [[nodiscard]] bool is_telling(const Case& test, const Result& result) const;
+    [[nodiscard]] bool runs_32bit_code() const { return runs_32bit_code_; }
+
 private:
+    [[nodiscard]] bool completes_a_nop(bool compat, std::uint64_t rsp);
+
+    bool runs_32bit_code_ = false;
+    bool keeps_any_stack_pointer_ = false; ///< non-canonical ones too; else what touches them is #GP(0)
     std::byte* alias_ = nullptr; // all pages once more, writable
     void* signal_stack_ = nullptr;
 };

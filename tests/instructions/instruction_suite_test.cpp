@@ -49,10 +49,12 @@ void run_suite(Suite& suite) {
     EXPECT_EQ(suite.differing(), 0u);
 }
 
-TEST_F(InstructionSuite, EveryFormDoesWhatTheHostDoes) {
+TEST_P(InstructionSuite, EveryFormDoesWhatTheHostDoes) {
     Suite suite(host_, *guest_);
     run_suite(suite);
 }
+
+INSTANTIATE_TEST_SUITE_P(Engines, InstructionSuite, all_engines(), engine_name);
 
 } // namespace
 } // namespace touka::tests::instructions

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "instructions/executor.hpp"
+#include "instructions/host_executor.hpp"
 #include "instructions/machine_state.hpp"
 #include "instructions/random.hpp"
 
@@ -18,7 +19,7 @@ namespace touka::tests::instructions {
 
 class Suite {
 public:
-    Suite(Executor& host, Executor& engine) : host_(host), engine_(engine) {}
+    Suite(HostExecutor& host, Executor& engine) : host_(host), engine_(engine) {}
 
     /// Runs the case on both. @return what the host made of it, valid until the next call.
     const Result& check(const std::string& form, Case& test);
@@ -27,10 +28,10 @@ public:
     [[nodiscard]] std::size_t differing() const { return differing_; }
 
 private:
-    Executor& host_;
+    HostExecutor& host_;
     Executor& engine_;
     Result expected_, actual_;
-    std::size_t runs_ = 0, differing_ = 0;
+    std::size_t runs_ = 0, differing_ = 0, not_told_ = 0;
     std::array<std::size_t, 32> vectors_{};
     std::map<std::string, std::pair<unsigned, std::string>> by_form_; ///< how often, and the first ones as text
 };

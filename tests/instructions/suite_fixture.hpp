@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "cpu/interpreter/interpreter_engine.hpp"
+#include "cpu/translator/translator_engine.hpp"
 #include "instructions/guest_tables.hpp"
 #include "instructions/host_executor.hpp"
 #include "instructions/suite.hpp"
@@ -13,17 +15,25 @@
 
 namespace touka::tests::instructions {
 
-/// The bare host and the interpreter.
-class InstructionSuite : public testing::Test {
+enum class TestedEngine { kInterpreter, kTranslator };
+
+/// The bare host and an engine that runs on it.
+class InstructionSuite : public testing::TestWithParam<TestedEngine> {
 protected:
     void SetUp() override {
         auto memory = memory::GuestMemory::create(kGuestRamBytes);
         ASSERT_TRUE(memory);
         memory_ = std::move(*memory);
-        auto engine = cpu::interpreter::InterpreterEngine::create(*memory_);
-        ASSERT_TRUE(engine);
-        engine_ = std::move(*engine);
+        if (GetParam() == TestedEngine::kInterpreter)
+            take(cpu::interpreter::InterpreterEngine::create(*memory_));
+        else
+            take(cpu::translator::TranslatorEngine::create(*memory_));
+        ASSERT_TRUE(engine_);
         guest_ = std::make_unique<VcpuExecutor>(*engine_, *memory_);
+    }
+
+    void take(auto engine) {
+        if (engine) engine_ = std::move(*engine);
     }
 
     std::unique_ptr<memory::GuestMemory> memory_;
@@ -31,5 +41,10 @@ protected:
     std::unique_ptr<VcpuExecutor> guest_;
     HostExecutor host_;
 };
+
+inline std::string engine_name(const testing::TestParamInfo<TestedEngine>& info) {
+    return info.param == TestedEngine::kInterpreter ? "Interpreter" : "Translator";
+}
+inline auto all_engines() { return testing::Values(TestedEngine::kInterpreter, TestedEngine::kTranslator); }
 
 } // namespace touka::tests::instructions

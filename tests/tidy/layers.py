@@ -17,6 +17,8 @@ LAYERS = {
     "machine": 7,
     "management": 8,
 }
+# The translator is the interpreter's processor, run faster where that can be (docs/decisions/007).
+STANDS_ON = {("cpu/translator", "cpu/interpreter")}
 INCLUDE = re.compile(r'^\s*#include "([^"]+)"', re.MULTILINE)
 
 
@@ -33,7 +35,7 @@ def complaint(source, target):
     own_folder, other_folder = source.parts[0], target.parts[0]
     if other_folder not in LAYERS:
         return f"includes {target}, whose folder is in no layer"
-    if own == other or own.startswith(other + "/"):
+    if own == other or own.startswith(other + "/") or (own, other) in STANDS_ON:
         return None
     if own_folder == other_folder or LAYERS[other_folder] >= LAYERS[own_folder]:
         return f"(layer {LAYERS[own_folder]}) includes {target} (layer {LAYERS[other_folder]}): only lower layers"

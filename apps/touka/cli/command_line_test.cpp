@@ -125,12 +125,6 @@ TEST(CommandLine, GivesFilesAStatusOfTheirOwn) {
     EXPECT_THAT(error.text, HasSubstr(file.path() + ":1:8: "));
 }
 
-TEST(CommandLine, SaysThatTheTranslatorDoesNotExistYet) {
-    const auto error = failure({"run", "--kernel", "k", "--engine", "translator"});
-    EXPECT_EQ(error.status, ExitStatus::kNoEngine);
-    EXPECT_EQ(error.text, "the translator does not exist yet");
-}
-
 TEST(CommandLine, PrintsVersionAndHelp) {
     EXPECT_THAT(printed({"--version"}), testing::MatchesRegex("touka [0-9]+\\.[0-9]+\\.[0-9]+\n"));
     for (const auto& text : {printed({"help"}), printed({"--help"}), printed({"-h"})}) {

@@ -144,10 +144,6 @@ std::expected<RunCommand, CommandLineError> make_run_command(const RunOptions& o
         return std::unexpected(CommandLineError{options.file ? ExitStatus::kConfiguration : ExitStatus::kUsage,
                                                 valid.error().text, valid.error().hint});
     }
-    if (command.config.engine == machine::EngineChoice::kTranslator) {
-        return std::unexpected(CommandLineError{ExitStatus::kNoEngine, "the translator does not exist yet",
-                                                "use --engine interpreter, or auto"});
-    }
     return command;
 }
 

@@ -21,6 +21,24 @@ public:
     /// Copies position-independent code in, aligned to 16 bytes.
     /// @return where it can be executed, or nullptr when there is no room.
     [[nodiscard]] const void* add(std::span<const std::uint8_t> code);
+    /// For code that is generated where it will run: the free part, and the same place as it will be executed. Jumps
+    /// within this memory have the same displacements in both mappings.
+    [[nodiscard]] std::span<std::uint8_t> free_space() const {
+        return {writable_ + used_bytes_, size_bytes_ - used_bytes_};
+    }
+    [[nodiscard]] const std::uint8_t* free_space_executable() const { return executable_ + used_bytes_; }
+    /// The first `length_bytes` of free_space() are in use now.
+    void commit(std::size_t length_bytes) { used_bytes_ += length_bytes; }
+    /// The place to write to in order to change the code at `executable`.
+    [[nodiscard]] std::uint8_t* writable_alias(const void* executable) const {
+        return writable_ + (static_cast<const std::uint8_t*>(executable) - executable_);
+    }
+    [[nodiscard]] bool contains(const void* executable) const {
+        const auto* at = static_cast<const std::uint8_t*>(executable);
+        return at >= executable_ && at < executable_ + size_bytes_;
+    }
+    [[nodiscard]] const std::uint8_t* executable() const { return executable_; }
+
     /// Makes all of it free again. Nobody may be executing there.
     void clear();
 

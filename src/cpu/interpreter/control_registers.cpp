@@ -58,8 +58,7 @@ bool write_cr3(Processor& p, std::uint64_t value) {
     if (p.long_mode && (kept & (~page_entry::kAddress & ~std::uint64_t{0xFFF})) != 0) return refuse(p);
     if ((kept & p.model.reserved_address_bits) != 0) return refuse(p);
     p.cr3 = kept;
-    // The TLB knows no PCIDs: bit 63 is a permission to keep translations, not a duty.
-    flush_tlb(p);
+    change_address_space(p, (p.cr4 & cr4::PCIDE) != 0 && (value & cr3::NO_FLUSH) != 0);
     return true;
 }
 

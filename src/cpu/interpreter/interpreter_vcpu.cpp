@@ -13,10 +13,13 @@ namespace touka::cpu::interpreter {
 
 using namespace spec::x86;
 
-InterpreterVcpu::InterpreterVcpu(memory::GuestMemory& memory, CpuBus& bus, InterruptPort& interrupts, CpuidTable cpuid)
-    : processor_(std::make_unique<Processor>(memory, bus, interrupts, std::move(cpuid))) {
+InterpreterVcpu::InterpreterVcpu(OwnedProcessor processor) : processor_(std::move(processor)) {
     reset_state(*processor_);
 }
+
+InterpreterVcpu::InterpreterVcpu(memory::GuestMemory& memory, CpuBus& bus, InterruptPort& interrupts, CpuidTable cpuid)
+    : InterpreterVcpu(OwnedProcessor(new Processor(memory, bus, interrupts, std::move(cpuid)),
+                                     std::default_delete<Processor>())) {}
 
 void InterpreterVcpu::post(std::uint32_t bits) {
     // Pairs with the acquire loads of the run loop and of wait_until_runnable.
@@ -74,7 +77,7 @@ VcpuExit InterpreterVcpu::run() {
         if (p.shutdown) return VcpuExit::kShutdown;
         if (take_requests()) break;
         if (p.run_state != RunState::kRunning && !wait_until_runnable()) break;
-        if (p.run_state == RunState::kRunning) static_cast<void>(execute(p));
+        if (p.run_state == RunState::kRunning) static_cast<void>(execute_processor());
     }
     spill_x87(p.regs);
     return VcpuExit::kKicked;

@@ -1,17 +1,24 @@
 // One vCPU of the interpreter engine.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "cpu/interpreter/processor.hpp"
+#include "cpu/interpreter/run_loop.hpp"
 #include "cpu/vcpu.hpp"
 
 namespace touka::cpu::interpreter {
 
+/// A Processor, and whatever is to be done with the memory that it lies in. Large: TLB and register file.
+using OwnedProcessor = std::unique_ptr<Processor, std::function<void(Processor*)>>;
+
+/// Of this engine, or the base of another's that runs the same Processor faster.
 /// @thread run, state, set_state: the vCPU's own. kick and the InterruptTarget calls: any.
-class InterpreterVcpu final : public Vcpu, public InterruptTarget {
+class InterpreterVcpu : public Vcpu, public InterruptTarget {
 public:
+    explicit InterpreterVcpu(OwnedProcessor processor);
     InterpreterVcpu(memory::GuestMemory& memory, CpuBus& bus, InterruptPort& interrupts, CpuidTable cpuid);
 
     [[nodiscard]] VcpuExit run() override;
@@ -30,9 +37,14 @@ public:
 
     /// All translations are stale: the dirty log was switched. Any thread.
     void forget_translations() { post(request::kFlushTlb); }
+    /// Code was written that somebody may have translated. Any thread.
+    void code_written() { post(request::kCodeWritten); }
     [[nodiscard]] Processor& processor() { return *processor_; }
+    [[nodiscard]] const Processor& processor() const { return *processor_; }
 
 private:
+    /// Runs instructions, with the contract of interpreter::execute.
+    [[nodiscard]] virtual StopReason execute_processor() { return execute(*processor_); }
     void post(std::uint32_t bits);
     /// Takes kick, INIT and start-up requests. @return whether somebody kicked.
     bool take_requests();
@@ -41,7 +53,7 @@ private:
     /// An interrupt or NMI ends HLT.
     [[nodiscard]] bool has_wake_event();
 
-    std::unique_ptr<Processor> processor_; // large: TLB and register file
+    OwnedProcessor processor_;
 };
 
 } // namespace touka::cpu::interpreter

@@ -145,9 +145,11 @@ struct CodePointer {
 [[nodiscard]] std::uint64_t read_device(Processor& p, spec::GuestAddress physical, unsigned length_bytes);
 void write_device(Processor& p, spec::GuestAddress physical, unsigned length_bytes, std::uint64_t value);
 
-/// Drops all translations (CR3, CR4, EFER, CR0 writes), or those of one page (INVLPG).
+/// Drops all translations (CR4, EFER, CR0 writes, INVPCID), or those of one page (INVLPG).
 void flush_tlb(Processor& p);
 void flush_tlb_page(Processor& p, std::uint64_t linear);
+/// After a write to CR3. This TLB knows no PCIDs and drops everything; @param keep what the guest allows others.
+void change_address_space(Processor& p, bool keep);
 /// Chooses the data table that CPL, CR0.AM, CR4.SMAP and RFLAGS.AC ask for. To be called after any of them changed;
 /// the run loop does so after each delivery and each system instruction.
 void select_tlb(Processor& p);

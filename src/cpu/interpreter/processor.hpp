@@ -13,6 +13,7 @@
 #include "cpu/interpreter/bounce_buffer.hpp"
 #include "cpu/interpreter/register_file.hpp"
 #include "cpu/interpreter/tlb.hpp"
+#include "cpu/interpreter/translation_listener.hpp"
 #include "cpu/interrupt_port.hpp"
 #include "memory/guest_memory.hpp"
 #include "spec/x86/control_registers.hpp"
@@ -76,6 +77,8 @@ class BlockCache;
 /// Asks from other threads, looked at between blocks.
 namespace request {
 inline constexpr std::uint32_t kKick = 1, kInterrupt = 2, kNmi = 4, kInit = 8, kStartup = 16, kFlushTlb = 32;
+/// A page that code was made from was written: for engines that look at memory::CodePages only when told to.
+inline constexpr std::uint32_t kCodeWritten = 64;
 }
 
 /// @thread its vCPU's, but for `requests`.
@@ -128,6 +131,7 @@ struct Processor {
     ProcessorModel model;
     UnknownMsrs unknown_msrs;
     Tlb tlb;
+    TranslationListener* translations = nullptr; ///< told of each flush; outlives the processor's last instruction
     BounceBuffer bounce;
     std::unique_ptr<BlockCache> blocks; ///< decoded code, private to this processor
 

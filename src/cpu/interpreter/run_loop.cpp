@@ -14,7 +14,7 @@ using namespace spec::x86;
 constexpr std::uint32_t kForCaller = request::kKick | request::kInit | request::kStartup;
 
 void take_requests(Processor& p) {
-    const std::uint32_t taken = p.requests.fetch_and(kForCaller, std::memory_order_acquire);
+    const std::uint32_t taken = p.requests.fetch_and(kForCaller | request::kCodeWritten, std::memory_order_acquire);
     if ((taken & request::kNmi) != 0) p.nmi_pending = true;
     if ((taken & request::kFlushTlb) != 0) flush_tlb(p);
 }
@@ -47,6 +47,16 @@ void deliver_event(Processor& p) {
     return hit;
 }
 
+void run_from_rip(Processor& p, bool single) {
+    BlockCache& cache = *p.blocks;
+    Block* block = cache.find(p, single);
+    if (block == nullptr) return;
+    p.regs.code_base = p.rip;
+    cache.set_running(block);
+    (void)block->ops()->handler(p, block->ops());
+    cache.set_running(nullptr);
+}
+
 /// One instruction, under a shadow, with single-step or with breakpoints armed.
 void step(Processor& p) {
     p.attention = true;
@@ -58,20 +68,18 @@ void step(Processor& p) {
         return;
     }
     p.interrupt_shadow = false;
-    BlockCache& cache = *p.blocks;
-    Block* block = cache.find(p, true);
-    if (block == nullptr) return;
-    p.regs.code_base = p.rip;
-    cache.set_running(block);
-    (void)block->ops()->handler(p, block->ops());
-    cache.set_running(nullptr);
+    run_from_rip(p, true);
     if (!trap || p.fault) return;
     deliver_exception(p, {Exception::kDebug, 0, dr6::BS});
     select_tlb(p);
 }
 
-/// What the loop does when it is asked to look around. @return whether it goes on.
-[[nodiscard]] bool attend(Processor& p, StopReason& reason) {
+} // namespace
+
+void interpret_one(Processor& p) { run_from_rip(p, true); }
+void interpret_block(Processor& p) { run_from_rip(p, false); }
+
+bool attend(Processor& p, StopReason& reason) {
     p.attention = false;
     spill_x87(p.regs);
     if (p.fault) deliver_exception(p, *p.fault);
@@ -88,8 +96,6 @@ void step(Processor& p) {
     reason = p.shutdown ? StopReason::kShutdown : requested ? StopReason::kRequested : StopReason::kHalted;
     return false;
 }
-
-} // namespace
 
 bool must_look_around(Processor& p) {
     if (p.fault || p.shutdown || p.interrupt_shadow || p.nmi_pending || p.run_state != RunState::kRunning) return true;

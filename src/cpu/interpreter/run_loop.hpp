@@ -19,6 +19,16 @@ enum class StopReason {
 /// @pre the mode is derived (update_mode). @thread the processor's.
 [[nodiscard]] StopReason execute(Processor& p, std::uint64_t block_budget = ~std::uint64_t{0});
 
+/// What a loop does when attention or a request asks it to look around: delivers faults and interrupts, serves
+/// requests, runs single steps. x87 registers are home afterwards.
+/// @return whether the loop goes on; if not, why in `reason`.
+[[nodiscard]] bool attend(Processor& p, StopReason& reason);
+
+/// Runs the instruction at rip, whatever the mode, without looking at shadows, single-step or breakpoints.
+void interpret_one(Processor& p);
+/// Runs the block at rip.
+void interpret_block(Processor& p);
+
 /// DR7 enables breakpoints: each instruction is looked at by itself.
 [[nodiscard]] inline bool has_breakpoints(const Processor& p) { return (p.dr[7] & spec::x86::dr7::kEnables) != 0; }
 

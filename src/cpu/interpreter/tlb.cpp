@@ -19,19 +19,34 @@ void select_tlb(Processor& p) {
     p.tlb.data = p.tlb.table(table).data();
 }
 
-void flush_tlb(Processor& p) {
-    p.tlb.large_pages = {};
-    if (++p.tlb.epoch <= Tlb::kLastEpoch) return;
+namespace {
+
+void flush_own(Tlb& tlb) {
+    tlb.large_pages = {};
+    if (++tlb.epoch <= Tlb::kLastEpoch) return;
     // The epochs are used up: start again, with no entry left from the first time.
-    p.tlb.epoch = 0;
-    p.tlb.tables = {};
-    p.tlb.code = {};
+    tlb.epoch = 0;
+    tlb.tables = {};
+    tlb.code = {};
+}
+
+} // namespace
+
+void flush_tlb(Processor& p) {
+    flush_own(p.tlb);
+    if (p.translations != nullptr) p.translations->all_flushed();
+}
+
+void change_address_space(Processor& p, bool keep) {
+    flush_own(p.tlb);
+    if (p.translations != nullptr) p.translations->address_space_changed(keep);
 }
 
 void flush_tlb_page(Processor& p, std::uint64_t linear) {
+    if (p.translations != nullptr) p.translations->page_flushed(linear);
     const Tlb::LargePages& large = p.tlb.large_pages[linear >> 63];
     if (large.any && ((linear ^ large.base) & large.mask) == 0) {
-        flush_tlb(p);
+        flush_own(p.tlb);
         return;
     }
     for (Tlb::Table& table : p.tlb.tables) table[Tlb::slot(linear)] = {};

@@ -1,0 +1,143 @@
+#include "cpu/translator/address_spaces.hpp"
+
+#include <algorithm>
+
+#include "cpu/interpreter/mode.hpp"
+#include "cpu/interpreter/paging.hpp"
+#include "cpu/translator/jump_cache.hpp"
+
+namespace touka::cpu::translator {
+
+using interpreter::AccessKind;
+using spec::kPageSize;
+using namespace spec::x86;
+
+AddressSpaces::AddressSpaces(VcpuMemory& vcpu, const memory::GuardedView& view)
+    : vcpu_(vcpu), view_(view), space_(spaces_.data()) {
+    all_flushed();
+}
+
+bool AddressSpaces::is_mapped() const {
+    return supervisor_.is_mapped() &&
+           std::ranges::all_of(spaces_, [](const Space& s) { return s.user.is_mapped() && s.open.is_mapped(); });
+}
+
+LookasideTable& AddressSpaces::running() {
+    const Processor& p = vcpu_.processor;
+    if (p.cpl == 3) return space_->user;
+    const bool open = (p.system_flags & rflags::AC) != 0 && (p.cr4 & cr4::SMAP) != 0;
+    return open ? space_->open : supervisor_;
+}
+
+AddressSpaces::Fill AddressSpaces::fill(std::uint64_t linear, std::uint32_t length_bytes, bool write) {
+    Processor& p = vcpu_.processor;
+    if (linear % kPageSize + length_bytes > kPageSize) return Fill::kCrossing;
+    if (!interpreter::is_canonical(linear)) return Fill::kRefused;
+    const auto translation = translate(p, linear, write ? AccessKind::kWrite : AccessKind::kRead, p.cpl == 3);
+    if (!translation || !p.memory.is_ram(translation->physical)) return Fill::kRefused;
+    Sizes& sizes = sizes_[linear >> 63];
+    sizes.large |= translation->page_bytes > kPageSize;
+    sizes.huge |= translation->page_bytes > (std::uint64_t{4} << 20);
+    const std::uint64_t page = translation->physical.value / kPageSize;
+    if (translation->writable) p.memory.dirty_log().mark(page);
+    std::byte* host = translation->writable ? view_.writable() : view_.read_only();
+    running().fill(linear, host + page * kPageSize, translation->global);
+    return Fill::kDone;
+}
+
+bool AddressSpaces::may_store(std::uint64_t linear) {
+    const auto host = running().host_page(linear);
+    const auto start = reinterpret_cast<std::uint64_t>(view_.writable());
+    const Processor& p = vcpu_.processor;
+    if (host < start || host >= start + p.memory.top().value) return false;
+    return !p.memory.code_pages().is_marked((host - start) / kPageSize);
+}
+
+void AddressSpaces::select() {
+    Frame& frame = vcpu_.frame;
+    const bool user = vcpu_.processor.cpl == 3;
+    frame.table = running().address();
+    const bool has_smap = (vcpu_.processor.cr4 & cr4::SMAP) != 0;
+    frame.open_table = has_smap ? space_->open.address() : supervisor_.address();
+    frame.closed_table = supervisor_.address();
+    frame.jump_generation = jump_generation(user ? space_->generation : supervisor_generation_);
+}
+
+std::uint16_t AddressSpaces::next_generation() {
+    if (++last_generation_ == 0) {
+        // All have been used: start again, with nothing left from the first time.
+        clear_jumps(vcpu_.frame);
+        for (Space& space : spaces_) space.generation = ++last_generation_;
+        supervisor_generation_ = ++last_generation_;
+        ++last_generation_;
+    }
+    return last_generation_;
+}
+
+void AddressSpaces::new_generation(Space& space) {
+    space.user.clear();
+    space.open.clear();
+    space.generation = next_generation();
+}
+
+void AddressSpaces::forget_jumps() {
+    supervisor_generation_ = next_generation();
+    for (Space& space : spaces_) space.generation = next_generation();
+    code_pages_.reset();
+}
+
+void AddressSpaces::all_flushed() {
+    ++flush_count_;
+    supervisor_.clear();
+    supervisor_generation_ = next_generation();
+    for (Space& space : spaces_) {
+        new_generation(space);
+        space.cr3 = ~std::uint64_t{0};
+    }
+    space_->cr3 = vcpu_.processor.cr3;
+    sizes_ = {};
+    code_pages_.reset();
+}
+
+void AddressSpaces::page_flushed(std::uint64_t linear) {
+    const Sizes& sizes = sizes_[linear >> 63];
+    if (sizes.huge) return all_flushed();
+    for (LookasideTable* table : {&supervisor_, &space_->user, &space_->open}) {
+        if (sizes.large)
+            table->drop_large(linear);
+        else
+            table->drop(linear);
+    }
+    const bool supervisor = linear >> 63 != 0;
+    // A page of the kernel's may be global, and then every address space has it.
+    if (supervisor)
+        for (Space& space : spaces_) space.open.clear();
+    if (!sizes.large && !code_pages_.test(linear / kPageSize % code_pages_.size())) return;
+    if (supervisor)
+        supervisor_generation_ = next_generation();
+    else
+        space_->generation = next_generation();
+}
+
+void AddressSpaces::address_space_changed(bool keep) {
+    const std::uint64_t cr3 = vcpu_.processor.cr3;
+    supervisor_.clear_local();
+    auto found = std::ranges::find(spaces_, cr3, &Space::cr3);
+    if (found == spaces_.end()) {
+        found = std::ranges::min_element(spaces_, {}, &Space::last_use);
+        found->cr3 = cr3;
+        new_generation(*found);
+    } else if (!keep) {
+        new_generation(*found);
+    }
+    space_ = &*found;
+    space_->last_use = ++use_;
+}
+
+std::uint64_t AddressSpaces::fill_count() const {
+    std::uint64_t count = supervisor_.fill_count();
+    for (const Space& space : spaces_) count += space.user.fill_count() + space.open.fill_count();
+    return count;
+}
+
+} // namespace touka::cpu::translator

@@ -1,0 +1,84 @@
+// The lookaside tables of one vCPU: one for supervisor code, two for each of the address spaces used last.
+#pragma once
+
+#include <array>
+#include <bitset>
+#include <cstdint>
+#include <memory>
+
+#include "cpu/interpreter/translation_listener.hpp"
+#include "cpu/translator/frame.hpp"
+#include "cpu/translator/lookaside_table.hpp"
+#include "memory/guarded_view.hpp"
+
+namespace touka::cpu::translator {
+
+/// A CR3 with its PCID names an address space; what was filled for it waits for its return, as PCIDs promise guests.
+/// Pages that may be written by stores come from GuardedView::writable(), all others from read_only(): a store there is a
+/// SIGSEGV, after which the access is looked at in full.
+/// @thread its vCPU's.
+class AddressSpaces final : public interpreter::TranslationListener {
+public:
+    AddressSpaces(VcpuMemory& vcpu, const memory::GuardedView& view);
+
+    /// Whether all tables got address space.
+    [[nodiscard]] bool is_mapped() const;
+
+    enum class Fill { kDone, kRefused, kCrossing };
+    /// Walks for the page of an access and fills the table of the running privilege.
+    /// @return kRefused: a fault or a device, for the interpreter to find out; kCrossing: the access lies on two pages.
+    [[nodiscard]] Fill fill(std::uint64_t linear, std::uint32_t length_bytes, bool write);
+
+    /// The page of `linear` was filled for writing and holds no code.
+    [[nodiscard]] bool may_store(std::uint64_t linear);
+
+    /// Sets what Frame and R14 must hold for the running privilege and address space.
+    void select();
+
+    /// Code at `rip` goes into the jump cache.
+    void note_code(std::uint64_t rip) { code_pages_.set(rip / spec::kPageSize % code_pages_.size()); }
+
+    /// Translated code was dropped: no jump that is known is right any more.
+    void forget_jumps();
+
+    void all_flushed() override;
+    void page_flushed(std::uint64_t linear) override;
+    void address_space_changed(bool keep) override;
+
+    [[nodiscard]] std::uint64_t flush_count() const { return flush_count_; }
+    [[nodiscard]] std::uint64_t fill_count() const;
+
+private:
+    /// Linux uses six PCIDs a processor.
+    static constexpr std::size_t kSpaces = 8;
+
+    struct Space {
+        std::uint64_t cr3 = 0;
+        std::uint64_t last_use = 0;
+        std::uint16_t generation = 0;
+        LookasideTable user;
+        LookasideTable open; ///< supervisor code with RFLAGS.AC under SMAP: pages of both
+    };
+
+    [[nodiscard]] LookasideTable& running();
+    void new_generation(Space& space);
+    [[nodiscard]] std::uint16_t next_generation();
+
+    VcpuMemory& vcpu_;
+    const memory::GuardedView& view_;
+    LookasideTable supervisor_;
+    std::array<Space, kSpaces> spaces_;
+    Space* space_;
+    std::uint16_t supervisor_generation_ = 0;
+    std::uint16_t last_generation_ = 0;
+    std::uint64_t use_ = 0;
+    std::uint64_t flush_count_ = 0;
+    struct Sizes {
+        bool large = false, huge = false; ///< 2 or 4 MiB, 1 GiB
+    };
+    std::array<Sizes, 2> sizes_{}; ///< pages filled since the last flush, in each half of the address space
+    /// Linear pages, by the low bits of their number, that some jump may be known to lead to.
+    std::bitset<4096> code_pages_;
+};
+
+} // namespace touka::cpu::translator

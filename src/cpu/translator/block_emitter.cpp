@@ -1,0 +1,185 @@
+#include "cpu/translator/block_emitter.hpp"
+
+#include <cstring>
+
+#include "cpu/translator/address_spaces.hpp"
+
+namespace touka::cpu::translator {
+namespace {
+
+/// The first thing that the block does to flags is to overwrite them, before anything can end it: whoever comes with
+/// flags in EFLAGS need not bring them home.
+bool overwrites_flags_first(const GuestBlock& block) {
+    if (block.uses_vectors) return false;
+    for (std::size_t n = 0; n < block.count; ++n) {
+        const GuestInstruction& i = block.instructions[n];
+        const bool simple = i.kind == Kind::kCopied || i.kind == Kind::kNothing || i.kind == Kind::kLea ||
+                            (i.kind == Kind::kMultiplyDivide && i.flags.overwrites);
+        if (!simple || i.has_access || i.flags.reads) return false;
+        if (i.flags.overwrites) return true;
+    }
+    return false;
+}
+
+} // namespace
+
+BlockEmitter::BlockEmitter(interpreter::CodeMemory& memory, const FrameOffsets& offsets, const Thunks& thunks)
+    : CodeGenerator(memory.free_space().size(), memory.free_space().data()), memory_(memory),
+      executable_(memory.free_space_executable()), o_(offsets), thunks_(thunks) {}
+
+void BlockEmitter::jump_to_thunk(const void* thunk) { jmp(memory_.writable_alias(thunk), T_NEAR); }
+void BlockEmitter::call_thunk(const void* thunk) { call(memory_.writable_alias(thunk)); }
+
+std::size_t BlockEmitter::forward_jump(unsigned opcode) {
+    if (opcode > 0xFF) db(static_cast<int>(opcode >> 8));
+    db(static_cast<int>(opcode & 0xFF));
+    dd(0);
+    return getSize() - 4;
+}
+
+void BlockEmitter::resolve(std::size_t at) {
+    const auto displacement = static_cast<std::int32_t>(getSize() - (at + 4));
+    std::memcpy(const_cast<std::uint8_t*>(getCode()) + at, &displacement, sizeof(displacement));
+}
+
+void BlockEmitter::may_fault(const MemoryAccess* access) {
+    fault_stubs_.push_back(
+        {getSize(), access != nullptr ? *access : MemoryAccess{}, offset_, flags_ == Flags::kHost});
+}
+
+void BlockEmitter::leave_to_interpreter(std::uint16_t offset) {
+    mov(ecx, offset);
+    jump_to_thunk(thunks_.exit_interpret);
+}
+
+void BlockEmitter::emit_entries(const GuestBlock& block, Translation& t) {
+    const bool overwrites = overwrites_flags_first(block);
+    t.jump_entry = here();
+    xor_(rax, ptr[rsp + o_.jump_generation]);
+    and_(rax, ~static_cast<std::uint32_t>(spec::kPageSize - 1));
+    mov(ptr[rsp + o_.rip_base], rax);
+    const std::size_t to_entry = forward_jump(0xE9);
+
+    t.flags_entry = here();
+    Xbyak::Label body;
+    if (overwrites) {
+        // Without touching EFLAGS.
+        Xbyak::Label go_on;
+        mov(ecx, dword[rsp + o_.requests]);
+        jecxz(go_on);
+        save_flags();
+        mov(ecx, t.offset);
+        jump_to_thunk(thunks_.exit_request);
+        L(go_on);
+        jmp(body, T_NEAR);
+    } else {
+        save_flags();
+    }
+    resolve(to_entry);
+    t.entry = here();
+    cmp(dword[rsp + o_.requests], 0);
+    request_jump_ = forward_jump(0x0F85); // JNE
+    t.entry_without_poll = here();
+    if (block.uses_vectors) {
+        cmp(dword[rsp + (block.uses_avx ? o_.avx_off : o_.sse_off)], 0);
+        vector_jump_ = forward_jump(0x0F85); // JNE
+    }
+    body_ = getSize();
+    L(body);
+    t.flags_entry_without_poll = overwrites ? here() : t.flags_entry;
+    flags_ = overwrites ? Flags::kEither : Flags::kHome;
+}
+
+void BlockEmitter::emit_instruction(const GuestInstruction& i) {
+    switch (i.kind) {
+        case Kind::kCopied: return copied(i);
+        case Kind::kNothing: return;
+        case Kind::kLea: return lea(i);
+        case Kind::kPush: return push_value(i);
+        case Kind::kPop: return pop_value(i);
+        case Kind::kLeave: return leave_frame(i);
+        case Kind::kMultiplyDivide: return multiply_divide(i);
+        case Kind::kShiftByCl: return shift_by_cl(i);
+        case Kind::kCompareExchange: return compare_exchange(i);
+        case Kind::kSignExtend: return sign_extend(i);
+        case Kind::kUserAccess: return user_access(i);
+        case Kind::kJump: return jump(i);
+        case Kind::kJumpIf: return jump_if(i);
+        case Kind::kJumpIndirect: return jump_indirect(i);
+        case Kind::kCall: return call_direct(i);
+        case Kind::kCallIndirect: return call_indirect(i);
+        case Kind::kReturn: return return_near(i);
+        case Kind::kInterpreted: break;
+    }
+    flags_home();
+    leave_to_interpreter(i.offset);
+}
+
+void BlockEmitter::emit_stubs(Translation& t) {
+    resolve(request_jump_);
+    mov(ecx, t.offset);
+    jump_to_thunk(thunks_.exit_request);
+
+    if (block_->uses_vectors) {
+        resolve(vector_jump_);
+        call_thunk(thunks_.load_vectors);
+        cmp(dword[rsp + (block_->uses_avx ? o_.avx_off : o_.sse_off)], 0);
+        je(static_cast<const void*>(getCode() + body_));
+        leave_to_interpreter(t.offset);
+    }
+    for (const LinkStub& s : link_stubs_) {
+        resolve(s.jump);
+        mov(ecx, s.number);
+        jump_to_thunk(s.with_flags ? thunks_.exit_link_flags : thunks_.exit_link);
+    }
+    for (const MissStub& s : miss_stubs_) {
+        resolve(s.jump);
+        if (s.is_direct) {
+            xor_(rax, ptr[rsp + o_.jump_generation]);
+            jump_to_thunk(thunks_.exit_lookup);
+        } else {
+            leave_to_interpreter(s.offset);
+        }
+    }
+    for (const CheckStub& s : check_stubs_) {
+        resolve(s.jump);
+        emit_address(s.access, s.before, rax);
+        mov(ecx, s.span_bytes | (s.access.writes ? 1u << 16 : 0));
+        call_thunk(thunks_.fill);
+        jz(static_cast<const void*>(getCode() + s.retry));
+        if (s.is_group) {
+            static_assert(static_cast<int>(AddressSpaces::Fill::kCrossing) == 2);
+            cmp(eax, 2);
+            mov(ecx, s.offset);
+            mov(dword[rsp + o_.exit_data], t.number);
+            je(static_cast<const void*>(memory_.writable_alias(thunks_.exit_crossing)));
+        }
+        leave_to_interpreter(s.offset);
+    }
+    for (const FaultStub& s : fault_stubs_) {
+        const auto recovery = static_cast<std::uint32_t>(getSize());
+        if (s.with_flags) save_flags();
+        leave_to_interpreter(s.offset);
+        t.fault_sites.push_back({static_cast<std::uint32_t>(s.at), recovery, s.access});
+    }
+}
+
+void BlockEmitter::emit(const GuestBlock& block, Translation& t, std::vector<Link>& links, std::uint32_t first_link) {
+    block_ = &block;
+    translation_ = &t;
+    links_ = &links;
+    first_link_ = first_link;
+    t.code = here();
+    t.length_bytes = static_cast<std::uint16_t>(block.end_offset() - t.offset);
+    emit_entries(block, t);
+    for (std::size_t n = 0; n < block.count; ++n) {
+        offset_ = block.instructions[n].offset;
+        emit_instruction(block.instructions[n]);
+    }
+    if (block.ends_open) go_to(block.end_offset(), block.instructions[block.count - 1].offset);
+    emit_stubs(t);
+    t.code_bytes = static_cast<std::uint32_t>(getSize());
+    memory_.commit(getSize());
+}
+
+} // namespace touka::cpu::translator

@@ -1,0 +1,160 @@
+// From a guest block to host code.
+#pragma once
+
+#include <xbyak/xbyak.h>
+
+#include <array>
+#include <cstdint>
+#include <initializer_list>
+#include <vector>
+
+#include "cpu/translator/guest_block.hpp"
+#include "cpu/translator/host_form.hpp"
+#include "cpu/translator/thunks.hpp"
+#include "cpu/translator/translation.hpp"
+
+namespace touka::cpu::translator {
+
+/// Emits one block at the free end of code memory. Between two guest instructions every guest register is in its host
+/// register or at home, so that leaving anywhere needs no bookkeeping; only the place of the status flags varies, and is
+/// known at each point (Flags). Whatever an instruction checks, it checks before it changes anything.
+class BlockEmitter : private Xbyak::CodeGenerator {
+public:
+    BlockEmitter(interpreter::CodeMemory& memory, const FrameOffsets& offsets, const Thunks& thunks);
+
+    /// @param translation page, generation, offset, mode, grouped and number are set; the rest is filled in.
+    /// @param links jumps to be linked, numbered from `first_link`, are appended.
+    void emit(const GuestBlock& block, Translation& translation, std::vector<Link>& links, std::uint32_t first_link);
+
+    /// More than any block takes.
+    static constexpr std::size_t kMaxBytes = 64 << 10;
+
+private:
+    enum class Flags : std::uint8_t {
+        kEither, ///< as they were at the block's entry, in either place
+        kHost,   ///< in EFLAGS alone
+        kHome,   ///< in RegisterFile::status alone
+    };
+    /// Where a memory operand is in the host.
+    struct Place {
+        HostRegister base;
+        std::int32_t displacement;
+    };
+    enum class Pointer : std::uint8_t {
+        kAny,     ///< R15 when a group is worth it, else RAX
+        kOwn,     ///< R15, to stay while RAX and RCX are used
+        kScratch, ///< RAX alone; R15 stays what it is
+    };
+
+    // block_emitter.cpp: layout and what lies behind the block.
+    void emit_entries(const GuestBlock& block, Translation& t);
+    void emit_instruction(const GuestInstruction& i);
+    void emit_stubs(Translation& t);
+    [[nodiscard]] const std::uint8_t* here() const { return executable_ + getSize(); }
+    void jump_to_thunk(const void* thunk);
+    void call_thunk(const void* thunk);
+    void leave_to_interpreter(std::uint16_t offset);
+    /// A jump of `opcode` (0xE9, or 0x0F8x) to a stub that is emitted later; @return where its displacement is.
+    std::size_t forward_jump(unsigned opcode);
+    void resolve(std::size_t displacement_at);
+    /// The next host instruction may fault on account of the running guest instruction.
+    void may_fault(const MemoryAccess* access);
+
+    // flags.cpp
+    void save_flags();
+    void flags_home();
+    /// Clobbers RAX where they are at home.
+    void flags_host();
+
+    // memory_operand.cpp
+    [[nodiscard]] Place open(const MemoryAccess& access, Pointer pointer = Pointer::kAny);
+    void emit_address(const MemoryAccess& access, std::int32_t before, const Xbyak::Reg64& to);
+    void emit_check(const MemoryAccess& access, std::int32_t before, std::uint32_t span_bytes, const Xbyak::Reg64& at,
+                    bool is_group);
+    [[nodiscard]] Place moved_to_rcx(Place place);
+    /// R15 is needed for something else, or the table has changed.
+    void forget_pointer() { pointer_group_ = kNoGroup; }
+
+    // data_instruction.cpp
+    void copied(const GuestInstruction& i);
+    void lea(const GuestInstruction& i);
+    void multiply_divide(const GuestInstruction& i);
+    void shift_by_cl(const GuestInstruction& i);
+    void compare_exchange(const GuestInstruction& i);
+    void sign_extend(const GuestInstruction& i);
+    void user_access(const GuestInstruction& i);
+    void put(const HostBytes& bytes);
+
+    // stack.cpp
+    void push_value(const GuestInstruction& i);
+    void pop_value(const GuestInstruction& i);
+    void leave_frame(const GuestInstruction& i);
+    void move_stack_pointer(std::int32_t amount);
+
+    // transfer.cpp
+    void jump(const GuestInstruction& i);
+    void jump_if(const GuestInstruction& i);
+    void jump_indirect(const GuestInstruction& i);
+    void call_direct(const GuestInstruction& i);
+    void call_indirect(const GuestInstruction& i);
+    void return_near(const GuestInstruction& i);
+    void go_to(std::uint32_t target, std::uint16_t from);
+    void add_link(std::size_t site, std::uint32_t target, std::uint16_t from);
+    void load_target(const GuestInstruction& i);
+    /// RAX: linear address. Compares with the jump cache; @return the jump taken on a miss.
+    [[nodiscard]] std::size_t look_up_jump();
+    void jump_to_found();
+
+    [[nodiscard]] Xbyak::Address home(unsigned guest) const { return qword[rsp + o_.gpr + static_cast<int>(guest) * 8]; }
+    /// Loads a guest register, wherever it is. @return the host register it is in: its own, or `scratch`.
+    HostRegister in_register(unsigned guest, HostRegister scratch);
+    void set_guest(unsigned guest, const Xbyak::Reg64& value);
+
+    static constexpr std::uint8_t kNoGroup = 0xFF;
+
+    struct CheckStub {
+        std::size_t jump, retry;
+        MemoryAccess access;
+        std::int32_t before;
+        std::uint32_t span_bytes;
+        bool is_group;
+        std::uint16_t offset;
+    };
+    struct FaultStub {
+        std::size_t at;
+        MemoryAccess access;
+        std::uint16_t offset;
+        bool with_flags;
+    };
+    struct MissStub {
+        std::size_t jump;
+        std::uint16_t offset;
+        bool is_direct; ///< RAX is the key of the target, and the jump is done; else the instruction is to be interpreted
+    };
+    struct LinkStub {
+        std::size_t jump;
+        std::uint32_t number;
+        bool with_flags;
+    };
+
+    interpreter::CodeMemory& memory_;
+    const std::uint8_t* executable_;
+    const FrameOffsets& o_;
+    const Thunks& thunks_;
+    const GuestBlock* block_ = nullptr;
+    Translation* translation_ = nullptr;
+    std::vector<Link>* links_ = nullptr;
+    std::uint32_t first_link_ = 0;
+    std::uint16_t offset_ = 0; ///< of the running guest instruction
+    Flags flags_ = Flags::kHome;
+    std::uint8_t pointer_group_ = kNoGroup; ///< the group that R15 points to
+    std::array<std::uint8_t, GuestBlock::kMaxGroups> opened_{};
+    std::size_t request_jump_ = 0, vector_jump_ = 0;
+    std::size_t body_ = 0;
+    std::vector<CheckStub> check_stubs_;
+    std::vector<FaultStub> fault_stubs_;
+    std::vector<MissStub> miss_stubs_;
+    std::vector<LinkStub> link_stubs_;
+};
+
+} // namespace touka::cpu::translator

@@ -1,0 +1,12 @@
+// Which emitter an instruction goes to, and what it does to flags and memory.
+#pragma once
+
+#include "cpu/translator/guest_instruction.hpp"
+
+namespace touka::cpu::translator {
+
+/// Completes an instruction of 64-bit code that has `decoded` and `offset` set.
+/// @param supervisor the code runs at CPL 0.
+void classify(GuestInstruction& instruction, bool supervisor);
+
+} // namespace touka::cpu::translator

@@ -1,0 +1,271 @@
+// Instructions that compute and move.
+#include "cpu/translator/block_emitter.hpp"
+#include "spec/x86/control_registers.hpp"
+
+namespace touka::cpu::translator {
+namespace {
+
+using Xbyak::Reg64;
+
+constexpr unsigned kGuestRax = 0, kGuestRcx = 1;
+constexpr int kWordBits = 64;
+
+bool is_general(const ZydisDecodedOperand& o) {
+    if (o.type != ZYDIS_OPERAND_TYPE_REGISTER) return false;
+    switch (ZydisRegisterGetClass(o.reg.value)) {
+        case ZYDIS_REGCLASS_GPR8:
+        case ZYDIS_REGCLASS_GPR16:
+        case ZYDIS_REGCLASS_GPR32:
+        case ZYDIS_REGCLASS_GPR64: return true;
+        default: return false;
+    }
+}
+
+bool is_high_byte(const ZydisDecodedOperand& o) {
+    return o.reg.value >= ZYDIS_REGISTER_AH && o.reg.value <= ZYDIS_REGISTER_BH;
+}
+
+unsigned number_of(const ZydisDecodedOperand& o) {
+    return static_cast<unsigned>(
+        ZydisRegisterGetId(ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, o.reg.value)));
+}
+
+bool is_written(const ZydisDecodedOperand& o) { return (o.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0; }
+
+/// The place of an operand in the encoding. Implicit accumulators get ModRM.rm (see host_bytes).
+HostRegister& field_of(const ZydisDecodedOperand& o, HostForm& form, const Instruction& i) {
+    switch (o.encoding) {
+        case ZYDIS_OPERAND_ENCODING_MODRM_REG: return form.reg;
+        case ZYDIS_OPERAND_ENCODING_NDSNDD: return form.vvvv;
+        case ZYDIS_OPERAND_ENCODING_OPCODE: {
+            // XCHG RAX, r has both: the accumulator is ModRM.reg.
+            return form.rm;
+        }
+        case ZYDIS_OPERAND_ENCODING_NONE:
+            return i.info.opcode > 0x90 && i.info.opcode < 0x98 && i.info.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT
+                       ? form.reg
+                       : form.rm;
+        default: return form.rm;
+    }
+}
+
+bool is_bit_test(ZydisMnemonic mnemonic) {
+    return mnemonic == ZYDIS_MNEMONIC_BT || mnemonic == ZYDIS_MNEMONIC_BTS || mnemonic == ZYDIS_MNEMONIC_BTR ||
+           mnemonic == ZYDIS_MNEMONIC_BTC;
+}
+
+/// A register operand at home may be given as memory where that means the same.
+bool may_be_home_operand(const GuestInstruction& i, const ZydisDecodedOperand& o) {
+    if (i.has_access || o.encoding != ZYDIS_OPERAND_ENCODING_MODRM_RM || is_high_byte(o)) return false;
+    const ZydisMnemonic mnemonic = i.decoded.info.mnemonic;
+    if (is_bit_test(mnemonic) || mnemonic == ZYDIS_MNEMONIC_XCHG || mnemonic == ZYDIS_MNEMONIC_XADD) return false;
+    return !is_written(o) || o.size == kWordBits;
+}
+
+} // namespace
+
+void BlockEmitter::put(const HostBytes& bytes) {
+    for (std::size_t n = 0; n < bytes.count; ++n) db(bytes.bytes[n]);
+}
+
+HostRegister BlockEmitter::in_register(unsigned guest, HostRegister scratch) {
+    if (kHostOf[guest] != kAtHome) return kHostOf[guest];
+    mov(Reg64(scratch), home(guest));
+    return scratch;
+}
+
+void BlockEmitter::set_guest(unsigned guest, const Reg64& value) {
+    if (kHostOf[guest] == kAtHome)
+        mov(home(guest), value);
+    else if (kHostOf[guest] != value.getIdx())
+        mov(Reg64(kHostOf[guest]), value);
+}
+
+void BlockEmitter::copied(const GuestInstruction& i) {
+    HostForm form;
+    if (i.has_access) {
+        Place place = open(i.access);
+        if (i.flags.reads && flags_ == Flags::kHome) place = moved_to_rcx(place);
+        form.memory = true;
+        form.base = place.base;
+        form.displacement = place.displacement;
+    }
+    if (i.flags.reads) flags_host();
+
+    struct Borrowed {
+        unsigned guest;
+        HostRegister host;
+        bool written, high_byte;
+    };
+    std::array<Borrowed, 4> borrowed{};
+    std::size_t borrowed_count = 0;
+    HostRegister next_scratch = kHostRcx;
+    const auto scratch = [&] {
+        for (;;) {
+            const HostRegister taken = next_scratch;
+            next_scratch = taken == kHostRcx ? kHostRax : kHostPointer;
+            if (form.memory && form.base == taken) continue;
+            if (taken == kHostPointer) forget_pointer();
+            return taken;
+        }
+    };
+    for (std::size_t n = 0; n < i.decoded.info.operand_count; ++n) {
+        const auto& o = i.operand(n);
+        if (!is_general(o)) continue;
+        if (o.encoding == ZYDIS_OPERAND_ENCODING_NONE && i.decoded.info.mnemonic == ZYDIS_MNEMONIC_MULX) continue;
+        form.has_bytes |= o.size == 8;
+        const unsigned guest = number_of(o);
+        HostRegister& field = field_of(o, form, i.decoded);
+        if (kHostOf[guest] != kAtHome && !is_high_byte(o)) {
+            field = kHostOf[guest];
+            continue;
+        }
+        if (may_be_home_operand(i, o)) {
+            form.memory = true;
+            form.base = kHostRsp;
+            form.displacement = o_.gpr + static_cast<std::int32_t>(guest) * 8;
+            continue;
+        }
+        bool shared = false;
+        for (std::size_t b = 0; b < borrowed_count; ++b) {
+            if (borrowed[b].guest != guest || borrowed[b].high_byte != is_high_byte(o)) continue;
+            borrowed[b].written |= is_written(o);
+            field = borrowed[b].host;
+            shared = true;
+        }
+        if (shared) continue;
+        const HostRegister host = scratch();
+        field = host;
+        if (is_high_byte(o))
+            rorx(Reg64(host), Reg64(kHostOf[guest]), 8);
+        else
+            mov(Reg64(host), home(guest));
+        borrowed[borrowed_count++] = {guest, host, is_written(o), is_high_byte(o)};
+    }
+    if (i.has_access) may_fault(&i.access);
+    put(host_bytes(i.decoded, form));
+    for (std::size_t b = 0; b < borrowed_count; ++b) {
+        if (!borrowed[b].written) continue;
+        if (borrowed[b].high_byte) {
+            const Reg64 whole(kHostOf[borrowed[b].guest]);
+            rorx(whole, whole, 8);
+            mov(whole.cvt8(), Reg64(borrowed[b].host).cvt8());
+            rorx(whole, whole, kWordBits - 8);
+        } else {
+            mov(home(borrowed[b].guest), Reg64(borrowed[b].host));
+        }
+    }
+    if (i.flags.writes) flags_ = Flags::kHost;
+}
+
+void BlockEmitter::lea(const GuestInstruction& i) {
+    const unsigned guest = number_of(i.operand(0));
+    const bool at_home = kHostOf[guest] == kAtHome;
+    const bool is_base = i.access.base == guest || i.access.index == guest;
+    // The destination may be a part of the address; RAX then takes the sum.
+    const Reg64 to(at_home || is_base ? kHostRax : kHostOf[guest]);
+    emit_address(i.access, 0, to);
+    if (i.decoded.info.operand_width == 32) mov(to.cvt32(), to.cvt32());
+    set_guest(guest, to);
+}
+
+void BlockEmitter::multiply_divide(const GuestInstruction& i) {
+    HostForm form;
+    const auto& o = i.operand(0);
+    form.has_bytes = o.size == 8;
+    if (i.has_access) {
+        const Place place = moved_to_rcx(open(i.access));
+        form.memory = true;
+        form.base = place.base;
+        form.displacement = place.displacement;
+    } else if (const unsigned guest = number_of(o); kHostOf[guest] == kAtHome) {
+        form.memory = true;
+        form.base = kHostRsp;
+        form.displacement = o_.gpr + static_cast<std::int32_t>(guest) * 8;
+    } else {
+        form.rm = kHostOf[guest];
+    }
+    flags_host();
+    mov(rax, Reg64(kHostOf[kGuestRax]));
+    may_fault(i.has_access ? &i.access : nullptr);
+    put(host_bytes(i.decoded, form));
+    mov(Reg64(kHostOf[kGuestRax]), rax);
+}
+
+void BlockEmitter::shift_by_cl(const GuestInstruction& i) {
+    flags_host();
+    HostForm form;
+    const std::size_t count = i.decoded.info.operand_count_visible - 1u;
+    HostRegister scratch = kHostRax;
+    unsigned written = 0;
+    bool store = false;
+    for (std::size_t n = 0; n < count; ++n) {
+        const auto& o = i.operand(n);
+        form.has_bytes |= o.size == 8;
+        const unsigned guest = number_of(o);
+        const HostRegister host = in_register(guest, scratch);
+        if (host == scratch) {
+            if (n == 0) {
+                written = guest;
+                store = true;
+            }
+            if (scratch == kHostPointer) forget_pointer();
+            scratch = kHostPointer;
+        }
+        field_of(o, form, i.decoded) = host;
+    }
+    if (scratch == kHostPointer) forget_pointer();
+    mov(ecx, Reg64(kHostOf[kGuestRcx]).cvt32());
+    put(host_bytes(i.decoded, form));
+    if (store) mov(home(written), rax);
+    flags_ = Flags::kHost;
+}
+
+void BlockEmitter::compare_exchange(const GuestInstruction& i) {
+    Place place = open(i.access);
+    // RAX is the comparand, and R15 may have to hold the source.
+    if (place.base == kHostPointer)
+        Xbyak::CodeGenerator::lea(rcx, ptr[Reg64(kHostPointer) + place.displacement]);
+    else
+        mov(rcx, rax);
+    HostForm form;
+    form.memory = true;
+    form.base = kHostRcx;
+    const auto& source = i.operand(1);
+    form.has_bytes = source.size == 8;
+    const unsigned guest = number_of(source);
+    if (kHostOf[guest] == kAtHome) forget_pointer();
+    form.reg = in_register(guest, kHostPointer);
+    mov(rax, Reg64(kHostOf[kGuestRax]));
+    may_fault(&i.access);
+    put(host_bytes(i.decoded, form));
+    mov(Reg64(kHostOf[kGuestRax]), rax);
+    flags_ = Flags::kHost;
+}
+
+void BlockEmitter::sign_extend(const GuestInstruction& i) {
+    const Reg64 a(kHostOf[kGuestRax]);
+    switch (i.decoded.info.mnemonic) {
+        case ZYDIS_MNEMONIC_CBW: movsx(a.cvt16(), a.cvt8()); return;
+        case ZYDIS_MNEMONIC_CWDE: movsx(a.cvt32(), a.cvt16()); return;
+        case ZYDIS_MNEMONIC_CDQE: movsxd(a, a.cvt32()); return;
+        default: break;
+    }
+    mov(rax, a);
+    put(host_bytes(i.decoded, {})); // into RDX, which is the guest's
+}
+
+void BlockEmitter::user_access(const GuestInstruction& i) {
+    flags_home();
+    forget_pointer();
+    const bool opens = i.decoded.info.mnemonic == ZYDIS_MNEMONIC_STAC;
+    constexpr auto kAc = static_cast<std::uint32_t>(spec::x86::rflags::AC);
+    if (opens)
+        or_(dword[rsp + o_.system_flags], kAc);
+    else
+        and_(dword[rsp + o_.system_flags], ~kAc);
+    mov(Reg64(kHostTable), ptr[rsp + (opens ? o_.open_table : o_.closed_table)]);
+    mov(ptr[rsp + o_.table], Reg64(kHostTable));
+}
+
+} // namespace touka::cpu::translator

@@ -1,0 +1,57 @@
+// What translated code works on: the processor it stands for, and beside it what only the translator knows.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "cpu/interpreter/processor.hpp"
+
+namespace touka::cpu::translator {
+
+using interpreter::Processor;
+
+/// Why translated code came back to the dispatcher. Processor::rip is where the guest goes on.
+enum class ExitReason : std::uint32_t {
+    kLookup,    ///< nothing is known of where rip leads
+    kInterpret, ///< the instruction at rip is not translated, or could not be done there
+    kRequest,   ///< somebody asked something of the processor
+    kLink,      ///< a jump inside its page that is not linked yet: exit_data is its number
+    kCrossing,  ///< as kInterpret: accesses that were checked together lie on two pages; exit_data is the block's number
+};
+
+/// Where a jump that does not know its target looks first: by the low bits of the address.
+inline constexpr std::size_t kJumpCacheEntries = 1 << 14;
+
+/// RSP points here while translated code runs; its stack, for signals and calls, lies below.
+struct alignas(64) Frame {
+    std::uint64_t host_rsp = 0;
+    std::uint64_t rip_base = 0; ///< linear address of the page that the running code lies on
+    std::uint64_t table = 0;    ///< LookasideTable of the running privilege: what R14 holds
+    std::uint64_t open_table = 0, closed_table = 0; ///< with and without RFLAGS.AC, in supervisor mode
+    std::uint64_t jump_generation = 0;              ///< see JumpCache
+    std::uint32_t sse_off = 1, avx_off = 1;         ///< not 0: the host's vector registers are not the guest's
+    std::uint32_t sse_allowed = 0, avx_allowed = 0; ///< by CR0, CR4, XCR0 and MXCSR
+    std::uint32_t exit_reason = 0, exit_data = 0;
+    const void* jump_code = nullptr; ///< where an indirect call goes, while its return address is stored
+    const void* fault_at = nullptr; ///< the fault site that execution left by, or nullptr
+    std::uint32_t host_mxcsr = 0x1F80;
+    std::array<std::uint64_t, kJumpCacheEntries> jump_keys{};
+    std::array<const void*, kJumpCacheEntries> jump_codes{};
+};
+
+/// One vCPU's memory, laid out for addressing everything from RSP.
+struct VcpuMemory {
+    Frame frame;
+    Processor processor;
+
+    VcpuMemory(memory::GuestMemory& memory, CpuBus& bus, InterruptPort& interrupts, CpuidTable cpuid)
+        : processor(memory, bus, interrupts, std::move(cpuid)) {}
+
+    /// Distance from RSP.
+    [[nodiscard]] int offset_of(const auto& member) const {
+        return static_cast<int>(reinterpret_cast<const std::byte*>(&member) -
+                                reinterpret_cast<const std::byte*>(&frame));
+    }
+};
+
+} // namespace touka::cpu::translator

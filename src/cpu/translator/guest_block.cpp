@@ -1,0 +1,185 @@
+#include "cpu/translator/guest_block.hpp"
+
+#include <algorithm>
+
+#include "cpu/translator/classification.hpp"
+
+namespace touka::cpu::translator {
+namespace {
+
+const ZydisDecoder& decoder() {
+    static const ZydisDecoder made = [] {
+        ZydisDecoder d{};
+        ZydisDecoderInit(&d, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+        // CPUID shows no MPX: BNDMK and its like are NOPs.
+        ZydisDecoderEnableMode(&d, ZYDIS_DECODER_MODE_MPX, ZYAN_FALSE);
+        return d;
+    }();
+    return made;
+}
+
+[[nodiscard]] bool ends_block(Kind kind) {
+    switch (kind) {
+        case Kind::kJump:
+        case Kind::kJumpIndirect:
+        case Kind::kCall:
+        case Kind::kCallIndirect:
+        case Kind::kReturn:
+        case Kind::kInterpreted: return true;
+        default: return false;
+    }
+}
+
+/// Follows what base registers are worth: each register is `delta` away from an unknown value numbered `version`.
+class BaseTracker {
+public:
+    explicit BaseTracker(GuestBlock& block) : block_(block) {}
+
+    void access(MemoryAccess& a, std::int32_t before = 0) {
+        a.group = MemoryAccess::kNoGroup;
+        if (a.index != MemoryAccess::kNone || a.has_base_segment || a.has_short_address) return;
+        const std::size_t base = a.base == MemoryAccess::kRip ? 16 : a.base;
+        if (base > 16) return;
+        const std::int64_t low = std::int64_t{a.displacement} + before + (base < 16 ? delta_[base] : 0);
+        const std::int64_t high = low + a.size_bytes;
+        if (low < -kFar || high > kFar) return;
+        const std::uint32_t version = base < 16 ? version_[base] : 0;
+        for (std::size_t n = block_.group_count; n-- > 0;) {
+            AccessGroup& group = block_.groups[n];
+            if (keys_[n].base != base || keys_[n].version != version) continue;
+            const auto new_low = std::min<std::int64_t>(group.low, low);
+            const auto new_high = std::max<std::int64_t>(group.high, high);
+            if (new_high - new_low > GuestBlock::kMaxGroupBytes) continue;
+            group.low = static_cast<std::int32_t>(new_low);
+            group.high = static_cast<std::int32_t>(new_high);
+            ++group.access_count;
+            join(a, n, low);
+            return;
+        }
+        if (block_.group_count == GuestBlock::kMaxGroups) return;
+        const std::size_t n = block_.group_count++;
+        keys_[n] = {base, version};
+        block_.groups[n] = {static_cast<std::int32_t>(low), static_cast<std::int32_t>(high), 1};
+        join(a, n, low);
+    }
+
+    /// The instruction is done: registers have new values.
+    void retire(const GuestInstruction& i) {
+        if (i.kind == Kind::kPush || i.kind == Kind::kCall || i.kind == Kind::kCallIndirect) return add(kRsp, -8);
+        if (i.kind == Kind::kPop && i.operand(0).type == ZYDIS_OPERAND_TYPE_REGISTER) {
+            forget(number_of(i.operand(0)));
+            return add(kRsp, 8);
+        }
+        if (adds_constant(i)) return;
+        for (std::size_t n = 0; n < i.decoded.info.operand_count; ++n) {
+            const auto& o = i.operand(n);
+            if (o.type == ZYDIS_OPERAND_TYPE_REGISTER && (o.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0)
+                forget(number_of(o));
+        }
+    }
+
+private:
+    static constexpr std::size_t kRsp = 4;
+    static constexpr std::int64_t kFar = 1 << 20;
+    struct Key {
+        std::size_t base;
+        std::uint32_t version;
+    };
+
+    static void join(MemoryAccess& a, std::size_t group, std::int64_t low) {
+        a.group = static_cast<std::uint8_t>(group);
+        a.group_offset = static_cast<std::int32_t>(low);
+    }
+
+    /// 16 for what is no general register.
+    static std::size_t number_of(const ZydisDecodedOperand& o) {
+        const auto whole = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, o.reg.value);
+        if (ZydisRegisterGetClass(whole) != ZYDIS_REGCLASS_GPR64) return 16;
+        return static_cast<std::size_t>(ZydisRegisterGetId(whole));
+    }
+
+    void forget(std::size_t reg) {
+        if (reg >= 16) return;
+        ++version_[reg];
+        delta_[reg] = 0;
+    }
+    void add(std::size_t reg, std::int64_t amount) {
+        delta_[reg] += amount;
+        if (delta_[reg] < -kFar || delta_[reg] > kFar) forget(reg);
+    }
+
+    /// ADD, SUB, INC, DEC of a 64-bit register by a constant, and LEA of a register from itself.
+    bool adds_constant(const GuestInstruction& i) {
+        if (i.decoded.info.operand_width != 64 || i.operand(0).type != ZYDIS_OPERAND_TYPE_REGISTER) return false;
+        const std::size_t reg = number_of(i.operand(0));
+        if (reg >= 16) return false;
+        const bool immediate = i.operand(1).type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+        switch (i.decoded.info.mnemonic) {
+            case ZYDIS_MNEMONIC_ADD:
+                if (immediate) add(reg, i.operand(1).imm.value.s);
+                return immediate;
+            case ZYDIS_MNEMONIC_SUB:
+                if (immediate) add(reg, -i.operand(1).imm.value.s);
+                return immediate;
+            case ZYDIS_MNEMONIC_INC: add(reg, 1); return true;
+            case ZYDIS_MNEMONIC_DEC: add(reg, -1); return true;
+            case ZYDIS_MNEMONIC_LEA: {
+                const auto& m = i.operand(1).mem;
+                if (m.index != ZYDIS_REGISTER_NONE || i.decoded.info.address_width != 64) return false;
+                if (m.base != i.operand(0).reg.value) return false;
+                add(reg, m.disp.has_displacement ? m.disp.value : 0);
+                return true;
+            }
+            default: return false;
+        }
+    }
+
+    GuestBlock& block_;
+    std::array<std::uint32_t, 16> version_{};
+    std::array<std::int64_t, 16> delta_{};
+    std::array<Key, GuestBlock::kMaxGroups> keys_{};
+};
+
+void decode_one(std::span<const std::uint8_t> page, bool supervisor, GuestInstruction& i) {
+    const auto bytes = page.subspan(i.offset);
+    const std::size_t length = std::min<std::size_t>(bytes.size(), ZYDIS_MAX_INSTRUCTION_LENGTH);
+    const ZyanStatus status = ZydisDecoderDecodeFull(&decoder(), bytes.data(), length, &i.decoded.info,
+                                                     i.decoded.operands.data());
+    if (!ZYAN_SUCCESS(status)) {
+        i.kind = Kind::kInterpreted;
+        i.decoded.info.length = 0;
+        return;
+    }
+    std::copy_n(bytes.begin(), i.decoded.info.length, i.decoded.bytes.begin());
+    classify(i, supervisor);
+}
+
+} // namespace
+
+void decode_guest_block(std::span<const std::uint8_t> page, std::uint16_t offset, bool supervisor, bool grouped,
+                        GuestBlock& block) {
+    block.count = 0;
+    block.group_count = 0;
+    block.uses_vectors = block.uses_avx = false;
+    block.ends_open = true;
+    BaseTracker bases(block);
+    while (block.count < GuestBlock::kMaxInstructions && offset < page.size()) {
+        GuestInstruction& i = block.instructions[block.count];
+        i.offset = offset;
+        decode_one(page, supervisor, i);
+        ++block.count;
+        block.uses_vectors |= i.uses_vectors;
+        block.uses_avx |= i.uses_avx;
+        i.access.group = i.second_access.group = MemoryAccess::kNoGroup;
+        if (grouped && i.has_access) bases.access(i.access);
+        if (grouped && i.has_second_access) bases.access(i.second_access);
+        bases.retire(i);
+        if (ends_block(i.kind)) {
+            block.ends_open = false;
+            return;
+        }
+        offset = i.next_offset();
+    }
+}
+
+} // namespace touka::cpu::translator

@@ -1,0 +1,43 @@
+// A run of guest instructions to be translated as one, and what is known of it beforehand.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "cpu/translator/guest_instruction.hpp"
+
+namespace touka::cpu::translator {
+
+/// Accesses through one base register whose value is known to differ by constants only: one check serves all.
+struct AccessGroup {
+    std::int32_t low = 0, high = 0; ///< bytes [low, high) from the base register's value when the group began
+    std::uint8_t access_count = 0;
+};
+
+/// Instructions follow each other; jumps that may not be taken lead out on the side. All lie on one page.
+struct GuestBlock {
+    static constexpr std::size_t kMaxInstructions = 64;
+    static constexpr std::size_t kMaxGroups = 64;
+    /// Accesses farther apart are checked apart.
+    static constexpr std::int32_t kMaxGroupBytes = 512;
+
+    std::array<GuestInstruction, kMaxInstructions> instructions;
+    std::size_t count = 0;
+    std::array<AccessGroup, kMaxGroups> groups;
+    std::size_t group_count = 0;
+    bool uses_vectors = false, uses_avx = false;
+    bool ends_open = false; ///< control goes on behind the last instruction
+
+    [[nodiscard]] std::uint16_t end_offset() const { return instructions[count - 1].next_offset(); }
+};
+
+/// Decodes from `offset` of a page of 64-bit code until control leaves, an instruction that is not translated (which is
+/// the last one then, of Kind::kInterpreted), the end of the page, or kMaxInstructions. An instruction that is cut off by
+/// the end of the page or cannot be decoded is kInterpreted.
+/// @param page the bytes of the whole page, a copy. @param grouped look for groups of accesses.
+void decode_guest_block(std::span<const std::uint8_t> page, std::uint16_t offset, bool supervisor, bool grouped,
+                        GuestBlock& block);
+
+} // namespace touka::cpu::translator

@@ -1,0 +1,75 @@
+// One guest instruction as the translator sees it, before any host code is made.
+#pragma once
+
+#include <cstdint>
+
+#include "cpu/interpreter/instruction.hpp"
+
+namespace touka::cpu::translator {
+
+using interpreter::Instruction;
+
+/// A memory operand of 64-bit code, explicit or of the stack.
+struct MemoryAccess {
+    static constexpr std::uint8_t kNone = 0xFF, kRip = 0xFE;
+
+    std::uint8_t base = kNone;  ///< guest register, kRip or kNone
+    std::uint8_t index = kNone; ///< guest register or kNone
+    std::uint8_t scale = 1;     ///< 1, 2, 4 or 8
+    std::uint8_t size_bytes = 0;
+    bool reads = false, writes = false;
+    bool has_base_segment = false;  ///< FS or GS
+    bool is_gs = false;             ///< which
+    bool has_short_address = false; ///< 32 bits
+    std::uint8_t group = 0;         ///< GuestBlock::groups, or kNoGroup
+    std::int32_t displacement = 0;  ///< kRip: from the start of the page
+    std::int32_t group_offset = 0;  ///< of the first byte from the group's
+    static constexpr std::uint8_t kNoGroup = 0xFF;
+};
+
+/// Which emitter makes the host code.
+enum class Kind : std::uint8_t {
+    kCopied, ///< the host's own instruction with registers and memory operand replaced
+    kNothing,
+    kLea,
+    kPush,
+    kPop,
+    kLeave,
+    kMultiplyDivide,
+    kShiftByCl,
+    kCompareExchange,
+    kSignExtend, ///< CBW to CQO
+    kJump,
+    kJumpIf,
+    kJumpIndirect,
+    kCall,
+    kCallIndirect,
+    kReturn,
+    kUserAccess, ///< STAC, CLAC
+    kInterpreted ///< ends the block; the interpreter does it
+};
+
+/// What an instruction has to do with CF PF AF ZF SF OF.
+struct FlagUse {
+    bool reads = false;      ///< their values matter, or some stay
+    bool overwrites = false; ///< all six get new values, or undefined ones
+    bool writes = false;     ///< some get new values
+};
+
+struct GuestInstruction {
+    Instruction decoded;
+    Kind kind = Kind::kInterpreted;
+    FlagUse flags;
+    std::uint16_t offset = 0; ///< from the start of the page
+    bool has_access = false;
+    MemoryAccess access;
+    bool has_second_access = false; ///< PUSH and CALL of a memory operand: the stack's
+    MemoryAccess second_access;
+    std::uint32_t target = 0; ///< direct jumps: target - start of the page, as a signed number
+    bool uses_vectors = false, uses_avx = false;
+
+    [[nodiscard]] std::uint16_t next_offset() const { return static_cast<std::uint16_t>(offset + decoded.info.length); }
+    [[nodiscard]] const ZydisDecodedOperand& operand(std::size_t n) const { return decoded.operands[n]; }
+};
+
+} // namespace touka::cpu::translator

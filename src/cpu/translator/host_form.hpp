@@ -1,0 +1,35 @@
+// A guest instruction with other registers and another memory operand, as bytes for the host.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "cpu/interpreter/instruction.hpp"
+#include "cpu/translator/register_map.hpp"
+
+namespace touka::cpu::translator {
+
+/// What takes the place of the guest's operands. Vector registers stay what they are.
+struct HostForm {
+    static constexpr HostRegister kKept = 0xFE;
+
+    HostRegister reg = kKept;  ///< of ModRM.reg
+    HostRegister rm = kKept;   ///< of ModRM.rm, or the one in the opcode
+    HostRegister vvvv = kKept; ///< of VEX.vvvv
+    bool memory = false;       ///< ModRM.rm is [base + displacement]
+    HostRegister base = 0;
+    std::int32_t displacement = 0;
+    bool has_bytes = false; ///< 8-bit general registers: SPL to DIL need a REX prefix
+};
+
+struct HostBytes {
+    std::array<std::uint8_t, 24> bytes;
+    std::size_t count = 0;
+    void add(unsigned value) { bytes[count++] = static_cast<std::uint8_t>(value); }
+};
+
+/// @pre legacy or VEX encoding; the forms with the accumulator in the opcode are given ModRM.
+[[nodiscard]] HostBytes host_bytes(const interpreter::Instruction& instruction, const HostForm& form);
+
+} // namespace touka::cpu::translator

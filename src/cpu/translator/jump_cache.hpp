@@ -1,0 +1,32 @@
+// Where jumps whose target is not known beforehand find translated code: returns, indirect and far-off jumps.
+#pragma once
+
+#include <cstdint>
+
+#include "cpu/translator/frame.hpp"
+
+namespace touka::cpu::translator {
+
+/// A key is the target's linear address, its upper 16 bits XORed with the generation of the address space (of the kernel's
+/// mappings, for supervisor code). Canonical addresses of the two halves differ in bit 47, so that generations of user and
+/// supervisor code may be equal. Generation 0 is never in use: empty slots match nothing.
+[[nodiscard]] constexpr std::uint64_t jump_generation(std::uint16_t generation) {
+    return std::uint64_t{generation} << 48;
+}
+
+[[nodiscard]] constexpr std::size_t jump_slot(std::uint64_t rip) { return rip % kJumpCacheEntries; }
+
+inline void remember_jump(Frame& frame, std::uint64_t rip, const void* code) {
+    frame.jump_keys[jump_slot(rip)] = rip ^ frame.jump_generation;
+    frame.jump_codes[jump_slot(rip)] = code;
+}
+
+/// @return where `rip` is translated, or nullptr.
+[[nodiscard]] inline const void* recall_jump(const Frame& frame, std::uint64_t rip) {
+    const std::size_t slot = jump_slot(rip);
+    return frame.jump_keys[slot] == (rip ^ frame.jump_generation) ? frame.jump_codes[slot] : nullptr;
+}
+
+inline void clear_jumps(Frame& frame) { frame.jump_keys.fill(0); }
+
+} // namespace touka::cpu::translator

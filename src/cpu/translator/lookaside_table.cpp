@@ -1,0 +1,76 @@
+#include "cpu/translator/lookaside_table.hpp"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+
+#include "spec/address.hpp"
+
+namespace touka::cpu::translator {
+namespace {
+
+constexpr std::uint64_t kPageMask = ~std::uint64_t{spec::kPageSize - 1};
+constexpr std::uint64_t kLargePageSlots = 512;
+
+std::uint32_t slot(std::uint64_t linear) {
+    return static_cast<std::uint32_t>((linear >> 12) % LookasideTable::kSlots);
+}
+
+} // namespace
+
+LookasideTable::LookasideTable() {
+    void* mapped = ::mmap(nullptr, 2 * kSlots * 8, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (mapped == MAP_FAILED) return;
+    tags_ = static_cast<std::uint64_t*>(mapped);
+    host_pages_ = tags_ + kSlots;
+}
+
+LookasideTable::~LookasideTable() {
+    if (tags_ != nullptr) ::munmap(tags_, 2 * kSlots * 8);
+}
+
+void LookasideTable::fill(std::uint64_t linear, std::byte* host_page, bool global) {
+    const std::uint32_t at = slot(linear);
+    tags_[at] = linear & kPageMask;
+    host_pages_[at] = reinterpret_cast<std::uint64_t>(host_page);
+    (global ? global_ : local_).push_back(at);
+    ++fill_count_;
+    if (local_.size() + global_.size() > kLongList) give_back();
+}
+
+std::uint64_t LookasideTable::host_page(std::uint64_t linear) const { return host_pages_[slot(linear)]; }
+
+void LookasideTable::drop(std::uint64_t linear) {
+    tags_[slot(linear)] = 0;
+    host_pages_[slot(linear)] = 0;
+}
+
+void LookasideTable::drop_large(std::uint64_t linear) {
+    const std::uint64_t first = slot(linear) & ~(kLargePageSlots - 1);
+    std::fill_n(tags_ + first, kLargePageSlots, 0);
+    std::fill_n(host_pages_ + first, kLargePageSlots, 0);
+}
+
+void LookasideTable::clear() {
+    clear_listed(local_);
+    clear_listed(global_);
+}
+
+void LookasideTable::clear_local() { clear_listed(local_); }
+
+void LookasideTable::clear_listed(std::vector<std::uint32_t>& list) {
+    for (const std::uint32_t at : list) {
+        tags_[at] = 0;
+        host_pages_[at] = 0;
+    }
+    list.clear();
+}
+
+void LookasideTable::give_back() {
+    ::madvise(tags_, 2 * kSlots * 8, MADV_DONTNEED);
+    local_.clear();
+    global_.clear();
+}
+
+} // namespace touka::cpu::translator

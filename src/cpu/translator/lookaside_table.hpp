@@ -1,0 +1,55 @@
+// From linear pages to host memory, for translated code: one compare finds out whether an access may go on.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace touka::cpu::translator {
+
+/// Two arrays, indexed by bits 31:12 of the linear address: the linear page that a slot stands for, and where it is in
+/// the host. `linear ^ tag` is the offset in the page when the tag is right, and above 4095 when it is not or the address
+/// is not canonical; so one unsigned compare with 4096 - size finds misses and accesses that leave the page alike.
+///
+/// Empty slots hold 0, which is page 0's tag: its host page is 0 then, too, where the host has nothing mapped, and the
+/// access ends as a SIGSEGV.
+/// @thread its vCPU's.
+class LookasideTable {
+public:
+    static constexpr std::uint64_t kSlots = 1 << 20;
+    static constexpr int kHostPagesOffset = kSlots * 8; ///< from the tags, in bytes
+
+    /// Reserves address space; memory comes as slots are filled.
+    LookasideTable();
+    ~LookasideTable();
+    LookasideTable(const LookasideTable&) = delete;
+    LookasideTable& operator=(const LookasideTable&) = delete;
+
+    [[nodiscard]] bool is_mapped() const { return tags_ != nullptr; }
+    [[nodiscard]] std::uint64_t address() const { return reinterpret_cast<std::uint64_t>(tags_); }
+
+    /// @param global the page survives clear_local().
+    void fill(std::uint64_t linear, std::byte* host_page, bool global);
+    /// Host address of the page last filled for the slot of `linear`.
+    [[nodiscard]] std::uint64_t host_page(std::uint64_t linear) const;
+    void drop(std::uint64_t linear);
+    /// All slots of the 2 MiB that `linear` lies in.
+    void drop_large(std::uint64_t linear);
+    void clear();
+    void clear_local();
+    [[nodiscard]] std::uint64_t fill_count() const { return fill_count_; }
+
+private:
+    /// More than this are forgotten by giving the memory back.
+    static constexpr std::size_t kLongList = 1 << 15;
+
+    void clear_listed(std::vector<std::uint32_t>& list);
+    void give_back();
+
+    std::uint64_t* tags_ = nullptr;
+    std::uint64_t* host_pages_ = nullptr;
+    std::vector<std::uint32_t> local_, global_; ///< slots that were filled
+    std::uint64_t fill_count_ = 0;
+};
+
+} // namespace touka::cpu::translator

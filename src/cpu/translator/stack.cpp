@@ -1,0 +1,64 @@
+// PUSH, POP and LEAVE.
+#include "cpu/translator/block_emitter.hpp"
+
+namespace touka::cpu::translator {
+namespace {
+
+using Xbyak::Reg64;
+
+constexpr unsigned kGuestRsp = 4, kGuestRbp = 5;
+
+unsigned number_of(const ZydisDecodedOperand& o) { return static_cast<unsigned>(ZydisRegisterGetId(o.reg.value)); }
+
+} // namespace
+
+void BlockEmitter::move_stack_pointer(std::int32_t amount) {
+    const Reg64 stack(kHostOf[kGuestRsp]);
+    Xbyak::CodeGenerator::lea(stack, ptr[stack + amount]); // no flags
+}
+
+void BlockEmitter::push_value(const GuestInstruction& i) {
+    const auto& o = i.operand(0);
+    Place place{};
+    if (i.has_access) {
+        place = open(i.second_access, Pointer::kOwn);
+        const Place from = open(i.access, Pointer::kScratch);
+        may_fault(&i.access);
+        mov(rax, ptr[Reg64(from.base) + from.displacement]);
+        may_fault(&i.second_access);
+        mov(ptr[Reg64(place.base) + place.displacement], rax);
+    } else {
+        place = open(i.second_access);
+        const auto to = qword[Reg64(place.base) + place.displacement];
+        if (o.type == ZYDIS_OPERAND_TYPE_REGISTER) {
+            const HostRegister value = in_register(number_of(o), kHostRcx);
+            may_fault(&i.second_access);
+            mov(to, Reg64(value));
+        } else {
+            may_fault(&i.second_access);
+            mov(to, static_cast<std::uint64_t>(o.imm.value.s));
+        }
+    }
+    move_stack_pointer(-8);
+}
+
+void BlockEmitter::pop_value(const GuestInstruction& i) {
+    const unsigned guest = number_of(i.operand(0));
+    const Place place = open(i.access);
+    const Reg64 to(kHostOf[guest] == kAtHome ? kHostRcx : kHostOf[guest]);
+    may_fault(&i.access);
+    mov(to, ptr[Reg64(place.base) + place.displacement]);
+    set_guest(guest, to);
+    move_stack_pointer(8);
+}
+
+void BlockEmitter::leave_frame(const GuestInstruction& i) {
+    const Place place = open(i.access);
+    const Reg64 frame(kHostOf[kGuestRbp]), stack(kHostOf[kGuestRsp]);
+    may_fault(&i.access);
+    mov(rcx, ptr[Reg64(place.base) + place.displacement]);
+    Xbyak::CodeGenerator::lea(stack, ptr[frame + 8]);
+    mov(frame, rcx);
+}
+
+} // namespace touka::cpu::translator

@@ -1,0 +1,218 @@
+#include "cpu/translator/thunks.hpp"
+
+#include <xbyak/xbyak.h>
+
+#include "cpu/translator/register_map.hpp"
+#include "spec/x86/floating_point_state.hpp"
+
+namespace touka::cpu::translator {
+namespace {
+
+using namespace Xbyak::util;
+using Xbyak::Reg64;
+
+constexpr int kVectorBytes = 32;
+
+class ThunkWriter : public Xbyak::CodeGenerator {
+public:
+    ThunkWriter(interpreter::CodeMemory& code, const FrameOffsets& offsets)
+        : CodeGenerator(code.free_space().size(), code.free_space().data()), o_(offsets),
+          executable_(code.free_space_executable()) {}
+
+    /// The host's callee-saved registers are on its own stack meanwhile.
+    const void* enter() {
+        const void* at = begin();
+        for (const Reg64& reg : kCalleeSaved) push(reg);
+        mov(ptr[rdi + o_.host_rsp], rsp);
+        mov(rsp, rdi);
+        mov(rcx, rsi);
+        mov(rax, rdx);
+        mov(r14, ptr[rsp + o_.table]);
+        for_each_mapped([&](int guest, const Reg64& host) { mov(host, ptr[rsp + o_.gpr + guest * 8]); });
+        jmp(rcx);
+        return at;
+    }
+
+    /// @return the address behind which EAX is the reason and rip is set.
+    const void* leave() {
+        const void* at = begin();
+        mov(dword[rsp + o_.exit_reason], eax);
+        for_each_mapped([&](int guest, const Reg64& host) { mov(ptr[rsp + o_.gpr + guest * 8], host); });
+        Xbyak::Label no_vectors;
+        cmp(dword[rsp + o_.sse_off], 0);
+        jne(no_vectors, T_NEAR);
+        save_vectors(0);
+        mov(dword[rsp + o_.sse_off], 1);
+        mov(dword[rsp + o_.avx_off], 1);
+        ldmxcsr(ptr[rsp + o_.host_mxcsr]);
+        vzeroupper();
+        L(no_vectors);
+        mov(rsp, ptr[rsp + o_.host_rsp]);
+        for (std::size_t n = std::size(kCalleeSaved); n-- > 0;) pop(kCalleeSaved[n]);
+        ret();
+        return at;
+    }
+
+    const void* exit_at_offset(ExitReason reason, const void* leave) {
+        const void* at = begin();
+        add(rcx, ptr[rsp + o_.rip_base]);
+        mov(ptr[rsp + o_.rip], rcx);
+        return jump_out(at, reason, leave);
+    }
+    const void* exit_lookup(const void* leave) {
+        const void* at = begin();
+        mov(ptr[rsp + o_.rip], rax);
+        return jump_out(at, ExitReason::kLookup, leave);
+    }
+    const void* exit_link(bool with_flags, const void* leave) {
+        const void* at = begin();
+        if (with_flags) {
+            lahf();
+            seto(al);
+            mov(word[rsp + o_.status], ax);
+        }
+        mov(dword[rsp + o_.exit_data], ecx);
+        return jump_out(at, ExitReason::kLink, leave);
+    }
+
+    const void* fill(FillFunction function, void* self) {
+        const void* at = begin();
+        constexpr int kReturnAddress = 8;
+        for_each_caller_saved([&](int guest, const Reg64& host) {
+            mov(ptr[rsp + kReturnAddress + o_.gpr + guest * 8], host);
+        });
+        Xbyak::Label no_vectors, done;
+        cmp(dword[rsp + kReturnAddress + o_.sse_off], 0);
+        jne(no_vectors, T_NEAR);
+        save_vectors(kReturnAddress);
+        vzeroupper();
+        L(no_vectors);
+        mov(rsi, rax);
+        mov(edx, ecx);
+        mov(rdi, reinterpret_cast<std::uint64_t>(self));
+        mov(rax, reinterpret_cast<std::uint64_t>(function));
+        sub(rsp, 8);
+        call(rax);
+        add(rsp, 8);
+        cmp(dword[rsp + kReturnAddress + o_.sse_off], 0);
+        jne(done, T_NEAR);
+        restore_vectors(kReturnAddress);
+        L(done);
+        for_each_caller_saved([&](int guest, const Reg64& host) {
+            mov(host, ptr[rsp + kReturnAddress + o_.gpr + guest * 8]);
+        });
+        test(eax, eax);
+        ret();
+        return at;
+    }
+
+    const void* load_vectors() {
+        const void* at = begin();
+        constexpr int kReturnAddress = 8;
+        Xbyak::Label refused, no_avx;
+        cmp(dword[rsp + kReturnAddress + o_.sse_allowed], 0);
+        je(refused, T_NEAR);
+        Xbyak::Label loaded;
+        cmp(dword[rsp + kReturnAddress + o_.sse_off], 0);
+        je(loaded, T_NEAR);
+        restore_vectors(kReturnAddress);
+        mov(dword[rsp + kReturnAddress + o_.sse_off], 0);
+        L(loaded);
+        // 1 where AVX may not be used, although the registers are loaded.
+        mov(eax, dword[rsp + kReturnAddress + o_.avx_allowed]);
+        xor_(eax, 1);
+        mov(dword[rsp + kReturnAddress + o_.avx_off], eax);
+        or_(eax, 1); // ZF clear
+        L(refused);
+        ret();
+        return at;
+    }
+
+private:
+    static inline const Reg64 kCalleeSaved[] = {Reg64(3), Reg64(5), Reg64(12), Reg64(13), Reg64(14), Reg64(15)};
+
+    const void* begin() {
+        align(16);
+        return executable_ + getSize();
+    }
+    /// Jumps to `leave`, whose executable address is given.
+    const void* jump_out(const void* at, ExitReason reason, const void* leave) {
+        mov(eax, static_cast<std::uint32_t>(reason));
+        jmp(getCode() + (static_cast<const std::uint8_t*>(leave) - executable_), T_NEAR);
+        return at;
+    }
+    void for_each_mapped(auto&& function) {
+        for (int guest = 0; guest < 16; ++guest) {
+            const HostRegister host = kHostOf[static_cast<std::size_t>(guest)];
+            if (host != kAtHome) function(guest, Reg64(host));
+        }
+    }
+    void for_each_caller_saved(auto&& function) {
+        for_each_mapped([&](int guest, const Reg64& host) {
+            const bool callee_saved = host.getIdx() == 3 || host.getIdx() == 5 || host.getIdx() >= 12;
+            if (!callee_saved) function(guest, host);
+        });
+    }
+    void save_vectors(int shift) {
+        for (int n = 0; n < 16; ++n) vmovdqu(ptr[rsp + shift + o_.vectors + n * kVectorBytes], Xbyak::Ymm(n));
+        stmxcsr(ptr[rsp + shift + o_.mxcsr]);
+    }
+    void restore_vectors(int shift) {
+        for (int n = 0; n < 16; ++n) vmovdqu(Xbyak::Ymm(n), ptr[rsp + shift + o_.vectors + n * kVectorBytes]);
+        ldmxcsr(ptr[rsp + shift + o_.mxcsr]);
+    }
+
+    const FrameOffsets& o_;
+    const std::uint8_t* executable_;
+};
+
+} // namespace
+
+FrameOffsets::FrameOffsets(const VcpuMemory& v) {
+    const Processor& p = v.processor;
+    const Frame& f = v.frame;
+    gpr = v.offset_of(p.regs.gpr);
+    status = v.offset_of(p.regs.status);
+    system_flags = v.offset_of(p.system_flags);
+    rip = v.offset_of(p.rip);
+    requests = v.offset_of(p.requests);
+    vectors = v.offset_of(p.regs.vector);
+    mxcsr = v.offset_of(p.regs.mxcsr);
+    fs_base = v.offset_of(p.segment(SegmentName::kFs).base);
+    gs_base = v.offset_of(p.segment(SegmentName::kGs).base);
+    host_rsp = v.offset_of(f.host_rsp);
+    rip_base = v.offset_of(f.rip_base);
+    table = v.offset_of(f.table);
+    open_table = v.offset_of(f.open_table);
+    closed_table = v.offset_of(f.closed_table);
+    jump_generation = v.offset_of(f.jump_generation);
+    jump_keys = v.offset_of(f.jump_keys);
+    jump_codes = v.offset_of(f.jump_codes);
+    jump_code = v.offset_of(f.jump_code);
+    sse_off = v.offset_of(f.sse_off);
+    avx_off = v.offset_of(f.avx_off);
+    sse_allowed = v.offset_of(f.sse_allowed);
+    avx_allowed = v.offset_of(f.avx_allowed);
+    exit_reason = v.offset_of(f.exit_reason);
+    exit_data = v.offset_of(f.exit_data);
+    host_mxcsr = v.offset_of(f.host_mxcsr);
+}
+
+Thunks make_thunks(interpreter::CodeMemory& code, const FrameOffsets& offsets, FillFunction fill, void* self) {
+    ThunkWriter w(code, offsets);
+    Thunks t;
+    t.enter = reinterpret_cast<void (*)(Frame*, const void*, std::uint64_t)>(reinterpret_cast<std::uintptr_t>(w.enter()));
+    const void* leave = w.leave();
+    t.exit_interpret = w.exit_at_offset(ExitReason::kInterpret, leave);
+    t.exit_request = w.exit_at_offset(ExitReason::kRequest, leave);
+    t.exit_crossing = w.exit_at_offset(ExitReason::kCrossing, leave);
+    t.exit_lookup = w.exit_lookup(leave);
+    t.exit_link = w.exit_link(false, leave);
+    t.exit_link_flags = w.exit_link(true, leave);
+    t.fill = w.fill(fill, self);
+    t.load_vectors = w.load_vectors();
+    code.commit(w.getSize());
+    return t;
+}
+
+} // namespace touka::cpu::translator

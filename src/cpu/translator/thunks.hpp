@@ -1,0 +1,44 @@
+// The generated code that translated blocks share: the ways in, the ways out, and calls from within.
+#pragma once
+
+#include <cstdint>
+
+#include "cpu/interpreter/code_memory.hpp"
+#include "cpu/translator/frame.hpp"
+
+namespace touka::cpu::translator {
+
+/// Distances from RSP to what translated code uses.
+struct FrameOffsets {
+    explicit FrameOffsets(const VcpuMemory& vcpu);
+    int gpr, status, system_flags, rip, requests, vectors, mxcsr, fs_base, gs_base;
+    int host_rsp, rip_base, table, open_table, closed_table, jump_generation, jump_keys, jump_codes;
+    int sse_off, avx_off, sse_allowed, avx_allowed, exit_reason, exit_data, host_mxcsr, jump_code;
+};
+
+/// Addresses of executable code. Unless said otherwise, jumped to with the guest's state in place as between two
+/// instructions and its status flags in RegisterFile::status.
+struct Thunks {
+    /// C function: enters translated code at a Translation::jump_entry, with its key; returns at an exit.
+    void (*enter)(Frame* frame, const void* code, std::uint64_t jump_key) = nullptr;
+    const void* exit_interpret = nullptr; ///< ECX: offset of the instruction in its page
+    const void* exit_request = nullptr;   ///< ECX: likewise
+    const void* exit_crossing = nullptr;  ///< ECX: likewise; Frame::exit_data is set
+    const void* exit_lookup = nullptr;    ///< RAX: where the guest goes on
+    const void* exit_link = nullptr;      ///< ECX: the number of the link
+    const void* exit_link_flags = nullptr; ///< likewise; the status flags are in EFLAGS
+    /// Called with RAX: linear address, ECX: length in bytes | 1 << 16 for a write. Clobbers RAX, RCX, EFLAGS.
+    /// EAX and EFLAGS.ZF: AddressSpaces::Fill.
+    const void* fill = nullptr;
+    /// Called to make the host's vector registers the guest's; clobbers EAX. ZF: they may not be used.
+    const void* load_vectors = nullptr;
+};
+
+/// Called by Thunks::fill.
+using FillFunction = std::uint32_t (*)(void* self, std::uint64_t linear, std::uint32_t what);
+
+/// Puts the thunks at the free end of `code`.
+[[nodiscard]] Thunks make_thunks(interpreter::CodeMemory& code, const FrameOffsets& offsets, FillFunction fill,
+                                 void* self);
+
+} // namespace touka::cpu::translator

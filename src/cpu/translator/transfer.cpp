@@ -1,0 +1,150 @@
+// Jumps, calls and returns.
+//
+// Inside a page a jump is linked to its target's code. Everything else goes by the linear address: through the jump cache,
+// where the guest's mapping is known to be the one that the code was found under.
+
+#include "cpu/translator/block_emitter.hpp"
+#include "spec/address.hpp"
+
+namespace touka::cpu::translator {
+namespace {
+
+using Xbyak::Reg64;
+
+constexpr unsigned kLowNibble = 0xF;
+
+/// Bits of StatusFlags::packed that a condition looks at, when it is about one of several bits being set.
+struct FlagBits {
+    bool upper_byte; ///< of packed
+    std::uint8_t mask;
+};
+/// By condition / 2; mask 0: compares SF with OF.
+constexpr std::array<FlagBits, 8> kConditionBits{{
+    {false, 0x01}, // O
+    {true, 0x01},  // B
+    {true, 0x40},  // Z
+    {true, 0x41},  // BE
+    {true, 0x80},  // S
+    {true, 0x04},  // P
+    {false, 0},    // L
+    {false, 0},    // LE
+}};
+
+bool is_in_page(std::uint32_t target) { return target < spec::kPageSize; }
+
+} // namespace
+
+void BlockEmitter::add_link(std::size_t site, std::uint32_t target, std::uint16_t from) {
+    const auto number = static_cast<std::uint32_t>(first_link_ + link_stubs_.size());
+    const bool with_flags = flags_ == Flags::kHost;
+    link_stubs_.push_back({site, number, with_flags});
+    links_->push_back({.site = const_cast<std::uint8_t*>(getCode()) + site,
+                       .page = translation_->page,
+                       .target = static_cast<std::uint16_t>(target),
+                       .mode = translation_->mode,
+                       .with_flags = with_flags,
+                       .backward = target <= from});
+}
+
+std::size_t BlockEmitter::look_up_jump() {
+    flags_home();
+    mov(ecx, eax);
+    and_(ecx, static_cast<std::uint32_t>(kJumpCacheEntries - 1));
+    xor_(rax, ptr[rsp + o_.jump_generation]);
+    cmp(rax, ptr[rsp + rcx * 8 + o_.jump_keys]);
+    return forward_jump(0x0F85); // JNE
+}
+
+void BlockEmitter::jump_to_found() { jmp(ptr[rsp + rcx * 8 + o_.jump_codes]); }
+
+void BlockEmitter::go_to(std::uint32_t target, std::uint16_t from) {
+    if (is_in_page(target)) {
+        if (flags_ == Flags::kEither) flags_ = Flags::kHome;
+        return add_link(forward_jump(0xE9), target, from);
+    }
+    flags_home();
+    mov(rax, ptr[rsp + o_.rip_base]);
+    add(rax, target);
+    miss_stubs_.push_back({look_up_jump(), from, true});
+    jump_to_found();
+}
+
+void BlockEmitter::jump(const GuestInstruction& i) { go_to(i.target, i.offset); }
+
+void BlockEmitter::jump_if(const GuestInstruction& i) {
+    const unsigned condition = i.decoded.info.opcode & kLowNibble;
+    unsigned jump_opcode = 0x0F80 | condition;
+    const FlagBits& bits = kConditionBits[condition / 2];
+    if (flags_ == Flags::kHome && bits.mask != 0) {
+        test(byte[rsp + o_.status + (bits.upper_byte ? 1 : 0)], bits.mask);
+        jump_opcode = (condition & 1) != 0 ? 0x0F84 : 0x0F85; // JZ, JNZ
+    } else {
+        flags_host();
+    }
+    if (is_in_page(i.target)) return add_link(forward_jump(jump_opcode), i.target, i.offset);
+    const std::size_t not_taken = forward_jump(jump_opcode ^ 1);
+    const Flags flags = flags_;
+    const std::uint8_t group = pointer_group_;
+    go_to(i.target, i.offset);
+    flags_ = flags;
+    pointer_group_ = group;
+    resolve(not_taken);
+}
+
+void BlockEmitter::load_target(const GuestInstruction& i) {
+    if (i.has_access) {
+        const Place from = open(i.access, Pointer::kScratch);
+        may_fault(&i.access);
+        mov(rax, ptr[Reg64(from.base) + from.displacement]);
+        return;
+    }
+    const auto guest = static_cast<unsigned>(ZydisRegisterGetId(i.operand(0).reg.value));
+    mov(rax, Reg64(in_register(guest, kHostRax)));
+}
+
+void BlockEmitter::jump_indirect(const GuestInstruction& i) {
+    flags_home();
+    load_target(i);
+    miss_stubs_.push_back({look_up_jump(), i.offset, false});
+    jump_to_found();
+}
+
+void BlockEmitter::call_direct(const GuestInstruction& i) {
+    const Place place = open(i.second_access);
+    mov(rcx, ptr[rsp + o_.rip_base]);
+    Xbyak::CodeGenerator::lea(rcx, ptr[rcx + i.next_offset()]);
+    may_fault(&i.second_access);
+    mov(ptr[Reg64(place.base) + place.displacement], rcx);
+    move_stack_pointer(-8);
+    // Called code must look at requests, or recursion would never do.
+    go_to(i.target, is_in_page(i.target) ? static_cast<std::uint16_t>(spec::kPageSize) : i.offset);
+}
+
+void BlockEmitter::call_indirect(const GuestInstruction& i) {
+    flags_home();
+    const Place place = open(i.second_access, Pointer::kOwn);
+    load_target(i);
+    miss_stubs_.push_back({look_up_jump(), i.offset, false});
+    mov(rcx, ptr[rsp + rcx * 8 + o_.jump_codes]);
+    mov(ptr[rsp + o_.jump_code], rcx);
+    mov(rcx, ptr[rsp + o_.rip_base]);
+    Xbyak::CodeGenerator::lea(rcx, ptr[rcx + i.next_offset()]);
+    may_fault(&i.second_access);
+    mov(ptr[Reg64(place.base) + place.displacement], rcx);
+    move_stack_pointer(-8);
+    jmp(ptr[rsp + o_.jump_code]);
+}
+
+void BlockEmitter::return_near(const GuestInstruction& i) {
+    flags_home();
+    const Place place = open(i.access);
+    may_fault(&i.access);
+    mov(rax, ptr[Reg64(place.base) + place.displacement]);
+    miss_stubs_.push_back({look_up_jump(), i.offset, false});
+    const auto& o = i.operand(0);
+    const bool drops = o.type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+    move_stack_pointer(8 + (drops ? static_cast<std::uint16_t>(o.imm.value.u) : 0));
+    jump_to_found();
+}
+
+} // namespace touka::cpu::translator

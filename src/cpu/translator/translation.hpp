@@ -1,0 +1,51 @@
+// What a translated block is, once its code lies in memory.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "cpu/translator/guest_instruction.hpp"
+
+namespace touka::cpu::translator {
+
+/// The modes that decide what code is made of bytes.
+enum class BlockMode : std::uint8_t { kSupervisor, kUser };
+
+/// A host instruction that may fault for a reason of the guest's, and where to go on when it does.
+struct FaultSite {
+    std::uint32_t at = 0;       ///< offset of the host instruction from the block's code
+    std::uint32_t recovery = 0; ///< offset of the code that brings the guest's state in order and leaves
+    MemoryAccess access;        ///< whose page may have to become writable; size 0 for none
+};
+
+/// A jump inside its page whose target was not translated when it was emitted.
+struct Link {
+    std::uint8_t* site = nullptr; ///< the 32-bit displacement, where it can be written
+    std::uint64_t page = 0;       ///< guest physical page number
+    std::uint16_t target = 0;     ///< offset in the page
+    BlockMode mode{};
+    bool with_flags = false; ///< the guest's status flags are in EFLAGS there
+    bool backward = false;   ///< may close a loop: the target must look at requests
+};
+
+struct Translation {
+    std::uint64_t page = 0; ///< guest physical page number
+    std::uint32_t generation = 0;
+    std::uint16_t offset = 0;
+    std::uint16_t length_bytes = 0; ///< of the guest's code
+    BlockMode mode{};
+    bool grouped = true;
+    std::uint32_t crossings = 0; ///< how often accesses of one group lay on two pages
+    std::uint32_t number = 0;
+
+    const std::uint8_t* code = nullptr; ///< executable
+    std::uint32_t code_bytes = 0;
+    const std::uint8_t* entry = nullptr;             ///< status flags in RegisterFile::status
+    const std::uint8_t* entry_without_poll = nullptr;
+    const std::uint8_t* flags_entry = nullptr;             ///< status flags in EFLAGS
+    const std::uint8_t* flags_entry_without_poll = nullptr;
+    const std::uint8_t* jump_entry = nullptr; ///< from the jump cache; RAX is its key
+    std::vector<FaultSite> fault_sites;       ///< ascending
+};
+
+} // namespace touka::cpu::translator

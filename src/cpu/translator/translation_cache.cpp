@@ -1,0 +1,180 @@
+#include "cpu/translator/translation_cache.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstring>
+
+#include "cpu/interpreter/host_memory.hpp"
+#include "cpu/translator/block_emitter.hpp"
+
+namespace touka::cpu::translator {
+
+using spec::kPageSize;
+
+namespace {
+
+/// The bytes of a page, copied once: the guest may change them meanwhile.
+void copy_page(std::byte* host, std::array<std::uint8_t, kPageSize>& bytes) {
+    for (std::size_t n = 0; n < kPageSize; n += 8) {
+        const auto word = interpreter::host::load<std::uint64_t>(host + n);
+        std::memcpy(bytes.data() + n, &word, sizeof(word));
+    }
+}
+
+void set_displacement(std::uint8_t* site, const std::uint8_t* executable_site, const std::uint8_t* target) {
+    const auto displacement = static_cast<std::int32_t>(target - (executable_site + 4));
+    std::memcpy(site, &displacement, sizeof(displacement));
+}
+
+} // namespace
+
+TranslationCache::TranslationCache(VcpuMemory& vcpu, FillFunction fill, void* fill_self, std::size_t code_bytes)
+    : vcpu_(vcpu), memory_(vcpu.processor.memory), fill_(fill), fill_self_(fill_self), offsets_(vcpu),
+      code_(code_bytes), decoded_(std::make_unique<GuestBlock>()) {
+    if (has_memory()) reset_code();
+}
+
+void TranslationCache::reset_code() {
+    code_.clear();
+    thunks_ = make_thunks(code_, offsets_, fill_, fill_self_);
+}
+
+Translation& TranslationCache::find(spec::GuestAddress physical, BlockMode mode) {
+    const std::uint64_t page = physical.value / kPageSize;
+    const auto offset = static_cast<std::uint16_t>(physical.value % kPageSize);
+    const auto found = by_key_.find(key(page, offset, mode));
+    if (found != by_key_.end()) {
+        if (found->second->generation == memory_.code_pages().generation(page)) return *found->second;
+        drop_page(page);
+    }
+    return translate(page, offset, mode, true);
+}
+
+Translation& TranslationCache::translate(std::uint64_t page, std::uint16_t offset, BlockMode mode, bool grouped) {
+    const auto start = std::chrono::steady_clock::now();
+    if (code_.free_space().size() < BlockEmitter::kMaxBytes) drop_all();
+
+    // The generation before the bytes, so that a write in between leaves the block stale.
+    auto& pages = memory_.code_pages();
+    const std::uint32_t generation = pages.generation(page);
+    pages.mark(page);
+    std::array<std::uint8_t, kPageSize> bytes;
+    copy_page(memory_.base() + page * kPageSize, bytes);
+    decode_guest_block(bytes, offset, mode == BlockMode::kSupervisor, grouped, *decoded_);
+
+    auto made = std::make_unique<Translation>();
+    Translation& t = *made;
+    t.page = page;
+    t.generation = generation;
+    t.offset = offset;
+    t.mode = mode;
+    t.grouped = grouped;
+    t.number = static_cast<std::uint32_t>(translations_.size());
+    BlockEmitter(code_, offsets_, thunks_).emit(*decoded_, t, links_, static_cast<std::uint32_t>(links_.size()));
+    translations_.push_back(std::move(made));
+    by_key_[key(page, offset, mode)] = &t;
+    Page& entry = pages_[page];
+    entry.generation = generation;
+    entry.blocks.push_back(&t);
+
+    ++counters_.blocks;
+    counters_.guest_bytes += t.length_bytes;
+    counters_.host_bytes += t.code_bytes;
+    counters_.translating_ns += static_cast<std::uint64_t>((std::chrono::steady_clock::now() - start).count());
+    return t;
+}
+
+void TranslationCache::link(std::uint32_t number) {
+    const Link from = links_[number];
+    const std::uint64_t drops = drop_count_;
+    const Translation& to = find(spec::GuestAddress{from.page * kPageSize + from.target}, from.mode);
+    if (drops != drop_count_) return; // the jump itself may be gone
+    const std::uint8_t* target = nullptr;
+    if (from.with_flags)
+        target = from.backward ? to.flags_entry : to.flags_entry_without_poll;
+    else
+        target = from.backward ? to.entry : to.entry_without_poll;
+    const std::uint8_t* executable_site =
+        code_.executable() + (from.site - code_.writable_alias(code_.executable()));
+    set_displacement(from.site, executable_site, target);
+    ++counters_.links;
+}
+
+void TranslationCache::note_crossing(std::uint32_t number) {
+    Translation& old = *translations_[number];
+    if (++old.crossings != kManyCrossings || !old.grouped) return;
+    const auto found = by_key_.find(key(old.page, old.offset, old.mode));
+    if (found == by_key_.end() || found->second != &old) return;
+    const std::uint64_t drops = drop_count_;
+    const Translation& fresh = translate(old.page, old.offset, old.mode, false);
+    ++counters_.ungrouped;
+    if (drops != drop_count_) return;
+    // Whoever is linked to the old code is sent on.
+    constexpr std::uint8_t kJmp = 0xE9;
+    const auto redirect = [&](const std::uint8_t* from, const std::uint8_t* to) {
+        std::uint8_t* place = code_.writable_alias(from);
+        *place = kJmp;
+        set_displacement(place + 1, from + 1, to);
+    };
+    redirect(old.jump_entry, fresh.jump_entry);
+    redirect(old.entry, fresh.entry);
+    redirect(old.flags_entry, fresh.flags_entry);
+}
+
+void TranslationCache::drop_page(std::uint64_t page) {
+    const auto found = pages_.find(page);
+    if (found == pages_.end()) return;
+    for (const Translation* t : found->second.blocks) {
+        const auto at = by_key_.find(key(t->page, t->offset, t->mode));
+        if (at != by_key_.end() && at->second == t) by_key_.erase(at);
+    }
+    pages_.erase(found);
+    ++drop_count_;
+    ++counters_.dropped_pages;
+}
+
+void TranslationCache::drop_stale() {
+    std::vector<std::uint64_t> stale;
+    for (const auto& [page, entry] : pages_)
+        if (entry.generation != memory_.code_pages().generation(page)) stale.push_back(page);
+    for (const std::uint64_t page : stale) drop_page(page);
+}
+
+void TranslationCache::drop_all() {
+    by_key_.clear();
+    pages_.clear();
+    links_.clear();
+    translations_.clear();
+    reset_code();
+    ++drop_count_;
+    ++counters_.dropped_all;
+}
+
+const Translation* TranslationCache::containing(const void* at) const {
+    const auto* code = static_cast<const std::uint8_t*>(at);
+    const auto after = std::ranges::upper_bound(translations_, code, {}, [](const auto& t) { return t->code; });
+    if (after == translations_.begin()) return nullptr;
+    const Translation* t = std::prev(after)->get();
+    return code < t->code + t->code_bytes ? t : nullptr;
+}
+
+const FaultSite* TranslationCache::site_at(const void* at) const {
+    const Translation* t = containing(at);
+    if (t == nullptr) return nullptr;
+    const auto offset = static_cast<std::uint32_t>(static_cast<const std::uint8_t*>(at) - t->code);
+    const auto site = std::ranges::lower_bound(t->fault_sites, offset, {}, &FaultSite::at);
+    return site != t->fault_sites.end() && site->at == offset ? &*site : nullptr;
+}
+
+const std::uint8_t* TranslationCache::recovery(const void* at) const {
+    const FaultSite* site = site_at(at);
+    return site != nullptr ? containing(at)->code + site->recovery : nullptr;
+}
+
+const MemoryAccess* TranslationCache::access_at(const void* at) const {
+    const FaultSite* site = site_at(at);
+    return site != nullptr && site->access.size_bytes != 0 ? &site->access : nullptr;
+}
+
+} // namespace touka::cpu::translator

@@ -1,0 +1,100 @@
+// The translated code of one vCPU.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "cpu/interpreter/code_memory.hpp"
+#include "cpu/translator/guest_block.hpp"
+#include "cpu/translator/thunks.hpp"
+#include "cpu/translator/translation.hpp"
+#include "memory/guest_memory.hpp"
+
+namespace touka::cpu::translator {
+
+/// What the cache has done so far, for the user.
+struct CacheCounters {
+    std::uint64_t blocks = 0;          ///< translated
+    std::uint64_t guest_bytes = 0;     ///< of code
+    std::uint64_t host_bytes = 0;      ///< made of it
+    std::uint64_t links = 0;           ///< jumps linked
+    std::uint64_t dropped_pages = 0;   ///< because their code was written
+    std::uint64_t dropped_all = 0;     ///< because memory was full
+    std::uint64_t ungrouped = 0;       ///< translated again without groups
+    std::uint64_t translating_ns = 0;
+};
+
+/// Blocks are found by guest physical address and mode, whatever address space they run in. When code memory is full,
+/// everything is dropped and translated anew.
+/// @thread its vCPU's.
+class TranslationCache {
+public:
+    static constexpr std::size_t kDefaultCodeBytes = 48 << 20;
+
+    TranslationCache(VcpuMemory& vcpu, FillFunction fill, void* fill_self,
+                     std::size_t code_bytes = kDefaultCodeBytes);
+
+    /// Whether the host gave memory that may be executed.
+    [[nodiscard]] bool has_memory() const { return code_.size_bytes() != 0; }
+    [[nodiscard]] const Thunks& thunks() const { return thunks_; }
+
+    /// The block at a physical address of RAM, translated if need be. Valid until the next call of anything here.
+    [[nodiscard]] Translation& find(spec::GuestAddress physical, BlockMode mode);
+    /// Makes jump `link` lead to its target from now on.
+    void link(std::uint32_t number);
+    /// The target of a link: what page and offset to go on at.
+    [[nodiscard]] const Link& link_at(std::uint32_t number) const { return links_[number]; }
+    /// Accesses of one group lay on two pages: when that goes on, the block is translated without groups.
+    void note_crossing(std::uint32_t number);
+
+    /// Drops what was made of pages that were written since.
+    void drop_stale();
+
+    /// Where execution goes on after a fault at host address `at`. For the signal handler: changes nothing.
+    /// @return nullptr when `at` is not a fault site.
+    [[nodiscard]] const std::uint8_t* recovery(const void* at) const;
+    /// The access at a fault site, or nullptr.
+    [[nodiscard]] const MemoryAccess* access_at(const void* at) const;
+    [[nodiscard]] const Translation* containing(const void* at) const;
+    [[nodiscard]] bool contains(const void* at) const { return code_.contains(at); }
+
+    /// Grows when everything was dropped or a page was: what the jump cache knows is wrong.
+    [[nodiscard]] std::uint64_t drop_count() const { return drop_count_; }
+    [[nodiscard]] const CacheCounters& counters() const { return counters_; }
+
+private:
+    /// So many crossings, and the block is worth translating again.
+    static constexpr std::uint32_t kManyCrossings = 8;
+
+    [[nodiscard]] static std::uint64_t key(std::uint64_t page, std::uint16_t offset, BlockMode mode) {
+        return page << 13 | std::uint64_t{offset} << 1 | static_cast<std::uint64_t>(mode);
+    }
+    Translation& translate(std::uint64_t page, std::uint16_t offset, BlockMode mode, bool grouped);
+    void drop_page(std::uint64_t page);
+    void drop_all();
+    void reset_code();
+    [[nodiscard]] const FaultSite* site_at(const void* at) const;
+
+    VcpuMemory& vcpu_;
+    memory::GuestMemory& memory_;
+    FillFunction fill_;
+    void* fill_self_;
+    FrameOffsets offsets_;
+    interpreter::CodeMemory code_;
+    Thunks thunks_;
+    std::vector<std::unique_ptr<Translation>> translations_; ///< by number; ascending addresses
+    std::unordered_map<std::uint64_t, Translation*> by_key_;
+    struct Page {
+        std::uint32_t generation = 0;
+        std::vector<Translation*> blocks;
+    };
+    std::unordered_map<std::uint64_t, Page> pages_;
+    std::vector<Link> links_;
+    std::unique_ptr<GuestBlock> decoded_;
+    std::uint64_t drop_count_ = 0;
+    CacheCounters counters_;
+};
+
+} // namespace touka::cpu::translator

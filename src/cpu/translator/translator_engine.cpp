@@ -1,0 +1,45 @@
+#include "cpu/translator/translator_engine.hpp"
+
+#include "cpu/interpreter/executed_features.hpp"
+#include "cpu/interpreter/tsc_frequency.hpp"
+
+namespace touka::cpu::translator {
+
+TranslatorEngine::TranslatorEngine(memory::GuestMemory& memory, const memory::GuardedView& view)
+    : memory_(memory), view_(view), tsc_frequency_hz_(interpreter::host_tsc_frequency_hz()) {
+    memory_.code_pages().on_invalidate([this] {
+        for (TranslatorVcpu* vcpu : vcpus_) vcpu->code_written();
+    });
+}
+
+TranslatorEngine::~TranslatorEngine() { memory_.code_pages().on_invalidate({}); }
+
+std::expected<std::unique_ptr<TranslatorEngine>, CpuError> TranslatorEngine::create(memory::GuestMemory& memory) {
+    const bool suffices = interpreter::host_suffices() && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
+    if (!suffices) return std::unexpected(CpuError::kUnavailable);
+    const memory::GuardedView* view = memory.guarded_view();
+    if (view == nullptr) return std::unexpected(CpuError::kHostFailure);
+    return std::unique_ptr<TranslatorEngine>(new TranslatorEngine(memory, *view));
+}
+
+CpuFeatures TranslatorEngine::features() const { return interpreter::executed_features(); }
+
+std::expected<std::unique_ptr<Vcpu>, CpuError>
+TranslatorEngine::make_vcpu(std::uint32_t, const CpuidTable& cpuid, VcpuPorts ports) {
+    if (ports.bus == nullptr || ports.interrupts == nullptr) return std::unexpected(CpuError::kInvalidState);
+    auto region = make_vcpu_memory(memory_, *ports.bus, *ports.interrupts, cpuid);
+    auto vcpu = region ? std::make_unique<TranslatorVcpu>(std::move(region), view_) : nullptr;
+    if (!vcpu || !vcpu->is_usable()) {
+        failure_ = "the host gives no memory for translated code (its limits, or a policy against executable memory); "
+                   "use --engine interpreter";
+        return std::unexpected(CpuError::kHostFailure);
+    }
+    vcpus_.push_back(vcpu.get());
+    return vcpu;
+}
+
+void TranslatorEngine::dirty_log_changed() {
+    for (TranslatorVcpu* vcpu : vcpus_) vcpu->forget_translations();
+}
+
+} // namespace touka::cpu::translator

@@ -1,0 +1,41 @@
+// The translator: x86-64 on x86-64 as generated code, several processors, no help from the host's kernel.
+#pragma once
+
+#include <expected>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cpu/translator/translator_vcpu.hpp"
+#include "cpu/vcpu.hpp"
+
+namespace touka::cpu::translator {
+
+/// @thread the machine's control thread.
+class TranslatorEngine final : public CpuEngine {
+public:
+    /// @return kUnavailable on hosts without AVX2 and BMI2, and where memory may not be executed.
+    [[nodiscard]] static std::expected<std::unique_ptr<TranslatorEngine>, CpuError> create(memory::GuestMemory& memory);
+    ~TranslatorEngine() override;
+
+    [[nodiscard]] std::string_view name() const override { return "translator"; }
+    [[nodiscard]] CpuFeatures features() const override;
+    [[nodiscard]] bool has_interrupt_chips() const override { return false; }
+    [[nodiscard]] std::expected<std::unique_ptr<Vcpu>, CpuError>
+    make_vcpu(std::uint32_t index, const CpuidTable& cpuid, VcpuPorts ports) override;
+    [[nodiscard]] std::uint64_t tsc_frequency_hz() const override { return tsc_frequency_hz_; }
+    void collect_dirty() override {}
+    void dirty_log_changed() override;
+    [[nodiscard]] std::string failure() const override { return failure_; }
+
+private:
+    TranslatorEngine(memory::GuestMemory& memory, const memory::GuardedView& view);
+
+    memory::GuestMemory& memory_;
+    const memory::GuardedView& view_;
+    std::uint64_t tsc_frequency_hz_;
+    std::vector<TranslatorVcpu*> vcpus_; ///< owned by the machine; outlived by guest memory's stores
+    std::string failure_;
+};
+
+} // namespace touka::cpu::translator

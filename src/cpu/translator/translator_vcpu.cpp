@@ -1,0 +1,175 @@
+#include "cpu/translator/translator_vcpu.hpp"
+
+#include "cpu/interpreter/memory_access.hpp"
+#include "cpu/interpreter/mode.hpp"
+#include "cpu/translator/host_faults.hpp"
+#include "cpu/translator/jump_cache.hpp"
+#include "spec/x86/floating_point_state.hpp"
+
+namespace touka::cpu::translator {
+
+using interpreter::StopReason;
+using spec::kPageSize;
+using namespace spec::x86;
+namespace request = interpreter::request;
+
+namespace {
+
+interpreter::OwnedProcessor borrow(Processor& processor) {
+    return {&processor, [](Processor*) {}};
+}
+
+} // namespace
+
+TranslatorVcpu::TranslatorVcpu(Region region, const memory::GuardedView& view)
+    : InterpreterVcpu(borrow(region->processor)), vcpu_(*region), region_(std::move(region)), spaces_(vcpu_, view),
+      cache_(vcpu_, &fill, this) {
+    vcpu_.processor.translations = &spaces_;
+}
+
+TranslatorVcpu::~TranslatorVcpu() { vcpu_.processor.translations = nullptr; }
+
+std::uint32_t TranslatorVcpu::fill(void* self, std::uint64_t linear, std::uint32_t what) {
+    constexpr std::uint32_t kWrite = 1 << 16;
+    AddressSpaces& spaces = static_cast<TranslatorVcpu*>(self)->spaces_;
+    return static_cast<std::uint32_t>(spaces.fill(linear, what & ~kWrite, (what & kWrite) != 0));
+}
+
+bool TranslatorVcpu::is_translatable() const {
+    const Processor& p = vcpu_.processor;
+    if (p.code_size != interpreter::CodeSize::k64 || !p.protected_mode) return false;
+    return p.cpl == 0 || (p.cpl == 3 && ((p.system_flags & rflags::AC) == 0 || (p.cr0 & cr0::AM) == 0));
+}
+
+void TranslatorVcpu::allow_vectors() {
+    const Processor& p = vcpu_.processor;
+    constexpr std::uint64_t kAvxState = 6;
+    // With an exception unmasked the interpreter finds out what the instruction raises.
+    const bool masked = (p.regs.mxcsr & mxcsr::kMasks) == mxcsr::kMasks;
+    const bool sse = masked && (p.cr0 & (cr0::EM | cr0::TS)) == 0 && (p.cr4 & cr4::OSFXSR) != 0;
+    const bool avx = sse && (p.cr4 & cr4::OSXSAVE) != 0 && (p.xcr0 & kAvxState) == kAvxState;
+    vcpu_.frame.sse_allowed = sse ? 1 : 0;
+    vcpu_.frame.avx_allowed = avx ? 1 : 0;
+}
+
+void TranslatorVcpu::forget_dropped_code() {
+    if (drop_count_ == cache_.drop_count()) return;
+    drop_count_ = cache_.drop_count();
+    spaces_.forget_jumps();
+    spaces_.select();
+}
+
+const void* TranslatorVcpu::find_entry() {
+    Processor& p = vcpu_.processor;
+    if (const void* known = recall_jump(vcpu_.frame, p.rip)) return known;
+    ++statistics_.jump_cache_misses;
+    const interpreter::CodePointer code = interpreter::fetch_pointer(p, p.rip);
+    if (!code.ok || code.host == nullptr) return nullptr;
+    const Translation& t = cache_.find(code.physical, p.cpl == 3 ? BlockMode::kUser : BlockMode::kSupervisor);
+    forget_dropped_code();
+    remember_jump(vcpu_.frame, p.rip, t.jump_entry);
+    spaces_.note_code(p.rip);
+    return t.jump_entry;
+}
+
+void TranslatorVcpu::follow_link() {
+    Processor& p = vcpu_.processor;
+    const Link link = cache_.link_at(vcpu_.frame.exit_data);
+    p.rip = vcpu_.frame.rip_base + link.target;
+    cache_.link(vcpu_.frame.exit_data);
+}
+
+std::uint64_t TranslatorVcpu::linear_address(const MemoryAccess& a) const {
+    const Processor& p = vcpu_.processor;
+    std::uint64_t sum = static_cast<std::uint64_t>(std::int64_t{a.displacement});
+    if (a.base == MemoryAccess::kRip)
+        sum += vcpu_.frame.rip_base;
+    else if (a.base != MemoryAccess::kNone)
+        sum += p.regs.gpr[a.base];
+    if (a.index != MemoryAccess::kNone) sum += p.regs.gpr[a.index] * a.scale;
+    if (a.has_short_address) sum &= 0xFFFF'FFFF;
+    if (a.has_base_segment) sum += p.segment(a.is_gs ? SegmentName::kGs : SegmentName::kFs).base;
+    return sum;
+}
+
+bool TranslatorVcpu::made_writable() {
+    const MemoryAccess* access = cache_.access_at(vcpu_.frame.fault_at);
+    if (access == nullptr || !access->writes) return false;
+    const std::uint64_t linear = linear_address(*access);
+    // A page with code is written by the interpreter, which sees to it that the code is dropped.
+    return spaces_.fill(linear, access->size_bytes, true) == AddressSpaces::Fill::kDone && spaces_.may_store(linear);
+}
+
+void TranslatorVcpu::interpret_left_over() {
+    if (vcpu_.frame.fault_at != nullptr) {
+        ++statistics_.host_faults;
+        const bool retry = made_writable();
+        vcpu_.frame.fault_at = nullptr;
+        if (retry) return;
+    }
+    Processor& p = vcpu_.processor;
+    ++statistics_.interpreted;
+    interpreter::select_tlb(p);
+    interpreter::interpret_one(p);
+}
+
+void TranslatorVcpu::run_translated() {
+    Processor& p = vcpu_.processor;
+    spaces_.select();
+    const void* entry = find_entry();
+    if (entry == nullptr) {
+        // A fault of the fetch, or code outside of RAM.
+        if (!p.fault) interpreter::interpret_one(p);
+        return;
+    }
+    allow_vectors();
+    cache_.thunks().enter(&vcpu_.frame, entry, p.rip ^ vcpu_.frame.jump_generation);
+    ++statistics_.exits[vcpu_.frame.exit_reason];
+    switch (static_cast<ExitReason>(vcpu_.frame.exit_reason)) {
+        case ExitReason::kLookup:
+        case ExitReason::kRequest: break;
+        case ExitReason::kLink: follow_link(); break;
+        case ExitReason::kCrossing:
+            cache_.note_crossing(vcpu_.frame.exit_data);
+            interpret_left_over();
+            break;
+        case ExitReason::kInterpret: interpret_left_over(); break;
+    }
+    forget_dropped_code();
+}
+
+StopReason TranslatorVcpu::execute_processor() {
+    Processor& p = vcpu_.processor;
+    const HostFaultScope faults(vcpu_.frame, cache_);
+    p.attention = true;
+    for (;;) {
+        const std::uint32_t requests = p.requests.load(std::memory_order_relaxed);
+        if (requests != 0 || p.attention) [[unlikely]] {
+            if ((requests & request::kCodeWritten) != 0) {
+                p.requests.fetch_and(~request::kCodeWritten, std::memory_order_acquire);
+                cache_.drop_stale();
+                forget_dropped_code();
+            }
+            StopReason reason{};
+            if (!interpreter::attend(p, reason)) {
+                p.attention = true;
+                return reason;
+            }
+            if (p.attention) continue;
+        }
+        if (is_translatable()) [[likely]]
+            run_translated();
+        else
+            interpreter::interpret_block(p);
+    }
+}
+
+Statistics TranslatorVcpu::statistics() const {
+    Statistics s = statistics_;
+    s.cache = cache_.counters();
+    s.lookaside_fills = spaces_.fill_count();
+    s.lookaside_flushes = spaces_.flush_count();
+    return s;
+}
+
+} // namespace touka::cpu::translator

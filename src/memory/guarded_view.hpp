@@ -1,0 +1,40 @@
+// RAM mapped twice more, so that the host's MMU tells which stores of translated code need a second look.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "memory/ram_range.hpp"
+
+namespace touka::memory {
+
+/// Two mappings of the guest's RAM, laid out as GuestMemory's own. In one, single pages can be made read-only; the other
+/// is read-only throughout. A store to a page that may not be written is a SIGSEGV of the storing thread.
+/// @thread any; set_writable and set_all_writable under CodePages' lock.
+class GuardedView {
+public:
+    GuardedView(int fd, std::span<const RamRange> ranges);
+    ~GuardedView();
+    GuardedView(const GuardedView&) = delete;
+    GuardedView& operator=(const GuardedView&) = delete;
+
+    /// Whether the host gave the address space.
+    [[nodiscard]] bool is_mapped() const { return writable_ != nullptr && read_only_ != nullptr; }
+    /// Host addresses of guest address 0.
+    [[nodiscard]] std::byte* writable() const { return writable_; }
+    [[nodiscard]] std::byte* read_only() const { return read_only_; }
+
+    /// @return false when the kernel has no room for one mapping more (vm.max_map_count).
+    [[nodiscard]] bool set_writable(std::uint64_t page, bool writable);
+    void set_all_writable();
+
+private:
+    std::vector<RamRange> ranges_;
+    std::uint64_t reserved_bytes_;
+    std::byte* writable_;
+    std::byte* read_only_;
+};
+
+} // namespace touka::memory
