@@ -17,6 +17,11 @@ GuardedView::~GuardedView() {
     if (read_only_ != nullptr) ::munmap(read_only_, reserved_bytes_);
 }
 
+void GuardedView::map_now(GuestAddress start, std::uint64_t length_bytes) const {
+    ::madvise(writable_ + start.value, length_bytes, MADV_POPULATE_WRITE);
+    ::madvise(read_only_ + start.value, length_bytes, MADV_POPULATE_READ);
+}
+
 bool GuardedView::set_writable(std::uint64_t page, bool writable) {
     return ::mprotect(writable_ + page * kPageSize, kPageSize, writable ? PROT_READ | PROT_WRITE : PROT_READ) == 0;
 }

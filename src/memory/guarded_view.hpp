@@ -26,6 +26,9 @@ public:
     [[nodiscard]] std::byte* writable() const { return writable_; }
     [[nodiscard]] std::byte* read_only() const { return read_only_; }
 
+    /// A hint: these pages will be used soon.
+    void map_now(GuestAddress start, std::uint64_t length_bytes) const;
+
     /// @return false when the kernel has no room for one mapping more (vm.max_map_count).
     [[nodiscard]] bool set_writable(std::uint64_t page, bool writable);
     void set_all_writable();

@@ -38,7 +38,8 @@ std::expected<std::unique_ptr<GuestMemory>, MemoryError> GuestMemory::create(std
 GuestMemory::GuestMemory(runtime::UniqueFd fd, std::byte* base, std::uint64_t mapped_bytes,
                          std::vector<RamRange> ranges)
     : fd_(std::move(fd)), base_(base), mapped_bytes_(mapped_bytes), ranges_(std::move(ranges)),
-      dirty_log_(pages(mapped_bytes)), code_pages_(pages(mapped_bytes)) {
+      dirty_log_(pages(mapped_bytes)), code_pages_(pages(mapped_bytes)),
+      mapped_chunks_(new std::atomic<std::uint8_t>[pages(mapped_bytes) / kPagesAtOnce + 1] {}) {
     for (const RamRange& range : ranges_) size_bytes_ += range.length_bytes;
 }
 
@@ -50,6 +51,18 @@ const GuardedView* GuestMemory::guarded_view() {
         code_pages_.guard(*guarded_view_);
     }
     return guarded_view_.get();
+}
+
+void GuestMemory::map_chunk(std::uint64_t chunk) {
+    mapped_chunks_[chunk].store(1, std::memory_order_relaxed);
+    const GuestAddress start{chunk * kPagesAtOnce * kPageSize};
+    for (const RamRange& range : ranges_) {
+        if (start < range.start || start >= range.end()) continue;
+        const std::uint64_t length_bytes = std::min(kPagesAtOnce * kPageSize, range.end() - start);
+        // Hints: what fails (pages with code are read-only in the view) is mapped when it is touched.
+        ::madvise(base_ + start.value, length_bytes, MADV_POPULATE_WRITE);
+        if (guarded_view_) guarded_view_->map_now(start, length_bytes);
+    }
 }
 
 GuestMemory::~GuestMemory() { ::munmap(base_, mapped_bytes_); }

@@ -61,6 +61,7 @@ Tlb::Table& table_of(Processor& p, bool user) {
 }
 
 void fill(Processor& p, std::uint64_t linear, AccessKind kind, bool user, const Translation& t, std::byte* host) {
+    p.memory.expect_use(t.physical.value / kPageSize);
     Tlb::Table& table = table_of(p, user);
     if (&table == &p.tlb.table(TlbTable::kChecked)) return;
     TlbEntry& entry = table[Tlb::slot(linear)];

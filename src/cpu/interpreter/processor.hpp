@@ -117,6 +117,8 @@ struct Processor {
     /// The run loop must look at fault, shutdown, interrupts, shadow, TF or the run state before the next block.
     /// Set by whatever changes one of these; a spurious true costs time only.
     bool attention = true;
+    /// Not 0: the interrupt port had something for us while interrupts were off, perhaps.
+    std::uint32_t interrupt_waiting = 0;
     bool shutdown = false; ///< triple fault
     RunState run_state = RunState::kRunning;
     std::optional<PendingEvent> pending_event; ///< from set_state: delivered before the next instruction

@@ -27,7 +27,8 @@ void deliver_event(Processor& p) {
         p.run_state = RunState::kRunning;
         return deliver_interrupt(p, static_cast<std::uint8_t>(Exception::kNmi), InterruptKind::kNmi);
     }
-    if ((p.system_flags & rflags::IF) == 0 || !p.interrupts.has_interrupt()) return;
+    p.interrupt_waiting = p.interrupts.has_interrupt() ? 1 : 0;
+    if ((p.system_flags & rflags::IF) == 0 || p.interrupt_waiting == 0) return;
     if (const auto vector = p.interrupts.acknowledge()) {
         p.run_state = RunState::kRunning;
         deliver_interrupt(p, *vector, InterruptKind::kExternal);

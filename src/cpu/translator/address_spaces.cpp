@@ -40,6 +40,7 @@ AddressSpaces::Fill AddressSpaces::fill(std::uint64_t linear, std::uint32_t leng
     sizes.huge |= translation->page_bytes > (std::uint64_t{4} << 20);
     const std::uint64_t page = translation->physical.value / kPageSize;
     if (translation->writable) p.memory.dirty_log().mark(page);
+    p.memory.expect_use(page);
     std::byte* host = translation->writable ? view_.writable() : view_.read_only();
     running().fill(linear, host + page * kPageSize, translation->global);
     return Fill::kDone;
@@ -80,12 +81,6 @@ void AddressSpaces::new_generation(Space& space) {
     space.generation = next_generation();
 }
 
-void AddressSpaces::forget_jumps() {
-    supervisor_generation_ = next_generation();
-    for (Space& space : spaces_) space.generation = next_generation();
-    code_pages_.reset();
-}
-
 void AddressSpaces::all_flushed() {
     ++flush_count_;
     supervisor_.clear();
@@ -112,11 +107,11 @@ void AddressSpaces::page_flushed(std::uint64_t linear) {
     // A page of the kernel's may be global, and then every address space has it.
     if (supervisor)
         for (Space& space : spaces_) space.open.clear();
-    if (!sizes.large && !code_pages_.test(linear / kPageSize % code_pages_.size())) return;
-    if (supervisor)
-        supervisor_generation_ = next_generation();
-    else
-        space_->generation = next_generation();
+    std::uint16_t& generation = supervisor ? supervisor_generation_ : space_->generation;
+    if (sizes.large)
+        generation = next_generation();
+    else if (code_pages_.test(code_bit(linear)))
+        forget_jumps_into(vcpu_.frame, linear, jump_generation(generation));
 }
 
 void AddressSpaces::address_space_changed(bool keep) {

@@ -36,10 +36,7 @@ public:
     void select();
 
     /// Code at `rip` goes into the jump cache.
-    void note_code(std::uint64_t rip) { code_pages_.set(rip / spec::kPageSize % code_pages_.size()); }
-
-    /// Translated code was dropped: no jump that is known is right any more.
-    void forget_jumps();
+    void note_code(std::uint64_t rip) { code_pages_.set(code_bit(rip)); }
 
     void all_flushed() override;
     void page_flushed(std::uint64_t linear) override;
@@ -61,6 +58,8 @@ private:
     };
 
     [[nodiscard]] LookasideTable& running();
+    /// By the low bits of the page's number, apart for the halves of the address space.
+    [[nodiscard]] static std::size_t code_bit(std::uint64_t rip) { return (rip >> 12 & 0x7FFF) | rip >> 63 << 15; }
     void new_generation(Space& space);
     [[nodiscard]] std::uint16_t next_generation();
 
@@ -77,8 +76,8 @@ private:
         bool large = false, huge = false; ///< 2 or 4 MiB, 1 GiB
     };
     std::array<Sizes, 2> sizes_{}; ///< pages filled since the last flush, in each half of the address space
-    /// Linear pages, by the low bits of their number, that some jump may be known to lead to.
-    std::bitset<4096> code_pages_;
+    /// Linear pages that some jump may be known to lead to.
+    std::bitset<1 << 16> code_pages_;
 };
 
 } // namespace touka::cpu::translator

@@ -47,8 +47,9 @@ void BlockEmitter::may_fault(const MemoryAccess* access) {
         {getSize(), access != nullptr ? *access : MemoryAccess{}, offset_, flags_ == Flags::kHost});
 }
 
-void BlockEmitter::leave_to_interpreter(std::uint16_t offset) {
+void BlockEmitter::leave_to_interpreter(std::uint16_t offset, ZydisMnemonic mnemonic) {
     mov(ecx, offset);
+    mov(dword[rsp + o_.exit_data], static_cast<std::uint32_t>(mnemonic));
     jump_to_thunk(thunks_.exit_interpret);
 }
 
@@ -103,6 +104,11 @@ void BlockEmitter::emit_instruction(const GuestInstruction& i) {
         case Kind::kCompareExchange: return compare_exchange(i);
         case Kind::kSignExtend: return sign_extend(i);
         case Kind::kUserAccess: return user_access(i);
+        case Kind::kPushFlags: return push_flags(i);
+        case Kind::kInterruptFlag: return interrupt_flag(i);
+        case Kind::kSwapGs: return swap_gs();
+        case Kind::kReadTimeStamp: return read_time_stamp();
+        case Kind::kCalled: return called(i);
         case Kind::kJump: return jump(i);
         case Kind::kJumpIf: return jump_if(i);
         case Kind::kJumpIndirect: return jump_indirect(i);
@@ -112,7 +118,8 @@ void BlockEmitter::emit_instruction(const GuestInstruction& i) {
         case Kind::kInterpreted: break;
     }
     flags_home();
-    leave_to_interpreter(i.offset);
+    const bool decoded = i.decoded.info.length != 0;
+    leave_to_interpreter(i.offset, decoded ? i.decoded.info.mnemonic : ZYDIS_MNEMONIC_INVALID);
 }
 
 void BlockEmitter::emit_stubs(Translation& t) {
@@ -176,7 +183,9 @@ void BlockEmitter::emit(const GuestBlock& block, Translation& t, std::vector<Lin
         offset_ = block.instructions[n].offset;
         emit_instruction(block.instructions[n]);
     }
-    if (block.ends_open) go_to(block.end_offset(), block.instructions[block.count - 1].offset);
+    const auto looks_backward = static_cast<std::uint16_t>(spec::kPageSize);
+    const std::uint16_t from = block.ends_polled ? looks_backward : block.instructions[block.count - 1].offset;
+    if (block.ends_open) go_to(block.end_offset(), from);
     emit_stubs(t);
     t.code_bytes = static_cast<std::uint32_t>(getSize());
     memory_.commit(getSize());

@@ -53,7 +53,8 @@ private:
     [[nodiscard]] const std::uint8_t* here() const { return executable_ + getSize(); }
     void jump_to_thunk(const void* thunk);
     void call_thunk(const void* thunk);
-    void leave_to_interpreter(std::uint16_t offset);
+    /// @param mnemonic for the statistics; 0 when a translated instruction could not be done.
+    void leave_to_interpreter(std::uint16_t offset, ZydisMnemonic mnemonic = ZYDIS_MNEMONIC_INVALID);
     /// A jump of `opcode` (0xE9, or 0x0F8x) to a stub that is emitted later; @return where its displacement is.
     std::size_t forward_jump(unsigned opcode);
     void resolve(std::size_t displacement_at);
@@ -81,9 +82,17 @@ private:
     void multiply_divide(const GuestInstruction& i);
     void shift_by_cl(const GuestInstruction& i);
     void compare_exchange(const GuestInstruction& i);
+    void compare_exchange_16(const GuestInstruction& i, Place place);
     void sign_extend(const GuestInstruction& i);
-    void user_access(const GuestInstruction& i);
     void put(const HostBytes& bytes);
+
+    // system_instruction.cpp
+    void user_access(const GuestInstruction& i);
+    void interrupt_flag(const GuestInstruction& i);
+    void swap_gs();
+    void read_time_stamp();
+    void push_flags(const GuestInstruction& i);
+    void called(const GuestInstruction& i);
 
     // stack.cpp
     void push_value(const GuestInstruction& i);

@@ -143,6 +143,12 @@ Kind classify_leave(GuestInstruction& i) {
     return Kind::kLeave;
 }
 
+Kind classify_push_flags(GuestInstruction& i) {
+    i.second_access = stack_access(-8, true);
+    i.has_second_access = true;
+    return Kind::kPushFlags;
+}
+
 bool is_near(const GuestInstruction& i) {
     const auto type = i.decoded.info.meta.branch_type;
     return type == ZYDIS_BRANCH_TYPE_NEAR || type == ZYDIS_BRANCH_TYPE_SHORT;
@@ -298,6 +304,14 @@ Kind kind_of(GuestInstruction& i, bool supervisor) {
         case ZYDIS_MNEMONIC_RET: return classify_return(i);
         case ZYDIS_MNEMONIC_STAC:
         case ZYDIS_MNEMONIC_CLAC: return supervisor ? Kind::kUserAccess : Kind::kInterpreted;
+        case ZYDIS_MNEMONIC_VZEROUPPER:
+        case ZYDIS_MNEMONIC_VZEROALL: i.uses_vectors = i.uses_avx = true; return Kind::kCopied;
+        case ZYDIS_MNEMONIC_CMPXCHG16B: return take_memory(i, i.operand(0)) ? Kind::kCompareExchange : Kind::kCalled;
+        case ZYDIS_MNEMONIC_PUSHFQ: return classify_push_flags(i);
+        case ZYDIS_MNEMONIC_CLI:
+        case ZYDIS_MNEMONIC_STI: return supervisor ? Kind::kInterruptFlag : Kind::kCalled;
+        case ZYDIS_MNEMONIC_SWAPGS: return supervisor ? Kind::kSwapGs : Kind::kCalled;
+        case ZYDIS_MNEMONIC_RDTSC: return supervisor ? Kind::kReadTimeStamp : Kind::kCalled;
         default: break;
     }
     const auto& info = i.decoded.info;
@@ -337,6 +351,46 @@ bool is_shift_by_nothing(const GuestInstruction& i) {
     return (last.imm.value.u & (i.decoded.info.operand_width == 64 ? 63u : 31u)) == 0;
 }
 
+/// What translated code relies on, or where it goes on, may be different afterwards.
+bool changes_more_than_registers(const GuestInstruction& i) {
+    const auto& info = i.decoded.info;
+    switch (info.meta.category) {
+        case ZYDIS_CATEGORY_CALL:
+        case ZYDIS_CATEGORY_RET:
+        case ZYDIS_CATEGORY_COND_BR:
+        case ZYDIS_CATEGORY_UNCOND_BR:
+        case ZYDIS_CATEGORY_INTERRUPT:
+        case ZYDIS_CATEGORY_SYSCALL:
+        case ZYDIS_CATEGORY_SYSRET: return true;
+        default: break;
+    }
+    switch (info.mnemonic) {
+        case ZYDIS_MNEMONIC_MOV: {
+            const auto& to = i.operand(0);
+            if (to.type != ZYDIS_OPERAND_TYPE_REGISTER) return false;
+            const auto kind = ZydisRegisterGetClass(to.reg.value);
+            return kind == ZYDIS_REGCLASS_CONTROL || kind == ZYDIS_REGCLASS_DEBUG;
+        }
+        case ZYDIS_MNEMONIC_HLT:
+        case ZYDIS_MNEMONIC_INVLPG:
+        case ZYDIS_MNEMONIC_INVPCID:
+        case ZYDIS_MNEMONIC_WRMSR:
+        case ZYDIS_MNEMONIC_XSETBV:
+        case ZYDIS_MNEMONIC_LMSW:
+        case ZYDIS_MNEMONIC_CLTS:
+        case ZYDIS_MNEMONIC_LDMXCSR:
+        case ZYDIS_MNEMONIC_VLDMXCSR:
+        case ZYDIS_MNEMONIC_FXRSTOR:
+        case ZYDIS_MNEMONIC_FXRSTOR64:
+        case ZYDIS_MNEMONIC_XRSTOR:
+        case ZYDIS_MNEMONIC_XRSTOR64:
+        case ZYDIS_MNEMONIC_UD0:
+        case ZYDIS_MNEMONIC_UD1:
+        case ZYDIS_MNEMONIC_UD2: return true;
+        default: return false;
+    }
+}
+
 /// Flags that the manuals call undefined depend on what they were before.
 bool keeps_undefined_flags(ZydisMnemonic mnemonic) {
     switch (mnemonic) {
@@ -358,7 +412,8 @@ void classify(GuestInstruction& i, bool supervisor) {
     i.has_access = i.has_second_access = false;
     i.uses_vectors = i.uses_avx = false;
     i.kind = kind_of(i, supervisor);
-    if (i.kind == Kind::kInterpreted) {
+    if (i.kind == Kind::kInterpreted && !changes_more_than_registers(i)) i.kind = Kind::kCalled;
+    if (i.kind == Kind::kInterpreted || i.kind == Kind::kCalled) {
         i.has_access = i.has_second_access = false;
         i.uses_vectors = i.uses_avx = false;
     }

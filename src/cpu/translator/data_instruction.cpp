@@ -1,6 +1,5 @@
 // Instructions that compute and move.
 #include "cpu/translator/block_emitter.hpp"
-#include "spec/x86/control_registers.hpp"
 
 namespace touka::cpu::translator {
 namespace {
@@ -223,6 +222,7 @@ void BlockEmitter::shift_by_cl(const GuestInstruction& i) {
 
 void BlockEmitter::compare_exchange(const GuestInstruction& i) {
     Place place = open(i.access);
+    if (i.decoded.info.mnemonic == ZYDIS_MNEMONIC_CMPXCHG16B) return compare_exchange_16(i, place);
     // RAX is the comparand, and R15 may have to hold the source.
     if (place.base == kHostPointer)
         Xbyak::CodeGenerator::lea(rcx, ptr[Reg64(kHostPointer) + place.displacement]);
@@ -243,6 +243,25 @@ void BlockEmitter::compare_exchange(const GuestInstruction& i) {
     flags_ = Flags::kHost;
 }
 
+/// RDX and RBX are the guest's; RAX and RCX are lent.
+void BlockEmitter::compare_exchange_16(const GuestInstruction& i, Place place) {
+    if (place.base != kHostPointer) {
+        forget_pointer();
+        mov(Reg64(kHostPointer), rax);
+        place = {kHostPointer, 0};
+    }
+    flags_host();
+    mov(rax, Reg64(kHostOf[kGuestRax]));
+    mov(rcx, Reg64(kHostOf[kGuestRcx]));
+    HostForm form;
+    form.memory = true;
+    form.base = place.base;
+    form.displacement = place.displacement;
+    may_fault(&i.access);
+    put(host_bytes(i.decoded, form));
+    mov(Reg64(kHostOf[kGuestRax]), rax);
+}
+
 void BlockEmitter::sign_extend(const GuestInstruction& i) {
     const Reg64 a(kHostOf[kGuestRax]);
     switch (i.decoded.info.mnemonic) {
@@ -253,19 +272,6 @@ void BlockEmitter::sign_extend(const GuestInstruction& i) {
     }
     mov(rax, a);
     put(host_bytes(i.decoded, {})); // into RDX, which is the guest's
-}
-
-void BlockEmitter::user_access(const GuestInstruction& i) {
-    flags_home();
-    forget_pointer();
-    const bool opens = i.decoded.info.mnemonic == ZYDIS_MNEMONIC_STAC;
-    constexpr auto kAc = static_cast<std::uint32_t>(spec::x86::rflags::AC);
-    if (opens)
-        or_(dword[rsp + o_.system_flags], kAc);
-    else
-        and_(dword[rsp + o_.system_flags], ~kAc);
-    mov(Reg64(kHostTable), ptr[rsp + (opens ? o_.open_table : o_.closed_table)]);
-    mov(ptr[rsp + o_.table], Reg64(kHostTable));
 }
 
 } // namespace touka::cpu::translator

@@ -13,9 +13,10 @@ using interpreter::Processor;
 /// Why translated code came back to the dispatcher. Processor::rip is where the guest goes on.
 enum class ExitReason : std::uint32_t {
     kLookup,    ///< nothing is known of where rip leads
-    kInterpret, ///< the instruction at rip is not translated, or could not be done there
+    kInterpret, ///< the instruction at rip is not translated, or could not be done there; exit_data is its mnemonic or 0
     kRequest,   ///< somebody asked something of the processor
     kLink,      ///< a jump inside its page that is not linked yet: exit_data is its number
+    kDone,      ///< the interpreter did an instruction for translated code, and it was not of the kind to go on after
     kCrossing,  ///< as kInterpret: accesses that were checked together lie on two pages; exit_data is the block's number
 };
 
@@ -33,6 +34,7 @@ struct alignas(64) Frame {
     std::uint32_t sse_allowed = 0, avx_allowed = 0; ///< by CR0, CR4, XCR0 and MXCSR
     std::uint32_t exit_reason = 0, exit_data = 0;
     const void* jump_code = nullptr; ///< where an indirect call goes, while its return address is stored
+    std::uint32_t next_offset = 0; ///< of the instruction after the one that the interpreter does for translated code
     const void* fault_at = nullptr; ///< the fault site that execution left by, or nullptr
     std::uint32_t host_mxcsr = 0x1F80;
     std::array<std::uint64_t, kJumpCacheEntries> jump_keys{};

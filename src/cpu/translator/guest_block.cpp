@@ -1,6 +1,7 @@
 #include "cpu/translator/guest_block.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "cpu/translator/classification.hpp"
 
@@ -65,7 +66,10 @@ public:
 
     /// The instruction is done: registers have new values.
     void retire(const GuestInstruction& i) {
-        if (i.kind == Kind::kPush || i.kind == Kind::kCall || i.kind == Kind::kCallIndirect) return add(kRsp, -8);
+        if (i.kind == Kind::kPush || i.kind == Kind::kPushFlags || i.kind == Kind::kCall ||
+            i.kind == Kind::kCallIndirect)
+            return add(kRsp, -8);
+        if (i.kind == Kind::kCalled) return forget_all();
         if (i.kind == Kind::kPop && i.operand(0).type == ZYDIS_OPERAND_TYPE_REGISTER) {
             forget(number_of(i.operand(0)));
             return add(kRsp, 8);
@@ -102,6 +106,9 @@ private:
         if (reg >= 16) return;
         ++version_[reg];
         delta_[reg] = 0;
+    }
+    void forget_all() {
+        for (std::size_t reg = 0; reg < version_.size(); ++reg) forget(reg);
     }
     void add(std::size_t reg, std::int64_t amount) {
         delta_[reg] += amount;
@@ -147,6 +154,8 @@ void decode_one(std::span<const std::uint8_t> page, bool supervisor, GuestInstru
                                                      i.decoded.operands.data());
     if (!ZYAN_SUCCESS(status)) {
         i.kind = Kind::kInterpreted;
+        i.has_access = i.has_second_access = i.uses_vectors = i.uses_avx = false;
+        i.flags = {};
         i.decoded.info.length = 0;
         return;
     }
@@ -162,7 +171,9 @@ void decode_guest_block(std::span<const std::uint8_t> page, std::uint16_t offset
     block.group_count = 0;
     block.uses_vectors = block.uses_avx = false;
     block.ends_open = true;
+    block.ends_polled = false;
     BaseTracker bases(block);
+    bool after_sti = false;
     while (block.count < GuestBlock::kMaxInstructions && offset < page.size()) {
         GuestInstruction& i = block.instructions[block.count];
         i.offset = offset;
@@ -179,6 +190,11 @@ void decode_guest_block(std::span<const std::uint8_t> page, std::uint16_t offset
             return;
         }
         offset = i.next_offset();
+        // Interrupts are looked at behind the instruction after STI.
+        if (std::exchange(after_sti, i.decoded.info.mnemonic == ZYDIS_MNEMONIC_STI)) {
+            block.ends_polled = true;
+            return;
+        }
     }
 }
 

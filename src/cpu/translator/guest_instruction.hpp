@@ -46,6 +46,11 @@ enum class Kind : std::uint8_t {
     kCallIndirect,
     kReturn,
     kUserAccess, ///< STAC, CLAC
+    kPushFlags,
+    kInterruptFlag, ///< CLI, STI
+    kSwapGs,
+    kReadTimeStamp,
+    kCalled,     ///< the interpreter does it, and translated code goes on
     kInterpreted ///< ends the block; the interpreter does it
 };
 

@@ -27,6 +27,20 @@ inline void remember_jump(Frame& frame, std::uint64_t rip, const void* code) {
     return frame.jump_keys[slot] == (rip ^ frame.jump_generation) ? frame.jump_codes[slot] : nullptr;
 }
 
+/// Forgets jumps to `code`, whatever page it is mapped at: the low bits of all its addresses are `page_offset`.
+inline void forget_jump(Frame& frame, std::uint16_t page_offset, const void* code) {
+    for (std::size_t slot = page_offset; slot < kJumpCacheEntries; slot += spec::kPageSize)
+        if (frame.jump_codes[slot] == code) frame.jump_keys[slot] = 0;
+}
+
+/// Forgets jumps into the linear page of `rip`, under `generation`.
+inline void forget_jumps_into(Frame& frame, std::uint64_t rip, std::uint64_t generation) {
+    const std::uint64_t page = (rip & ~(spec::kPageSize - 1)) ^ generation;
+    const std::size_t first = jump_slot(rip & ~(spec::kPageSize - 1));
+    for (std::size_t slot = first; slot < first + spec::kPageSize; ++slot)
+        if ((frame.jump_keys[slot] & ~(spec::kPageSize - 1)) == page) frame.jump_keys[slot] = 0;
+}
+
 inline void clear_jumps(Frame& frame) { frame.jump_keys.fill(0); }
 
 } // namespace touka::cpu::translator

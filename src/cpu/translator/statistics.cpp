@@ -1,11 +1,33 @@
 #include "cpu/translator/statistics.hpp"
 
+#include <Zydis/Zydis.h>
 #include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
 
 namespace touka::cpu::translator {
 
+namespace {
+
+/// Those that a translation of would pay for most. Mnemonic 0 stands for what translated code could not finish.
+std::string most_interpreted(const std::vector<std::uint64_t>& by_mnemonic) {
+    constexpr std::size_t kShown = 24;
+    std::vector<std::size_t> order(by_mnemonic.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::ranges::sort(order, std::greater{}, [&](std::size_t n) { return by_mnemonic[n]; });
+    std::string line = "interpreted most:";
+    for (std::size_t n = 0; n < std::min(kShown, order.size()) && by_mnemonic[order[n]] != 0; ++n) {
+        const char* name = order[n] == 0 ? "(unfinished)" : ZydisMnemonicGetString(static_cast<ZydisMnemonic>(order[n]));
+        line += fmt::format(" {} {}", name, by_mnemonic[order[n]]);
+    }
+    return line + "\n";
+}
+
+} // namespace
+
 std::string Statistics::text() const {
-    constexpr std::array kNames{"lookup", "interpret", "request", "link", "crossing"};
+    constexpr std::array kNames{"lookup", "interpret", "request", "link", "done", "crossing"};
     std::string lines = fmt::format(
         "blocks {} of {} guest bytes, {} host bytes, {} links; {:.3f} s spent translating\n"
         "dropped: {} pages written, {} times all; {} blocks made again without groups\n"
@@ -15,7 +37,7 @@ std::string Statistics::text() const {
         cache.dropped_pages, cache.dropped_all, cache.ungrouped, lookaside_fills, lookaside_flushes, jump_cache_misses,
         host_faults, interpreted);
     for (std::size_t n = 0; n < exits.size(); ++n) lines += fmt::format(" {} {}", kNames[n], exits[n]);
-    return lines + "\n";
+    return lines + "\n" + most_interpreted(untranslated);
 }
 
 } // namespace touka::cpu::translator

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "cpu/translator/translation_cache.hpp"
 
@@ -13,11 +14,16 @@ struct Statistics {
     CacheCounters cache;
     std::uint64_t lookaside_fills = 0;
     std::uint64_t lookaside_flushes = 0;
-    std::array<std::uint64_t, 5> exits{}; ///< by ExitReason
+    std::array<std::uint64_t, 6> exits{}; ///< by ExitReason
     std::uint64_t host_faults = 0;        ///< SIGSEGV and SIGFPE of translated code
     std::uint64_t interpreted = 0;        ///< instructions
+    std::vector<std::uint64_t> untranslated; ///< of these, the ones that are never translated, by ZydisMnemonic
     std::uint64_t jump_cache_misses = 0;
 
+    void count_untranslated(std::uint32_t mnemonic) {
+        if (mnemonic >= untranslated.size()) untranslated.resize(mnemonic + 1);
+        ++untranslated[mnemonic];
+    }
     [[nodiscard]] std::string text() const;
 };
 

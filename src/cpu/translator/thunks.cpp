@@ -47,9 +47,7 @@ public:
         ldmxcsr(ptr[rsp + o_.host_mxcsr]);
         vzeroupper();
         L(no_vectors);
-        mov(rsp, ptr[rsp + o_.host_rsp]);
-        for (std::size_t n = std::size(kCalleeSaved); n-- > 0;) pop(kCalleeSaved[n]);
-        ret();
+        restore_host();
         return at;
     }
 
@@ -75,7 +73,7 @@ public:
         return jump_out(at, ExitReason::kLink, leave);
     }
 
-    const void* fill(FillFunction function, void* self) {
+    const void* fill(const Callees& callees) {
         const void* at = begin();
         constexpr int kReturnAddress = 8;
         for_each_caller_saved([&](int guest, const Reg64& host) {
@@ -89,11 +87,7 @@ public:
         L(no_vectors);
         mov(rsi, rax);
         mov(edx, ecx);
-        mov(rdi, reinterpret_cast<std::uint64_t>(self));
-        mov(rax, reinterpret_cast<std::uint64_t>(function));
-        sub(rsp, 8);
-        call(rax);
-        add(rsp, 8);
+        call_out(callees.self, reinterpret_cast<std::uint64_t>(callees.fill));
         cmp(dword[rsp + kReturnAddress + o_.sse_off], 0);
         jne(done, T_NEAR);
         restore_vectors(kReturnAddress);
@@ -103,6 +97,41 @@ public:
         });
         test(eax, eax);
         ret();
+        return at;
+    }
+
+    const void* interpret(const Callees& callees) {
+        const void* at = begin();
+        constexpr int kReturnAddress = 8;
+        add(rcx, ptr[rsp + kReturnAddress + o_.rip_base]);
+        mov(ptr[rsp + kReturnAddress + o_.rip], rcx);
+        mov(dword[rsp + kReturnAddress + o_.next_offset], eax);
+        for_each_mapped(
+            [&](int guest, const Reg64& host) { mov(ptr[rsp + kReturnAddress + o_.gpr + guest * 8], host); });
+        Xbyak::Label no_vectors, leave, done;
+        cmp(dword[rsp + kReturnAddress + o_.sse_off], 0);
+        jne(no_vectors, T_NEAR);
+        save_vectors(kReturnAddress);
+        ldmxcsr(ptr[rsp + kReturnAddress + o_.host_mxcsr]);
+        vzeroupper();
+        L(no_vectors);
+        call_out(callees.self, reinterpret_cast<std::uint64_t>(callees.interpret));
+        test(eax, eax);
+        jz(leave, T_NEAR);
+        cmp(dword[rsp + kReturnAddress + o_.sse_off], 0);
+        jne(done, T_NEAR);
+        restore_vectors(kReturnAddress);
+        L(done);
+        for_each_mapped(
+            [&](int guest, const Reg64& host) { mov(host, ptr[rsp + kReturnAddress + o_.gpr + guest * 8]); });
+        mov(r14, ptr[rsp + kReturnAddress + o_.table]);
+        ret();
+        L(leave);
+        add(rsp, kReturnAddress);
+        mov(dword[rsp + o_.exit_reason], static_cast<std::uint32_t>(ExitReason::kDone));
+        mov(dword[rsp + o_.sse_off], 1);
+        mov(dword[rsp + o_.avx_off], 1);
+        restore_host();
         return at;
     }
 
@@ -153,6 +182,20 @@ private:
             if (!callee_saved) function(guest, host);
         });
     }
+    /// Back to the stack that enter() came on, and out.
+    void restore_host() {
+        mov(rsp, ptr[rsp + o_.host_rsp]);
+        for (std::size_t n = std::size(kCalleeSaved); n-- > 0;) pop(kCalleeSaved[n]);
+        ret();
+    }
+    /// From within a thunk that was called.
+    void call_out(void* self, std::uint64_t function) {
+        mov(rdi, reinterpret_cast<std::uint64_t>(self));
+        mov(rax, function);
+        sub(rsp, 8);
+        call(rax);
+        add(rsp, 8);
+    }
     void save_vectors(int shift) {
         for (int n = 0; n < 16; ++n) vmovdqu(ptr[rsp + shift + o_.vectors + n * kVectorBytes], Xbyak::Ymm(n));
         stmxcsr(ptr[rsp + shift + o_.mxcsr]);
@@ -189,6 +232,10 @@ FrameOffsets::FrameOffsets(const VcpuMemory& v) {
     jump_keys = v.offset_of(f.jump_keys);
     jump_codes = v.offset_of(f.jump_codes);
     jump_code = v.offset_of(f.jump_code);
+    kernel_gs_base = v.offset_of(p.msr.kernel_gs_base);
+    tsc_offset = v.offset_of(p.msr.tsc_offset);
+    interrupt_waiting = v.offset_of(p.interrupt_waiting);
+    next_offset = v.offset_of(f.next_offset);
     sse_off = v.offset_of(f.sse_off);
     avx_off = v.offset_of(f.avx_off);
     sse_allowed = v.offset_of(f.sse_allowed);
@@ -198,7 +245,7 @@ FrameOffsets::FrameOffsets(const VcpuMemory& v) {
     host_mxcsr = v.offset_of(f.host_mxcsr);
 }
 
-Thunks make_thunks(interpreter::CodeMemory& code, const FrameOffsets& offsets, FillFunction fill, void* self) {
+Thunks make_thunks(interpreter::CodeMemory& code, const FrameOffsets& offsets, const Callees& callees) {
     ThunkWriter w(code, offsets);
     Thunks t;
     t.enter = reinterpret_cast<void (*)(Frame*, const void*, std::uint64_t)>(reinterpret_cast<std::uintptr_t>(w.enter()));
@@ -209,7 +256,8 @@ Thunks make_thunks(interpreter::CodeMemory& code, const FrameOffsets& offsets, F
     t.exit_lookup = w.exit_lookup(leave);
     t.exit_link = w.exit_link(false, leave);
     t.exit_link_flags = w.exit_link(true, leave);
-    t.fill = w.fill(fill, self);
+    t.fill = w.fill(callees);
+    t.interpret = w.interpret(callees);
     t.load_vectors = w.load_vectors();
     code.commit(w.getSize());
     return t;

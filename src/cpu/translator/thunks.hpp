@@ -13,6 +13,7 @@ struct FrameOffsets {
     explicit FrameOffsets(const VcpuMemory& vcpu);
     int gpr, status, system_flags, rip, requests, vectors, mxcsr, fs_base, gs_base;
     int host_rsp, rip_base, table, open_table, closed_table, jump_generation, jump_keys, jump_codes;
+    int kernel_gs_base, tsc_offset, interrupt_waiting, next_offset;
     int sse_off, avx_off, sse_allowed, avx_allowed, exit_reason, exit_data, host_mxcsr, jump_code;
 };
 
@@ -30,15 +31,21 @@ struct Thunks {
     /// Called with RAX: linear address, ECX: length in bytes | 1 << 16 for a write. Clobbers RAX, RCX, EFLAGS.
     /// EAX and EFLAGS.ZF: AddressSpaces::Fill.
     const void* fill = nullptr;
+    /// Called with ECX: offset of an instruction, EAX: of the next one. The interpreter does it; comes back only when
+    /// that is where the guest goes on, with all registers of the guest in place. Clobbers RAX, RCX, EFLAGS.
+    const void* interpret = nullptr;
     /// Called to make the host's vector registers the guest's; clobbers EAX. ZF: they may not be used.
     const void* load_vectors = nullptr;
 };
 
-/// Called by Thunks::fill.
-using FillFunction = std::uint32_t (*)(void* self, std::uint64_t linear, std::uint32_t what);
+/// What translated code calls.
+struct Callees {
+    void* self = nullptr;
+    std::uint32_t (*fill)(void* self, std::uint64_t linear, std::uint32_t what) = nullptr; ///< see Thunks::fill
+    std::uint32_t (*interpret)(void* self) = nullptr; ///< @return 0: leave
+};
 
 /// Puts the thunks at the free end of `code`.
-[[nodiscard]] Thunks make_thunks(interpreter::CodeMemory& code, const FrameOffsets& offsets, FillFunction fill,
-                                 void* self);
+[[nodiscard]] Thunks make_thunks(interpreter::CodeMemory& code, const FrameOffsets& offsets, const Callees& callees);
 
 } // namespace touka::cpu::translator

@@ -7,6 +7,7 @@
 
 #include "cpu/interpreter/host_memory.hpp"
 #include "cpu/translator/block_emitter.hpp"
+#include "cpu/translator/jump_cache.hpp"
 
 namespace touka::cpu::translator {
 
@@ -29,15 +30,15 @@ void set_displacement(std::uint8_t* site, const std::uint8_t* executable_site, c
 
 } // namespace
 
-TranslationCache::TranslationCache(VcpuMemory& vcpu, FillFunction fill, void* fill_self, std::size_t code_bytes)
-    : vcpu_(vcpu), memory_(vcpu.processor.memory), fill_(fill), fill_self_(fill_self), offsets_(vcpu),
-      code_(code_bytes), decoded_(std::make_unique<GuestBlock>()) {
+TranslationCache::TranslationCache(VcpuMemory& vcpu, const Callees& callees, std::size_t code_bytes)
+    : vcpu_(vcpu), memory_(vcpu.processor.memory), callees_(callees), offsets_(vcpu), code_(code_bytes),
+      decoded_(std::make_unique<GuestBlock>()) {
     if (has_memory()) reset_code();
 }
 
 void TranslationCache::reset_code() {
     code_.clear();
-    thunks_ = make_thunks(code_, offsets_, fill_, fill_self_);
+    thunks_ = make_thunks(code_, offsets_, callees_);
 }
 
 Translation& TranslationCache::find(spec::GuestAddress physical, BlockMode mode) {
@@ -119,7 +120,10 @@ void TranslationCache::note_crossing(std::uint32_t number) {
     };
     redirect(old.jump_entry, fresh.jump_entry);
     redirect(old.entry, fresh.entry);
+    redirect(old.entry_without_poll, fresh.entry_without_poll);
     redirect(old.flags_entry, fresh.flags_entry);
+    if (old.flags_entry_without_poll == old.entry_without_poll) return; // one for both: flags are overwritten there
+    redirect(old.flags_entry_without_poll, fresh.flags_entry_without_poll);
 }
 
 void TranslationCache::drop_page(std::uint64_t page) {
@@ -128,9 +132,9 @@ void TranslationCache::drop_page(std::uint64_t page) {
     for (const Translation* t : found->second.blocks) {
         const auto at = by_key_.find(key(t->page, t->offset, t->mode));
         if (at != by_key_.end() && at->second == t) by_key_.erase(at);
+        forget_jump(vcpu_.frame, t->offset, t->jump_entry);
     }
     pages_.erase(found);
-    ++drop_count_;
     ++counters_.dropped_pages;
 }
 
@@ -146,6 +150,7 @@ void TranslationCache::drop_all() {
     pages_.clear();
     links_.clear();
     translations_.clear();
+    clear_jumps(vcpu_.frame);
     reset_code();
     ++drop_count_;
     ++counters_.dropped_all;

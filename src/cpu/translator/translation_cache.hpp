@@ -33,8 +33,7 @@ class TranslationCache {
 public:
     static constexpr std::size_t kDefaultCodeBytes = 48 << 20;
 
-    TranslationCache(VcpuMemory& vcpu, FillFunction fill, void* fill_self,
-                     std::size_t code_bytes = kDefaultCodeBytes);
+    TranslationCache(VcpuMemory& vcpu, const Callees& callees, std::size_t code_bytes = kDefaultCodeBytes);
 
     /// Whether the host gave memory that may be executed.
     [[nodiscard]] bool has_memory() const { return code_.size_bytes() != 0; }
@@ -60,8 +59,6 @@ public:
     [[nodiscard]] const Translation* containing(const void* at) const;
     [[nodiscard]] bool contains(const void* at) const { return code_.contains(at); }
 
-    /// Grows when everything was dropped or a page was: what the jump cache knows is wrong.
-    [[nodiscard]] std::uint64_t drop_count() const { return drop_count_; }
     [[nodiscard]] const CacheCounters& counters() const { return counters_; }
 
 private:
@@ -79,8 +76,7 @@ private:
 
     VcpuMemory& vcpu_;
     memory::GuestMemory& memory_;
-    FillFunction fill_;
-    void* fill_self_;
+    Callees callees_;
     FrameOffsets offsets_;
     interpreter::CodeMemory code_;
     Thunks thunks_;
@@ -93,7 +89,7 @@ private:
     std::unordered_map<std::uint64_t, Page> pages_;
     std::vector<Link> links_;
     std::unique_ptr<GuestBlock> decoded_;
-    std::uint64_t drop_count_ = 0;
+    std::uint64_t drop_count_ = 0; ///< grows when all code was dropped
     CacheCounters counters_;
 };
 

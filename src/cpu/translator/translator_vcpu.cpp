@@ -23,7 +23,7 @@ interpreter::OwnedProcessor borrow(Processor& processor) {
 
 TranslatorVcpu::TranslatorVcpu(Region region, const memory::GuardedView& view)
     : InterpreterVcpu(borrow(region->processor)), vcpu_(*region), region_(std::move(region)), spaces_(vcpu_, view),
-      cache_(vcpu_, &fill, this) {
+      cache_(vcpu_, {.self = this, .fill = &fill, .interpret = &interpret_inline}) {
     vcpu_.processor.translations = &spaces_;
 }
 
@@ -33,6 +33,20 @@ std::uint32_t TranslatorVcpu::fill(void* self, std::uint64_t linear, std::uint32
     constexpr std::uint32_t kWrite = 1 << 16;
     AddressSpaces& spaces = static_cast<TranslatorVcpu*>(self)->spaces_;
     return static_cast<std::uint32_t>(spaces.fill(linear, what & ~kWrite, (what & kWrite) != 0));
+}
+
+std::uint32_t TranslatorVcpu::interpret_inline(void* self) {
+    auto& vcpu = *static_cast<TranslatorVcpu*>(self);
+    Processor& p = vcpu.vcpu_.processor;
+    const Frame& frame = vcpu.vcpu_.frame;
+    ++vcpu.statistics_.interpreted;
+    vcpu.statistics_.count_untranslated(frame.exit_data);
+    interpreter::select_tlb(p);
+    interpreter::interpret_one(p);
+    if (p.attention || p.requests.load(std::memory_order_relaxed) != 0) return 0;
+    if (p.rip != frame.rip_base + frame.next_offset) return 0;
+    vcpu.spaces_.select();
+    return 1;
 }
 
 bool TranslatorVcpu::is_translatable() const {
@@ -52,13 +66,6 @@ void TranslatorVcpu::allow_vectors() {
     vcpu_.frame.avx_allowed = avx ? 1 : 0;
 }
 
-void TranslatorVcpu::forget_dropped_code() {
-    if (drop_count_ == cache_.drop_count()) return;
-    drop_count_ = cache_.drop_count();
-    spaces_.forget_jumps();
-    spaces_.select();
-}
-
 const void* TranslatorVcpu::find_entry() {
     Processor& p = vcpu_.processor;
     if (const void* known = recall_jump(vcpu_.frame, p.rip)) return known;
@@ -66,7 +73,6 @@ const void* TranslatorVcpu::find_entry() {
     const interpreter::CodePointer code = interpreter::fetch_pointer(p, p.rip);
     if (!code.ok || code.host == nullptr) return nullptr;
     const Translation& t = cache_.find(code.physical, p.cpl == 3 ? BlockMode::kUser : BlockMode::kSupervisor);
-    forget_dropped_code();
     remember_jump(vcpu_.frame, p.rip, t.jump_entry);
     spaces_.note_code(p.rip);
     return t.jump_entry;
@@ -109,6 +115,7 @@ void TranslatorVcpu::interpret_left_over() {
     }
     Processor& p = vcpu_.processor;
     ++statistics_.interpreted;
+    statistics_.count_untranslated(vcpu_.frame.exit_data);
     interpreter::select_tlb(p);
     interpreter::interpret_one(p);
 }
@@ -127,15 +134,17 @@ void TranslatorVcpu::run_translated() {
     ++statistics_.exits[vcpu_.frame.exit_reason];
     switch (static_cast<ExitReason>(vcpu_.frame.exit_reason)) {
         case ExitReason::kLookup:
-        case ExitReason::kRequest: break;
+        case ExitReason::kDone: break;
+        // An interrupt that waited for STI is not among the requests any more.
+        case ExitReason::kRequest: p.attention |= p.interrupt_waiting != 0; break;
         case ExitReason::kLink: follow_link(); break;
         case ExitReason::kCrossing:
             cache_.note_crossing(vcpu_.frame.exit_data);
+            vcpu_.frame.exit_data = ZYDIS_MNEMONIC_INVALID;
             interpret_left_over();
             break;
         case ExitReason::kInterpret: interpret_left_over(); break;
     }
-    forget_dropped_code();
 }
 
 StopReason TranslatorVcpu::execute_processor() {
@@ -148,7 +157,6 @@ StopReason TranslatorVcpu::execute_processor() {
             if ((requests & request::kCodeWritten) != 0) {
                 p.requests.fetch_and(~request::kCodeWritten, std::memory_order_acquire);
                 cache_.drop_stale();
-                forget_dropped_code();
             }
             StopReason reason{};
             if (!interpreter::attend(p, reason)) {
@@ -163,6 +171,8 @@ StopReason TranslatorVcpu::execute_processor() {
             interpreter::interpret_block(p);
     }
 }
+
+std::string TranslatorVcpu::report() const { return InterpreterVcpu::report() + statistics().text(); }
 
 Statistics TranslatorVcpu::statistics() const {
     Statistics s = statistics_;

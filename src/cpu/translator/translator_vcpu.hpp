@@ -26,6 +26,7 @@ public:
     /// Whether the host gave address space and memory that may be executed.
     [[nodiscard]] bool is_usable() const { return spaces_.is_mapped() && cache_.has_memory(); }
     [[nodiscard]] Statistics statistics() const;
+    [[nodiscard]] std::string report() const override;
 
 private:
     [[nodiscard]] interpreter::StopReason execute_processor() override;
@@ -40,14 +41,13 @@ private:
     [[nodiscard]] bool made_writable();
     [[nodiscard]] std::uint64_t linear_address(const MemoryAccess& access) const;
     void allow_vectors();
-    void forget_dropped_code();
+    [[nodiscard]] static std::uint32_t interpret_inline(void* self);
     [[nodiscard]] static std::uint32_t fill(void* self, std::uint64_t linear, std::uint32_t what);
 
     VcpuMemory& vcpu_;
     Region region_;
     AddressSpaces spaces_;
     TranslationCache cache_;
-    std::uint64_t drop_count_ = 0;
     Statistics statistics_;
 };
 

@@ -1,0 +1,92 @@
+// What kernels run all the time, and the way to everything that is not translated.
+#include "cpu/translator/block_emitter.hpp"
+#include "spec/x86/control_registers.hpp"
+
+namespace touka::cpu::translator {
+namespace {
+
+using Xbyak::Reg64;
+using namespace spec::x86;
+
+constexpr unsigned kGuestRax = 0, kGuestRdx = 2;
+
+} // namespace
+
+void BlockEmitter::user_access(const GuestInstruction& i) {
+    flags_home();
+    forget_pointer();
+    const bool opens = i.decoded.info.mnemonic == ZYDIS_MNEMONIC_STAC;
+    constexpr auto kAc = static_cast<std::uint32_t>(rflags::AC);
+    if (opens)
+        or_(dword[rsp + o_.system_flags], kAc);
+    else
+        and_(dword[rsp + o_.system_flags], ~kAc);
+    mov(Reg64(kHostTable), ptr[rsp + (opens ? o_.open_table : o_.closed_table)]);
+    mov(ptr[rsp + o_.table], Reg64(kHostTable));
+}
+
+/// At CPL 0.
+void BlockEmitter::interrupt_flag(const GuestInstruction& i) {
+    flags_home();
+    constexpr auto kIf = static_cast<std::uint32_t>(rflags::IF);
+    if (i.decoded.info.mnemonic == ZYDIS_MNEMONIC_CLI) {
+        and_(dword[rsp + o_.system_flags], ~kIf);
+        return;
+    }
+    // The block ends behind the next instruction, and there requests are looked at.
+    or_(dword[rsp + o_.system_flags], kIf);
+    Xbyak::Label none;
+    cmp(dword[rsp + o_.interrupt_waiting], 0);
+    je(none);
+    lock();
+    or_(dword[rsp + o_.requests], interpreter::request::kInterrupt);
+    L(none);
+}
+
+void BlockEmitter::swap_gs() {
+    mov(rax, ptr[rsp + o_.gs_base]);
+    mov(rcx, ptr[rsp + o_.kernel_gs_base]);
+    mov(ptr[rsp + o_.gs_base], rcx);
+    mov(ptr[rsp + o_.kernel_gs_base], rax);
+}
+
+/// At CPL 0, where CR4.TSD says nothing.
+void BlockEmitter::read_time_stamp() {
+    flags_home();
+    const Reg64 a(kHostOf[kGuestRax]), d(kHostOf[kGuestRdx]);
+    rdtsc(); // RDX is the guest's anyway
+    shl(rdx, 32);
+    or_(rax, rdx);
+    add(rax, ptr[rsp + o_.tsc_offset]);
+    mov(d, rax);
+    shr(d, 32);
+    mov(a.cvt32(), eax);
+}
+
+void BlockEmitter::push_flags(const GuestInstruction& i) {
+    flags_home();
+    const Place place = open(i.second_access, Pointer::kOwn);
+    constexpr std::uint32_t kPackedMask = 0xD5;
+    constexpr auto kCleared = static_cast<std::uint32_t>(rflags::RF | rflags::VM);
+    movzx(eax, byte[rsp + o_.status + 1]);
+    and_(eax, kPackedMask);
+    movzx(ecx, byte[rsp + o_.status]);
+    shl(ecx, 11); // OF
+    or_(eax, ecx);
+    or_(rax, ptr[rsp + o_.system_flags]);
+    and_(eax, ~kCleared);
+    may_fault(&i.second_access);
+    mov(ptr[Reg64(place.base) + place.displacement], rax);
+    move_stack_pointer(-8);
+}
+
+void BlockEmitter::called(const GuestInstruction& i) {
+    flags_home();
+    forget_pointer();
+    mov(dword[rsp + o_.exit_data], static_cast<std::uint32_t>(i.decoded.info.mnemonic));
+    mov(ecx, i.offset);
+    mov(eax, i.next_offset());
+    call_thunk(thunks_.interpret);
+}
+
+} // namespace touka::cpu::translator
