@@ -1,6 +1,7 @@
 #include "cpu/translator/block_emitter.hpp"
 
 #include <cstring>
+#include <utility>
 
 #include "cpu/translator/address_spaces.hpp"
 
@@ -47,9 +48,9 @@ void BlockEmitter::may_fault(const MemoryAccess* access) {
         {getSize(), access != nullptr ? *access : MemoryAccess{}, offset_, flags_ == Flags::kHost});
 }
 
-void BlockEmitter::leave_to_interpreter(std::uint16_t offset, ZydisMnemonic mnemonic) {
+void BlockEmitter::leave_to_interpreter(std::uint16_t offset, std::uint32_t why) {
     mov(ecx, offset);
-    mov(dword[rsp + o_.exit_data], static_cast<std::uint32_t>(mnemonic));
+    mov(dword[rsp + o_.exit_data], why);
     jump_to_thunk(thunks_.exit_interpret);
 }
 
@@ -119,7 +120,7 @@ void BlockEmitter::emit_instruction(const GuestInstruction& i) {
     }
     flags_home();
     const bool decoded = i.decoded.info.length != 0;
-    leave_to_interpreter(i.offset, decoded ? i.decoded.info.mnemonic : ZYDIS_MNEMONIC_INVALID);
+    leave_to_interpreter(i.offset, decoded ? static_cast<std::uint32_t>(i.decoded.info.mnemonic) : 0);
 }
 
 void BlockEmitter::emit_stubs(Translation& t) {
@@ -132,7 +133,7 @@ void BlockEmitter::emit_stubs(Translation& t) {
         call_thunk(thunks_.load_vectors);
         cmp(dword[rsp + (block_->uses_avx ? o_.avx_off : o_.sse_off)], 0);
         je(static_cast<const void*>(getCode() + body_));
-        leave_to_interpreter(t.offset);
+        leave_to_interpreter(t.offset, std::to_underlying(Unfinished::kVectors));
     }
     for (const LinkStub& s : link_stubs_) {
         resolve(s.jump);
@@ -145,7 +146,7 @@ void BlockEmitter::emit_stubs(Translation& t) {
             xor_(rax, ptr[rsp + o_.jump_generation]);
             jump_to_thunk(thunks_.exit_lookup);
         } else {
-            leave_to_interpreter(s.offset);
+            leave_to_interpreter(s.offset, std::to_underlying(Unfinished::kJumpMiss));
         }
     }
     for (const CheckStub& s : check_stubs_) {
@@ -161,12 +162,17 @@ void BlockEmitter::emit_stubs(Translation& t) {
             mov(dword[rsp + o_.exit_data], t.number);
             je(static_cast<const void*>(memory_.writable_alias(thunks_.exit_crossing)));
         }
-        leave_to_interpreter(s.offset);
+        // EAX tells refused from crossing.
+        static_assert(std::to_underlying(Unfinished::kCrossing) == std::to_underlying(Unfinished::kRefused) + 1);
+        add(eax, std::to_underlying(Unfinished::kRefused) - 1);
+        mov(dword[rsp + o_.exit_data], eax);
+        mov(ecx, s.offset);
+        jump_to_thunk(thunks_.exit_interpret);
     }
     for (const FaultStub& s : fault_stubs_) {
         const auto recovery = static_cast<std::uint32_t>(getSize());
         if (s.with_flags) save_flags();
-        leave_to_interpreter(s.offset);
+        leave_to_interpreter(s.offset, std::to_underlying(Unfinished::kHostFault));
         t.fault_sites.push_back({static_cast<std::uint32_t>(s.at), recovery, s.access});
     }
 }
@@ -185,7 +191,10 @@ void BlockEmitter::emit(const GuestBlock& block, Translation& t, std::vector<Lin
     }
     const auto looks_backward = static_cast<std::uint16_t>(spec::kPageSize);
     const std::uint16_t from = block.ends_polled ? looks_backward : block.instructions[block.count - 1].offset;
-    if (block.ends_open) go_to(block.end_offset(), from);
+    if (block.ends_open && block.meets_crossing)
+        go_by_address(block.end_offset(), from);
+    else if (block.ends_open)
+        go_to(block.end_offset(), from);
     emit_stubs(t);
     t.code_bytes = static_cast<std::uint32_t>(getSize());
     memory_.commit(getSize());

@@ -53,8 +53,8 @@ private:
     [[nodiscard]] const std::uint8_t* here() const { return executable_ + getSize(); }
     void jump_to_thunk(const void* thunk);
     void call_thunk(const void* thunk);
-    /// @param mnemonic for the statistics; 0 when a translated instruction could not be done.
-    void leave_to_interpreter(std::uint16_t offset, ZydisMnemonic mnemonic = ZYDIS_MNEMONIC_INVALID);
+    /// @param why a mnemonic, or one of Unfinished.
+    void leave_to_interpreter(std::uint16_t offset, std::uint32_t why);
     /// A jump of `opcode` (0xE9, or 0x0F8x) to a stub that is emitted later; @return where its displacement is.
     std::size_t forward_jump(unsigned opcode);
     void resolve(std::size_t displacement_at);
@@ -108,6 +108,7 @@ private:
     void call_indirect(const GuestInstruction& i);
     void return_near(const GuestInstruction& i);
     void go_to(std::uint32_t target, std::uint16_t from);
+    void go_by_address(std::uint32_t target, std::uint16_t from);
     void add_link(std::size_t site, std::uint32_t target, std::uint16_t from);
     void load_target(const GuestInstruction& i);
     /// RAX: linear address. Compares with the jump cache; @return the jump taken on a miss.

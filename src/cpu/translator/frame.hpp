@@ -20,8 +20,18 @@ enum class ExitReason : std::uint32_t {
     kCrossing,  ///< as kInterpret: accesses that were checked together lie on two pages; exit_data is the block's number
 };
 
+/// Frame::exit_data of kInterpret, when it is no mnemonic: why a translated instruction could not be done.
+enum class Unfinished : std::uint32_t {
+    kJumpMiss = 0x8000, ///< a return or an indirect jump to an address that the jump cache does not know
+    kRefused,           ///< an access that faults, or to a device
+    kCrossing,          ///< an access on two pages
+    kHostFault,         ///< a store to a page that is read-only in the host, division by zero, ...
+    kVectors,           ///< vector registers may not be used
+    kEnd
+};
+
 /// Where a jump that does not know its target looks first: by the low bits of the address.
-inline constexpr std::size_t kJumpCacheEntries = 1 << 14;
+inline constexpr std::size_t kJumpCacheEntries = 1 << 16;
 
 /// RSP points here while translated code runs; its stack, for signals and calls, lies below.
 struct alignas(64) Frame {

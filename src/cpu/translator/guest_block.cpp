@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "cpu/translator/classification.hpp"
+#include "spec/address.hpp"
 
 namespace touka::cpu::translator {
 namespace {
@@ -147,37 +148,44 @@ private:
     std::array<Key, GuestBlock::kMaxGroups> keys_{};
 };
 
-void decode_one(std::span<const std::uint8_t> page, bool supervisor, GuestInstruction& i) {
-    const auto bytes = page.subspan(i.offset);
+/// @return false when the instruction goes on behind `bytes`.
+[[nodiscard]] bool decode_one(std::span<const std::uint8_t> bytes, bool supervisor, GuestInstruction& i) {
     const std::size_t length = std::min<std::size_t>(bytes.size(), ZYDIS_MAX_INSTRUCTION_LENGTH);
-    const ZyanStatus status = ZydisDecoderDecodeFull(&decoder(), bytes.data(), length, &i.decoded.info,
-                                                     i.decoded.operands.data());
+    const ZyanStatus status =
+        ZydisDecoderDecodeFull(&decoder(), bytes.data(), length, &i.decoded.info, i.decoded.operands.data());
+    if (status == ZYDIS_STATUS_NO_MORE_DATA && length < ZYDIS_MAX_INSTRUCTION_LENGTH) return false;
     if (!ZYAN_SUCCESS(status)) {
         i.kind = Kind::kInterpreted;
         i.has_access = i.has_second_access = i.uses_vectors = i.uses_avx = false;
         i.flags = {};
         i.decoded.info.length = 0;
-        return;
+        return true;
     }
     std::copy_n(bytes.begin(), i.decoded.info.length, i.decoded.bytes.begin());
     classify(i, supervisor);
+    return true;
 }
 
 } // namespace
 
-void decode_guest_block(std::span<const std::uint8_t> page, std::uint16_t offset, bool supervisor, bool grouped,
-                        GuestBlock& block) {
+DecodeResult decode_guest_block(std::span<const std::uint8_t> bytes, std::uint16_t offset, bool supervisor,
+                                bool grouped, GuestBlock& block) {
     block.count = 0;
     block.group_count = 0;
     block.uses_vectors = block.uses_avx = false;
+    block.meets_crossing = block.ends_polled = false;
     block.ends_open = true;
-    block.ends_polled = false;
+    block.crosses = bytes.size() > spec::kPageSize;
     BaseTracker bases(block);
     bool after_sti = false;
-    while (block.count < GuestBlock::kMaxInstructions && offset < page.size()) {
+    const std::size_t limit = block.crosses ? 1 : GuestBlock::kMaxInstructions;
+    while (block.count < limit && offset < spec::kPageSize) {
         GuestInstruction& i = block.instructions[block.count];
         i.offset = offset;
-        decode_one(page, supervisor, i);
+        if (!decode_one(bytes.subspan(offset), supervisor, i)) {
+            block.meets_crossing = true;
+            return block.count == 0 ? DecodeResult::kNeedsNextPage : DecodeResult::kDone;
+        }
         ++block.count;
         block.uses_vectors |= i.uses_vectors;
         block.uses_avx |= i.uses_avx;
@@ -187,15 +195,16 @@ void decode_guest_block(std::span<const std::uint8_t> page, std::uint16_t offset
         bases.retire(i);
         if (ends_block(i.kind)) {
             block.ends_open = false;
-            return;
+            break;
         }
         offset = i.next_offset();
         // Interrupts are looked at behind the instruction after STI.
         if (std::exchange(after_sti, i.decoded.info.mnemonic == ZYDIS_MNEMONIC_STI)) {
             block.ends_polled = true;
-            return;
+            break;
         }
     }
+    return DecodeResult::kDone;
 }
 
 } // namespace touka::cpu::translator

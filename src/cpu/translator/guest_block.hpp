@@ -28,17 +28,25 @@ struct GuestBlock {
     std::array<AccessGroup, kMaxGroups> groups;
     std::size_t group_count = 0;
     bool uses_vectors = false, uses_avx = false;
+    bool crosses = false;     ///< one instruction, that goes on in the next page
+    bool meets_crossing = false; ///< what follows is such an instruction: found by its linear address
     bool ends_open = false;   ///< control goes on behind the last instruction
     bool ends_polled = false; ///< and requests are to be looked at there
 
     [[nodiscard]] std::uint16_t end_offset() const { return instructions[count - 1].next_offset(); }
 };
 
+enum class DecodeResult {
+    kDone,
+    kNeedsNextPage, ///< the first instruction goes on behind `bytes`
+};
+
 /// Decodes from `offset` of a page of 64-bit code until control leaves, an instruction that is not translated (which is
-/// the last one then, of Kind::kInterpreted), the end of the page, or kMaxInstructions. An instruction that is cut off by
-/// the end of the page or cannot be decoded is kInterpreted.
-/// @param page the bytes of the whole page, a copy. @param grouped look for groups of accesses.
-void decode_guest_block(std::span<const std::uint8_t> page, std::uint16_t offset, bool supervisor, bool grouped,
-                        GuestBlock& block);
+/// the last one then, of Kind::kInterpreted), the end of the page, or kMaxInstructions. What cannot be decoded is
+/// kInterpreted.
+/// @param bytes of the whole page, a copy; behind them those of the next page, if the first instruction needs them.
+/// @param grouped look for groups of accesses.
+[[nodiscard]] DecodeResult decode_guest_block(std::span<const std::uint8_t> bytes, std::uint16_t offset,
+                                              bool supervisor, bool grouped, GuestBlock& block);
 
 } // namespace touka::cpu::translator

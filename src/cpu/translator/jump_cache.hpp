@@ -33,12 +33,12 @@ inline void forget_jump(Frame& frame, std::uint16_t page_offset, const void* cod
         if (frame.jump_codes[slot] == code) frame.jump_keys[slot] = 0;
 }
 
-/// Forgets jumps into the linear page of `rip`, under `generation`.
+/// Forgets jumps to instructions that lie, if only with their last bytes, in the linear page of `rip`, under `generation`.
 inline void forget_jumps_into(Frame& frame, std::uint64_t rip, std::uint64_t generation) {
-    const std::uint64_t page = (rip & ~(spec::kPageSize - 1)) ^ generation;
-    const std::size_t first = jump_slot(rip & ~(spec::kPageSize - 1));
-    for (std::size_t slot = first; slot < first + spec::kPageSize; ++slot)
-        if ((frame.jump_keys[slot] & ~(spec::kPageSize - 1)) == page) frame.jump_keys[slot] = 0;
+    constexpr std::uint64_t kLongestInstruction = 15;
+    const std::uint64_t page = rip & ~(spec::kPageSize - 1);
+    for (std::uint64_t at = page - (kLongestInstruction - 1); at != page + spec::kPageSize; ++at)
+        if (frame.jump_keys[jump_slot(at)] == (at ^ generation)) frame.jump_keys[jump_slot(at)] = 0;
 }
 
 inline void clear_jumps(Frame& frame) { frame.jump_keys.fill(0); }

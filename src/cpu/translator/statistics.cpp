@@ -10,7 +10,7 @@ namespace touka::cpu::translator {
 
 namespace {
 
-/// Those that a translation of would pay for most. Mnemonic 0 stands for what translated code could not finish.
+/// Those that a translation of would pay for most. Mnemonic 0 stands for bytes that are no instruction of one page.
 std::string most_interpreted(const std::vector<std::uint64_t>& by_mnemonic) {
     constexpr std::size_t kShown = 24;
     std::vector<std::size_t> order(by_mnemonic.size());
@@ -18,7 +18,7 @@ std::string most_interpreted(const std::vector<std::uint64_t>& by_mnemonic) {
     std::ranges::sort(order, std::greater{}, [&](std::size_t n) { return by_mnemonic[n]; });
     std::string line = "interpreted most:";
     for (std::size_t n = 0; n < std::min(kShown, order.size()) && by_mnemonic[order[n]] != 0; ++n) {
-        const char* name = order[n] == 0 ? "(unfinished)" : ZydisMnemonicGetString(static_cast<ZydisMnemonic>(order[n]));
+        const char* name = order[n] == 0 ? "(none)" : ZydisMnemonicGetString(static_cast<ZydisMnemonic>(order[n]));
         line += fmt::format(" {} {}", name, by_mnemonic[order[n]]);
     }
     return line + "\n";
@@ -37,6 +37,9 @@ std::string Statistics::text() const {
         cache.dropped_pages, cache.dropped_all, cache.ungrouped, lookaside_fills, lookaside_flushes, jump_cache_misses,
         host_faults, interpreted);
     for (std::size_t n = 0; n < exits.size(); ++n) lines += fmt::format(" {} {}", kNames[n], exits[n]);
+    lines += "\nunfinished:";
+    constexpr std::array kWhy{"jump miss", "refused access", "crossing access", "host fault", "vectors off"};
+    for (std::size_t n = 0; n < unfinished.size(); ++n) lines += fmt::format(" {} {}", kWhy[n], unfinished[n]);
     return lines + "\n" + most_interpreted(untranslated);
 }
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cpu/translator/translation_cache.hpp"
@@ -18,9 +19,19 @@ struct Statistics {
     std::uint64_t host_faults = 0;        ///< SIGSEGV and SIGFPE of translated code
     std::uint64_t interpreted = 0;        ///< instructions
     std::vector<std::uint64_t> untranslated; ///< of these, the ones that are never translated, by ZydisMnemonic
+    /// The others, by Unfinished.
+    std::array<std::uint64_t, std::to_underlying(Unfinished::kEnd) - std::to_underlying(Unfinished::kJumpMiss)>
+        unfinished{};
     std::uint64_t jump_cache_misses = 0;
 
-    void count_untranslated(std::uint32_t mnemonic) {
+    /// @param why Frame::exit_data of ExitReason::kInterpret.
+    void count_interpreted(std::uint32_t why) {
+        ++interpreted;
+        if (why >= std::to_underlying(Unfinished::kJumpMiss)) {
+            ++unfinished[why - std::to_underlying(Unfinished::kJumpMiss)];
+            return;
+        }
+        const std::uint32_t mnemonic = why;
         if (mnemonic >= untranslated.size()) untranslated.resize(mnemonic + 1);
         ++untranslated[mnemonic];
     }

@@ -62,6 +62,10 @@ void BlockEmitter::go_to(std::uint32_t target, std::uint16_t from) {
         if (flags_ == Flags::kEither) flags_ = Flags::kHome;
         return add_link(forward_jump(0xE9), target, from);
     }
+    go_by_address(target, from);
+}
+
+void BlockEmitter::go_by_address(std::uint32_t target, std::uint16_t from) {
     flags_home();
     mov(rax, ptr[rsp + o_.rip_base]);
     add(rax, target);

@@ -31,6 +31,9 @@ struct Link {
 struct Translation {
     std::uint64_t page = 0; ///< guest physical page number
     std::uint32_t generation = 0;
+    static constexpr std::uint64_t kOnePage = ~std::uint64_t{0};
+    std::uint64_t second_page = kOnePage; ///< of a lone instruction that lies on two: it is entered by address alone
+    std::uint32_t second_generation = 0;
     std::uint16_t offset = 0;
     std::uint16_t length_bytes = 0; ///< of the guest's code
     BlockMode mode{};

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "cpu/interpreter/host_memory.hpp"
+#include "cpu/interpreter/memory_access.hpp"
 #include "cpu/translator/block_emitter.hpp"
 #include "cpu/translator/jump_cache.hpp"
 
@@ -16,12 +17,14 @@ using spec::kPageSize;
 namespace {
 
 /// The bytes of a page, copied once: the guest may change them meanwhile.
-void copy_page(std::byte* host, std::array<std::uint8_t, kPageSize>& bytes) {
+void copy_page(std::byte* host, std::uint8_t* bytes) {
     for (std::size_t n = 0; n < kPageSize; n += 8) {
         const auto word = interpreter::host::load<std::uint64_t>(host + n);
-        std::memcpy(bytes.data() + n, &word, sizeof(word));
+        std::memcpy(bytes + n, &word, sizeof(word));
     }
 }
+
+std::uint64_t next_page(std::uint64_t rip) { return (rip | (kPageSize - 1)) + 1; }
 
 void set_displacement(std::uint8_t* site, const std::uint8_t* executable_site, const std::uint8_t* target) {
     const auto displacement = static_cast<std::int32_t>(target - (executable_site + 4));
@@ -41,56 +44,87 @@ void TranslationCache::reset_code() {
     thunks_ = make_thunks(code_, offsets_, callees_);
 }
 
-Translation& TranslationCache::find(spec::GuestAddress physical, BlockMode mode) {
+Translation* TranslationCache::find(std::uint64_t rip, spec::GuestAddress physical, BlockMode mode) {
     const std::uint64_t page = physical.value / kPageSize;
     const auto offset = static_cast<std::uint16_t>(physical.value % kPageSize);
     const auto found = by_key_.find(key(page, offset, mode));
     if (found != by_key_.end()) {
-        if (found->second->generation == memory_.code_pages().generation(page)) return *found->second;
-        drop_page(page);
+        Translation& t = *found->second;
+        if (t.generation != memory_.code_pages().generation(page))
+            drop_page(page);
+        else if (is_second_page_right(t, rip))
+            return &t;
+        else
+            forget(t);
     }
-    return translate(page, offset, mode, true);
+    return translate(rip, physical, mode, true);
 }
 
-Translation& TranslationCache::translate(std::uint64_t page, std::uint16_t offset, BlockMode mode, bool grouped) {
+bool TranslationCache::is_second_page_right(const Translation& t, std::uint64_t rip) {
+    if (t.second_page == Translation::kOnePage) return true;
+    const interpreter::CodePointer second = interpreter::fetch_pointer(vcpu_.processor, next_page(rip));
+    vcpu_.processor.fault.reset(); // it is found again when the instruction is interpreted
+    return second.ok && second.host != nullptr && second.physical.value / kPageSize == t.second_page &&
+           memory_.code_pages().generation(t.second_page) == t.second_generation;
+}
+
+Translation* TranslationCache::translate(std::uint64_t rip, spec::GuestAddress physical, BlockMode mode, bool grouped) {
     const auto start = std::chrono::steady_clock::now();
     if (code_.free_space().size() < BlockEmitter::kMaxBytes) drop_all();
 
-    // The generation before the bytes, so that a write in between leaves the block stale.
-    auto& pages = memory_.code_pages();
-    const std::uint32_t generation = pages.generation(page);
-    pages.mark(page);
-    std::array<std::uint8_t, kPageSize> bytes;
-    copy_page(memory_.base() + page * kPageSize, bytes);
-    decode_guest_block(bytes, offset, mode == BlockMode::kSupervisor, grouped, *decoded_);
-
     auto made = std::make_unique<Translation>();
     Translation& t = *made;
-    t.page = page;
-    t.generation = generation;
-    t.offset = offset;
+    t.page = physical.value / kPageSize;
+    t.offset = static_cast<std::uint16_t>(physical.value % kPageSize);
     t.mode = mode;
     t.grouped = grouped;
     t.number = static_cast<std::uint32_t>(translations_.size());
+
+    const bool supervisor = mode == BlockMode::kSupervisor;
+    std::array<std::uint8_t, 2 * kPageSize> bytes;
+    t.generation = read_code(t.page, bytes.data());
+    const std::span page(bytes.data(), kPageSize);
+    if (decode_guest_block(page, t.offset, supervisor, grouped, *decoded_) == DecodeResult::kNeedsNextPage) {
+        const interpreter::CodePointer second = interpreter::fetch_pointer(vcpu_.processor, next_page(rip));
+        if (!second.ok || second.host == nullptr) return nullptr;
+        t.second_page = second.physical.value / kPageSize;
+        t.second_generation = read_code(t.second_page, bytes.data() + kPageSize);
+        static_cast<void>(decode_guest_block(bytes, t.offset, supervisor, grouped, *decoded_));
+    }
     BlockEmitter(code_, offsets_, thunks_).emit(*decoded_, t, links_, static_cast<std::uint32_t>(links_.size()));
     translations_.push_back(std::move(made));
-    by_key_[key(page, offset, mode)] = &t;
-    Page& entry = pages_[page];
-    entry.generation = generation;
-    entry.blocks.push_back(&t);
+    by_key_[key(t.page, t.offset, mode)] = &t;
+    const auto enter = [&](std::uint64_t number, std::uint32_t generation) {
+        Page& entry = pages_[number];
+        entry.generation = generation;
+        entry.blocks.push_back(&t);
+    };
+    enter(t.page, t.generation);
+    if (t.second_page != Translation::kOnePage) enter(t.second_page, t.second_generation);
 
     ++counters_.blocks;
     counters_.guest_bytes += t.length_bytes;
     counters_.host_bytes += t.code_bytes;
     counters_.translating_ns += static_cast<std::uint64_t>((std::chrono::steady_clock::now() - start).count());
-    return t;
+    return &t;
 }
 
-void TranslationCache::link(std::uint32_t number) {
+std::uint32_t TranslationCache::read_code(std::uint64_t page, std::uint8_t* bytes) {
+    // The generation before the bytes, so that a write in between leaves the block stale.
+    auto& pages = memory_.code_pages();
+    const std::uint32_t generation = pages.generation(page);
+    pages.mark(page);
+    copy_page(memory_.base() + page * kPageSize, bytes);
+    return generation;
+}
+
+void TranslationCache::link(std::uint32_t number, std::uint64_t rip) {
     const Link from = links_[number];
     const std::uint64_t drops = drop_count_;
-    const Translation& to = find(spec::GuestAddress{from.page * kPageSize + from.target}, from.mode);
+    const Translation* found = find(rip, spec::GuestAddress{from.page * kPageSize + from.target}, from.mode);
     if (drops != drop_count_) return; // the jump itself may be gone
+    if (found == nullptr || found->second_page != Translation::kOnePage) return;
+    const Translation& to = *found;
     const std::uint8_t* target = nullptr;
     if (from.with_flags)
         target = from.backward ? to.flags_entry : to.flags_entry_without_poll;
@@ -108,9 +142,11 @@ void TranslationCache::note_crossing(std::uint32_t number) {
     const auto found = by_key_.find(key(old.page, old.offset, old.mode));
     if (found == by_key_.end() || found->second != &old) return;
     const std::uint64_t drops = drop_count_;
-    const Translation& fresh = translate(old.page, old.offset, old.mode, false);
+    const spec::GuestAddress physical{old.page * kPageSize + old.offset};
+    const Translation* made = old.second_page == Translation::kOnePage ? translate(0, physical, old.mode, false) : nullptr;
+    if (drops != drop_count_ || made == nullptr) return;
+    const Translation& fresh = *made;
     ++counters_.ungrouped;
-    if (drops != drop_count_) return;
     // Whoever is linked to the old code is sent on.
     constexpr std::uint8_t kJmp = 0xE9;
     const auto redirect = [&](const std::uint8_t* from, const std::uint8_t* to) {
@@ -126,14 +162,16 @@ void TranslationCache::note_crossing(std::uint32_t number) {
     redirect(old.flags_entry_without_poll, fresh.flags_entry_without_poll);
 }
 
+void TranslationCache::forget(const Translation& t) {
+    const auto at = by_key_.find(key(t.page, t.offset, t.mode));
+    if (at != by_key_.end() && at->second == &t) by_key_.erase(at);
+    forget_jump(vcpu_.frame, t.offset, t.jump_entry);
+}
+
 void TranslationCache::drop_page(std::uint64_t page) {
     const auto found = pages_.find(page);
     if (found == pages_.end()) return;
-    for (const Translation* t : found->second.blocks) {
-        const auto at = by_key_.find(key(t->page, t->offset, t->mode));
-        if (at != by_key_.end() && at->second == t) by_key_.erase(at);
-        forget_jump(vcpu_.frame, t->offset, t->jump_entry);
-    }
+    for (const Translation* t : found->second.blocks) forget(*t);
     pages_.erase(found);
     ++counters_.dropped_pages;
 }

@@ -39,10 +39,11 @@ public:
     [[nodiscard]] bool has_memory() const { return code_.size_bytes() != 0; }
     [[nodiscard]] const Thunks& thunks() const { return thunks_; }
 
-    /// The block at a physical address of RAM, translated if need be. Valid until the next call of anything here.
-    [[nodiscard]] Translation& find(spec::GuestAddress physical, BlockMode mode);
-    /// Makes jump `link` lead to its target from now on.
-    void link(std::uint32_t number);
+    /// The block at linear address `rip`, which is `physical`, translated if need be. Valid until the next call of
+    /// anything here. @return nullptr when the instruction goes on in a page that cannot be fetched from.
+    [[nodiscard]] Translation* find(std::uint64_t rip, spec::GuestAddress physical, BlockMode mode);
+    /// Makes jump `link` lead to its target, whose linear address is `rip`, from now on.
+    void link(std::uint32_t number, std::uint64_t rip);
     /// The target of a link: what page and offset to go on at.
     [[nodiscard]] const Link& link_at(std::uint32_t number) const { return links_[number]; }
     /// Accesses of one group lay on two pages: when that goes on, the block is translated without groups.
@@ -68,7 +69,12 @@ private:
     [[nodiscard]] static std::uint64_t key(std::uint64_t page, std::uint16_t offset, BlockMode mode) {
         return page << 13 | std::uint64_t{offset} << 1 | static_cast<std::uint64_t>(mode);
     }
-    Translation& translate(std::uint64_t page, std::uint16_t offset, BlockMode mode, bool grouped);
+    Translation* translate(std::uint64_t rip, spec::GuestAddress physical, BlockMode mode, bool grouped);
+    /// Whether what lies behind a crossing instruction's page is what it was made from.
+    [[nodiscard]] bool is_second_page_right(const Translation& t, std::uint64_t rip);
+    void forget(const Translation& t);
+    /// Copies a page, which is marked as code from now on. @return the generation that the copy stands for.
+    [[nodiscard]] std::uint32_t read_code(std::uint64_t page, std::uint8_t* bytes);
     void drop_page(std::uint64_t page);
     void drop_all();
     void reset_code();

@@ -1,5 +1,7 @@
 #include "cpu/translator/translator_vcpu.hpp"
 
+#include <utility>
+
 #include "cpu/interpreter/memory_access.hpp"
 #include "cpu/interpreter/mode.hpp"
 #include "cpu/translator/host_faults.hpp"
@@ -39,8 +41,7 @@ std::uint32_t TranslatorVcpu::interpret_inline(void* self) {
     auto& vcpu = *static_cast<TranslatorVcpu*>(self);
     Processor& p = vcpu.vcpu_.processor;
     const Frame& frame = vcpu.vcpu_.frame;
-    ++vcpu.statistics_.interpreted;
-    vcpu.statistics_.count_untranslated(frame.exit_data);
+    vcpu.statistics_.count_interpreted(frame.exit_data);
     interpreter::select_tlb(p);
     interpreter::interpret_one(p);
     if (p.attention || p.requests.load(std::memory_order_relaxed) != 0) return 0;
@@ -72,17 +73,20 @@ const void* TranslatorVcpu::find_entry() {
     ++statistics_.jump_cache_misses;
     const interpreter::CodePointer code = interpreter::fetch_pointer(p, p.rip);
     if (!code.ok || code.host == nullptr) return nullptr;
-    const Translation& t = cache_.find(code.physical, p.cpl == 3 ? BlockMode::kUser : BlockMode::kSupervisor);
-    remember_jump(vcpu_.frame, p.rip, t.jump_entry);
+    const BlockMode mode = p.cpl == 3 ? BlockMode::kUser : BlockMode::kSupervisor;
+    const Translation* t = cache_.find(p.rip, code.physical, mode);
+    if (t == nullptr) return nullptr;
+    remember_jump(vcpu_.frame, p.rip, t->jump_entry);
     spaces_.note_code(p.rip);
-    return t.jump_entry;
+    if (t->second_page != Translation::kOnePage) spaces_.note_code(p.rip + kPageSize);
+    return t->jump_entry;
 }
 
 void TranslatorVcpu::follow_link() {
     Processor& p = vcpu_.processor;
     const Link link = cache_.link_at(vcpu_.frame.exit_data);
     p.rip = vcpu_.frame.rip_base + link.target;
-    cache_.link(vcpu_.frame.exit_data);
+    cache_.link(vcpu_.frame.exit_data, p.rip);
 }
 
 std::uint64_t TranslatorVcpu::linear_address(const MemoryAccess& a) const {
@@ -114,8 +118,7 @@ void TranslatorVcpu::interpret_left_over() {
         if (retry) return;
     }
     Processor& p = vcpu_.processor;
-    ++statistics_.interpreted;
-    statistics_.count_untranslated(vcpu_.frame.exit_data);
+    statistics_.count_interpreted(vcpu_.frame.exit_data);
     interpreter::select_tlb(p);
     interpreter::interpret_one(p);
 }
@@ -140,7 +143,7 @@ void TranslatorVcpu::run_translated() {
         case ExitReason::kLink: follow_link(); break;
         case ExitReason::kCrossing:
             cache_.note_crossing(vcpu_.frame.exit_data);
-            vcpu_.frame.exit_data = ZYDIS_MNEMONIC_INVALID;
+            vcpu_.frame.exit_data = std::to_underlying(Unfinished::kCrossing);
             interpret_left_over();
             break;
         case ExitReason::kInterpret: interpret_left_over(); break;
