@@ -61,8 +61,8 @@ std::expected<ChosenEngine, MachineError> choose_engine(EngineChoice choice, std
     }
     auto translator = make_translator(memory, fmt::format("engine: translator, because {}", measured.reason));
     if (translator) return translator;
-    return make_interpreter(memory, fmt::format("engine: interpreter, because {}, and {}", measured.reason,
-                                                translator.error().text));
+    return make_interpreter(
+        memory, fmt::format("engine: interpreter, because {}, and {}", measured.reason, translator.error().text));
 }
 
 } // namespace touka::machine

@@ -10,8 +10,8 @@
 
 namespace touka::memory {
 
-/// Two mappings of the guest's RAM, laid out as GuestMemory's own. In one, single pages can be made read-only; the other
-/// is read-only throughout. A store to a page that may not be written is a SIGSEGV of the storing thread.
+/// Two mappings of the guest's RAM, laid out as GuestMemory's own. In one, single pages can be made read-only; the
+/// other is read-only throughout. A store to a page that may not be written is a SIGSEGV of the storing thread.
 /// @thread any; set_writable and set_all_writable under CodePages' lock.
 class GuardedView {
 public:

@@ -31,8 +31,7 @@ std::expected<std::unique_ptr<GuestMemory>, MemoryError> GuestMemory::create(std
     std::byte* base = map_ranges(fd.get(), ranges, PROT_READ | PROT_WRITE);
     if (base == nullptr) return std::unexpected(MemoryError::kTooLittleHostMemory);
     const std::uint64_t reserved = ranges.back().end().value;
-    return std::unique_ptr<GuestMemory>(
-        new GuestMemory(std::move(fd), base, reserved, std::move(ranges)));
+    return std::unique_ptr<GuestMemory>(new GuestMemory(std::move(fd), base, reserved, std::move(ranges)));
 }
 
 GuestMemory::GuestMemory(runtime::UniqueFd fd, std::byte* base, std::uint64_t mapped_bytes,

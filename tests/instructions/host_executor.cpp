@@ -191,7 +191,9 @@ bool HostExecutor::completes_a_nop(bool compat, std::uint64_t rsp) {
 
 bool HostExecutor::is_telling(const Case& test, const Result& result) const {
     if (test.compat) return runs_32bit_code_;
-    const auto is_canonical = [](std::uint64_t a) { return static_cast<std::int64_t>(a << 16) >> 16 == static_cast<std::int64_t>(a); };
+    const auto is_canonical = [](std::uint64_t a) {
+        return static_cast<std::int64_t>(a << 16) >> 16 == static_cast<std::int64_t>(a);
+    };
     if (keeps_any_stack_pointer_) return true;
     return is_canonical(test.before.gpr[4]) && is_canonical(result.after.gpr[4]);
 }

@@ -30,7 +30,7 @@ private:
 
     bool runs_32bit_code_ = false;
     bool keeps_any_stack_pointer_ = false; ///< non-canonical ones too; else what touches them is #GP(0)
-    std::byte* alias_ = nullptr; // all pages once more, writable
+    std::byte* alias_ = nullptr;           // all pages once more, writable
     void* signal_stack_ = nullptr;
 };
 

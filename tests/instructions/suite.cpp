@@ -55,8 +55,9 @@ void Suite::report(std::size_t forms, std::uint64_t seed) const {
     }
     fmt::print("\n");
     if (not_told_ != 0) {
-        fmt::print("{} runs not compared: this host's kernel runs {} and keeps no stack pointer that is not canonical\n",
-                   not_told_, host_.runs_32bit_code() ? "32-bit code" : "no 32-bit code");
+        fmt::print(
+            "{} runs not compared: this host's kernel runs {} and keeps no stack pointer that is not canonical\n",
+            not_told_, host_.runs_32bit_code() ? "32-bit code" : "no 32-bit code");
     }
 }
 

@@ -18,8 +18,8 @@ InterpreterVcpu::InterpreterVcpu(OwnedProcessor processor) : processor_(std::mov
 }
 
 InterpreterVcpu::InterpreterVcpu(memory::GuestMemory& memory, CpuBus& bus, InterruptPort& interrupts, CpuidTable cpuid)
-    : InterpreterVcpu(OwnedProcessor(new Processor(memory, bus, interrupts, std::move(cpuid)),
-                                     std::default_delete<Processor>())) {}
+    : InterpreterVcpu(
+          OwnedProcessor(new Processor(memory, bus, interrupts, std::move(cpuid)), std::default_delete<Processor>())) {}
 
 void InterpreterVcpu::post(std::uint32_t bits) {
     // Pairs with the acquire loads of the run loop and of wait_until_runnable.

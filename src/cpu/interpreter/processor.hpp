@@ -79,7 +79,7 @@ namespace request {
 inline constexpr std::uint32_t kKick = 1, kInterrupt = 2, kNmi = 4, kInit = 8, kStartup = 16, kFlushTlb = 32;
 /// A page that code was made from was written: for engines that look at memory::CodePages only when told to.
 inline constexpr std::uint32_t kCodeWritten = 64;
-}
+} // namespace request
 
 /// @thread its vCPU's, but for `requests`.
 struct Processor {

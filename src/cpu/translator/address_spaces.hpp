@@ -14,8 +14,8 @@
 namespace touka::cpu::translator {
 
 /// A CR3 with its PCID names an address space; what was filled for it waits for its return, as PCIDs promise guests.
-/// Pages that may be written by stores come from GuardedView::writable(), all others from read_only(): a store there is a
-/// SIGSEGV, after which the access is looked at in full.
+/// Pages that may be written by stores come from GuardedView::writable(), all others from read_only(): a store there is
+/// a SIGSEGV, after which the access is looked at in full.
 /// @thread its vCPU's.
 class AddressSpaces final : public interpreter::TranslationListener {
 public:

@@ -3,8 +3,6 @@
 #include <cstring>
 #include <utility>
 
-#include "cpu/translator/address_spaces.hpp"
-
 namespace touka::cpu::translator {
 namespace {
 
@@ -44,8 +42,12 @@ void BlockEmitter::resolve(std::size_t at) {
 }
 
 void BlockEmitter::may_fault(const MemoryAccess* access) {
-    fault_stubs_.push_back(
-        {getSize(), access != nullptr ? *access : MemoryAccess{}, offset_, flags_ == Flags::kHost});
+    fault_stubs_.push_back({getSize(), access != nullptr ? *access : MemoryAccess{}, offset_, flags_ == Flags::kHost});
+}
+
+void BlockEmitter::leave_by(const void* thunk, std::uint16_t offset) {
+    mov(ecx, offset);
+    jump_to_thunk(thunk);
 }
 
 void BlockEmitter::leave_to_interpreter(std::uint16_t offset, std::uint32_t why) {
@@ -133,7 +135,7 @@ void BlockEmitter::emit_stubs(Translation& t) {
         call_thunk(thunks_.load_vectors);
         cmp(dword[rsp + (block_->uses_avx ? o_.avx_off : o_.sse_off)], 0);
         je(static_cast<const void*>(getCode() + body_));
-        leave_to_interpreter(t.offset, std::to_underlying(Unfinished::kVectors));
+        leave_by(thunks_.exit_unvectored, t.offset);
     }
     for (const LinkStub& s : link_stubs_) {
         resolve(s.jump);
@@ -146,33 +148,24 @@ void BlockEmitter::emit_stubs(Translation& t) {
             xor_(rax, ptr[rsp + o_.jump_generation]);
             jump_to_thunk(thunks_.exit_lookup);
         } else {
-            leave_to_interpreter(s.offset, std::to_underlying(Unfinished::kJumpMiss));
+            leave_by(thunks_.exit_jump_miss, s.offset);
         }
     }
     for (const CheckStub& s : check_stubs_) {
         resolve(s.jump);
         emit_address(s.access, s.before, rax);
-        mov(ecx, s.span_bytes | (s.access.writes ? 1u << 16 : 0));
+        mov(ecx, AccessWord::make(s.offset, s.span_bytes, s.access.writes, s.is_group).value);
         call_thunk(thunks_.fill);
-        jz(static_cast<const void*>(getCode() + s.retry));
-        if (s.is_group) {
-            static_assert(static_cast<int>(AddressSpaces::Fill::kCrossing) == 2);
-            cmp(eax, 2);
-            mov(ecx, s.offset);
-            mov(dword[rsp + o_.exit_data], t.number);
-            je(static_cast<const void*>(memory_.writable_alias(thunks_.exit_crossing)));
-        }
-        // EAX tells refused from crossing.
-        static_assert(std::to_underlying(Unfinished::kCrossing) == std::to_underlying(Unfinished::kRefused) + 1);
-        add(eax, std::to_underlying(Unfinished::kRefused) - 1);
-        mov(dword[rsp + o_.exit_data], eax);
-        mov(ecx, s.offset);
-        jump_to_thunk(thunks_.exit_interpret);
+        jmp(getCode() + s.retry);
     }
+    const FaultStub* last = nullptr;
+    std::uint32_t recovery = 0;
     for (const FaultStub& s : fault_stubs_) {
-        const auto recovery = static_cast<std::uint32_t>(getSize());
-        if (s.with_flags) save_flags();
-        leave_to_interpreter(s.offset, std::to_underlying(Unfinished::kHostFault));
+        if (last == nullptr || last->offset != s.offset || last->with_flags != s.with_flags) {
+            recovery = static_cast<std::uint32_t>(getSize());
+            leave_by(s.with_flags ? thunks_.exit_fault_flags : thunks_.exit_fault, s.offset);
+        }
+        last = &s;
         t.fault_sites.push_back({static_cast<std::uint32_t>(s.at), recovery, s.access});
     }
 }

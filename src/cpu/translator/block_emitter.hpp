@@ -16,13 +16,13 @@
 namespace touka::cpu::translator {
 
 /// Emits one block at the free end of code memory. Between two guest instructions every guest register is in its host
-/// register or at home, so that leaving anywhere needs no bookkeeping; only the place of the status flags varies, and is
-/// known at each point (Flags). Whatever an instruction checks, it checks before it changes anything.
+/// register or at home, so that leaving anywhere needs no bookkeeping; only the place of the status flags varies, and
+/// is known at each point (Flags). Whatever an instruction checks, it checks before it changes anything.
 class BlockEmitter : private Xbyak::CodeGenerator {
 public:
     BlockEmitter(interpreter::CodeMemory& memory, const FrameOffsets& offsets, const Thunks& thunks);
 
-    /// @param translation page, generation, offset, mode, grouped and number are set; the rest is filled in.
+    /// @param translation page, generation, offset, mode and grouped are set; the rest is filled in.
     /// @param links jumps to be linked, numbered from `first_link`, are appended.
     void emit(const GuestBlock& block, Translation& translation, std::vector<Link>& links, std::uint32_t first_link);
 
@@ -53,7 +53,8 @@ private:
     [[nodiscard]] const std::uint8_t* here() const { return executable_ + getSize(); }
     void jump_to_thunk(const void* thunk);
     void call_thunk(const void* thunk);
-    /// @param why a mnemonic, or one of Unfinished.
+    void leave_by(const void* thunk, std::uint16_t offset);
+    /// @param why a mnemonic.
     void leave_to_interpreter(std::uint16_t offset, std::uint32_t why);
     /// A jump of `opcode` (0xE9, or 0x0F8x) to a stub that is emitted later; @return where its displacement is.
     std::size_t forward_jump(unsigned opcode);
@@ -115,7 +116,9 @@ private:
     [[nodiscard]] std::size_t look_up_jump();
     void jump_to_found();
 
-    [[nodiscard]] Xbyak::Address home(unsigned guest) const { return qword[rsp + o_.gpr + static_cast<int>(guest) * 8]; }
+    [[nodiscard]] Xbyak::Address home(unsigned guest) const {
+        return qword[rsp + o_.gpr + static_cast<int>(guest) * 8];
+    }
     /// Loads a guest register, wherever it is. @return the host register it is in: its own, or `scratch`.
     HostRegister in_register(unsigned guest, HostRegister scratch);
     void set_guest(unsigned guest, const Xbyak::Reg64& value);
@@ -139,7 +142,8 @@ private:
     struct MissStub {
         std::size_t jump;
         std::uint16_t offset;
-        bool is_direct; ///< RAX is the key of the target, and the jump is done; else the instruction is to be interpreted
+        bool is_direct; ///< RAX is the key of the target, and the jump is done; else the instruction is to be
+                        ///< interpreted
     };
     struct LinkStub {
         std::size_t jump;

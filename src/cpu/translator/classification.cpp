@@ -8,8 +8,8 @@ namespace touka::cpu::translator {
 namespace {
 
 constexpr std::uint8_t kRsp = 4, kRbp = 5;
-constexpr ZydisAccessedFlagsMask kStatus = ZYDIS_CPUFLAG_CF | ZYDIS_CPUFLAG_PF | ZYDIS_CPUFLAG_AF | ZYDIS_CPUFLAG_ZF |
-                                  ZYDIS_CPUFLAG_SF | ZYDIS_CPUFLAG_OF;
+constexpr ZydisAccessedFlagsMask kStatus =
+    ZYDIS_CPUFLAG_CF | ZYDIS_CPUFLAG_PF | ZYDIS_CPUFLAG_AF | ZYDIS_CPUFLAG_ZF | ZYDIS_CPUFLAG_SF | ZYDIS_CPUFLAG_OF;
 
 std::uint8_t number_of(ZydisRegister reg) {
     return static_cast<std::uint8_t>(
@@ -30,7 +30,8 @@ bool is_high_byte(ZydisRegister reg) { return reg >= ZYDIS_REGISTER_AH && reg <=
 
 /// @return false for what is no plain operand: gathers, absolute addresses of 64 bits, other sizes.
 bool take_memory(GuestInstruction& i, const ZydisDecodedOperand& o) {
-    if (o.encoding != ZYDIS_OPERAND_ENCODING_MODRM_RM || o.size == 0 || o.size > 64 * 8 || o.size % 8 != 0) return false;
+    if (o.encoding != ZYDIS_OPERAND_ENCODING_MODRM_RM || o.size == 0 || o.size > 64 * 8 || o.size % 8 != 0)
+        return false;
     if (o.mem.type != ZYDIS_MEMOP_TYPE_MEM && o.mem.type != ZYDIS_MEMOP_TYPE_AGEN) return false;
     MemoryAccess& a = i.access;
     a = {};
@@ -77,7 +78,8 @@ bool has_accumulator_form(const ZydisDecodedInstruction& info) {
 /// Every operand has a place in the encoding that can be given to another register.
 bool can_be_copied(GuestInstruction& i) {
     const auto& info = i.decoded.info;
-    if (info.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY && info.encoding != ZYDIS_INSTRUCTION_ENCODING_VEX) return false;
+    if (info.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY && info.encoding != ZYDIS_INSTRUCTION_ENCODING_VEX)
+        return false;
     bool high_byte = false, memory = false;
     for (std::size_t n = 0; n < info.operand_count; ++n) {
         const auto& o = i.operand(n);
@@ -128,7 +130,8 @@ Kind classify_push(GuestInstruction& i) {
 
 Kind classify_pop(GuestInstruction& i) {
     const auto& o = i.operand(0);
-    if (!is_64bit_stack(i) || o.type != ZYDIS_OPERAND_TYPE_REGISTER || !is_general(o.reg.value)) return Kind::kInterpreted;
+    if (!is_64bit_stack(i) || o.type != ZYDIS_OPERAND_TYPE_REGISTER || !is_general(o.reg.value))
+        return Kind::kInterpreted;
     if (o.reg.value == ZYDIS_REGISTER_RSP) return Kind::kInterpreted;
     i.access = stack_access(0, false);
     i.has_access = true;
@@ -333,8 +336,7 @@ Kind kind_of(GuestInstruction& i, bool supervisor) {
 FlagUse flag_use(const GuestInstruction& i) {
     const auto* flags = i.decoded.info.cpu_flags;
     if (flags == nullptr) return {};
-    const ZydisAccessedFlagsMask written =
-        (flags->modified | flags->set_0 | flags->set_1 | flags->undefined) & kStatus;
+    const ZydisAccessedFlagsMask written = (flags->modified | flags->set_0 | flags->set_1 | flags->undefined) & kStatus;
     FlagUse use;
     use.writes = written != 0;
     use.overwrites = written == kStatus && i.kind != Kind::kShiftByCl;

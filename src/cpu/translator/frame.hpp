@@ -13,11 +13,12 @@ using interpreter::Processor;
 /// Why translated code came back to the dispatcher. Processor::rip is where the guest goes on.
 enum class ExitReason : std::uint32_t {
     kLookup,    ///< nothing is known of where rip leads
-    kInterpret, ///< the instruction at rip is not translated, or could not be done there; exit_data is its mnemonic or 0
+    kInterpret, ///< the instruction at rip is not translated, or could not be done there; exit_data is its mnemonic or
+                ///< 0
     kRequest,   ///< somebody asked something of the processor
     kLink,      ///< a jump inside its page that is not linked yet: exit_data is its number
     kDone,      ///< the interpreter did an instruction for translated code, and it was not of the kind to go on after
-    kCrossing,  ///< as kInterpret: accesses that were checked together lie on two pages; exit_data is the block's number
+    kCrossing,  ///< as kInterpret: accesses that were checked together, at exit_code, lie on two pages
 };
 
 /// Frame::exit_data of kInterpret, when it is no mnemonic: why a translated instruction could not be done.
@@ -36,16 +37,17 @@ inline constexpr std::size_t kJumpCacheEntries = 1 << 16;
 /// RSP points here while translated code runs; its stack, for signals and calls, lies below.
 struct alignas(64) Frame {
     std::uint64_t host_rsp = 0;
-    std::uint64_t rip_base = 0; ///< linear address of the page that the running code lies on
-    std::uint64_t table = 0;    ///< LookasideTable of the running privilege: what R14 holds
+    std::uint64_t rip_base = 0;                     ///< linear address of the page that the running code lies on
+    std::uint64_t table = 0;                        ///< LookasideTable of the running privilege: what R14 holds
     std::uint64_t open_table = 0, closed_table = 0; ///< with and without RFLAGS.AC, in supervisor mode
     std::uint64_t jump_generation = 0;              ///< see JumpCache
     std::uint32_t sse_off = 1, avx_off = 1;         ///< not 0: the host's vector registers are not the guest's
     std::uint32_t sse_allowed = 0, avx_allowed = 0; ///< by CR0, CR4, XCR0 and MXCSR
     std::uint32_t exit_reason = 0, exit_data = 0;
+    const void* exit_code = nullptr; ///< kCrossing
     const void* jump_code = nullptr; ///< where an indirect call goes, while its return address is stored
-    std::uint32_t next_offset = 0; ///< of the instruction after the one that the interpreter does for translated code
-    const void* fault_at = nullptr; ///< the fault site that execution left by, or nullptr
+    std::uint32_t next_offset = 0;   ///< of the instruction after the one that the interpreter does for translated code
+    const void* fault_at = nullptr;  ///< the fault site that execution left by, or nullptr
     std::uint32_t host_mxcsr = 0x1F80;
     std::array<std::uint64_t, kJumpCacheEntries> jump_keys{};
     std::array<const void*, kJumpCacheEntries> jump_codes{};

@@ -28,10 +28,10 @@ struct GuestBlock {
     std::array<AccessGroup, kMaxGroups> groups;
     std::size_t group_count = 0;
     bool uses_vectors = false, uses_avx = false;
-    bool crosses = false;     ///< one instruction, that goes on in the next page
+    bool crosses = false;        ///< one instruction, that goes on in the next page
     bool meets_crossing = false; ///< what follows is such an instruction: found by its linear address
-    bool ends_open = false;   ///< control goes on behind the last instruction
-    bool ends_polled = false; ///< and requests are to be looked at there
+    bool ends_open = false;      ///< control goes on behind the last instruction
+    bool ends_polled = false;    ///< and requests are to be looked at there
 
     [[nodiscard]] std::uint16_t end_offset() const { return instructions[count - 1].next_offset(); }
 };

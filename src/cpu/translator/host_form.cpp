@@ -77,8 +77,14 @@ void add_legacy_head(HostBytes& out, const Instruction& i, const Shape& s, unsig
     const unsigned rex = static_cast<unsigned>(i.info.raw.rex.W) << 3 | r << 2 | b;
     if (rex != 0 || force_rex) out.add(0x40 | rex);
     switch (i.info.opcode_map) {
-        case ZYDIS_OPCODE_MAP_0F38: out.add(0x0F); out.add(0x38); break;
-        case ZYDIS_OPCODE_MAP_0F3A: out.add(0x0F); out.add(0x3A); break;
+        case ZYDIS_OPCODE_MAP_0F38:
+            out.add(0x0F);
+            out.add(0x38);
+            break;
+        case ZYDIS_OPCODE_MAP_0F3A:
+            out.add(0x0F);
+            out.add(0x3A);
+            break;
         case ZYDIS_OPCODE_MAP_0F: out.add(0x0F); break;
         default: break;
     }

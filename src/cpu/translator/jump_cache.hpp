@@ -7,9 +7,9 @@
 
 namespace touka::cpu::translator {
 
-/// A key is the target's linear address, its upper 16 bits XORed with the generation of the address space (of the kernel's
-/// mappings, for supervisor code). Canonical addresses of the two halves differ in bit 47, so that generations of user and
-/// supervisor code may be equal. Generation 0 is never in use: empty slots match nothing.
+/// A key is the target's linear address, its upper 16 bits XORed with the generation of the address space (of the
+/// kernel's mappings, for supervisor code). Canonical addresses of the two halves differ in bit 47, so that generations
+/// of user and supervisor code may be equal. Generation 0 is never in use: empty slots match nothing.
 [[nodiscard]] constexpr std::uint64_t jump_generation(std::uint16_t generation) {
     return std::uint64_t{generation} << 48;
 }
@@ -33,7 +33,8 @@ inline void forget_jump(Frame& frame, std::uint16_t page_offset, const void* cod
         if (frame.jump_codes[slot] == code) frame.jump_keys[slot] = 0;
 }
 
-/// Forgets jumps to instructions that lie, if only with their last bytes, in the linear page of `rip`, under `generation`.
+/// Forgets jumps to instructions that lie, if only with their last bytes, in the linear page of `rip`, under
+/// `generation`.
 inline void forget_jumps_into(Frame& frame, std::uint64_t rip, std::uint64_t generation) {
     constexpr std::uint64_t kLongestInstruction = 15;
     const std::uint64_t page = rip & ~(spec::kPageSize - 1);

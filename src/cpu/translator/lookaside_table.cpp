@@ -12,15 +12,13 @@ namespace {
 constexpr std::uint64_t kPageMask = ~std::uint64_t{spec::kPageSize - 1};
 constexpr std::uint64_t kLargePageSlots = 512;
 
-std::uint32_t slot(std::uint64_t linear) {
-    return static_cast<std::uint32_t>((linear >> 12) % LookasideTable::kSlots);
-}
+std::uint32_t slot(std::uint64_t linear) { return static_cast<std::uint32_t>((linear >> 12) % LookasideTable::kSlots); }
 
 } // namespace
 
 LookasideTable::LookasideTable() {
-    void* mapped = ::mmap(nullptr, 2 * kSlots * 8, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* mapped =
+        ::mmap(nullptr, 2 * kSlots * 8, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (mapped == MAP_FAILED) return;
     tags_ = static_cast<std::uint64_t*>(mapped);
     host_pages_ = tags_ + kSlots;

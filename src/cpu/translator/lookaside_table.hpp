@@ -8,8 +8,9 @@
 namespace touka::cpu::translator {
 
 /// Two arrays, indexed by bits 31:12 of the linear address: the linear page that a slot stands for, and where it is in
-/// the host. `linear ^ tag` is the offset in the page when the tag is right, and above 4095 when it is not or the address
-/// is not canonical; so one unsigned compare with 4096 - size finds misses and accesses that leave the page alike.
+/// the host. `linear ^ tag` is the offset in the page when the tag is right, and above 4095 when it is not or the
+/// address is not canonical; so one unsigned compare with 4096 - size finds misses and accesses that leave the page
+/// alike.
 ///
 /// Empty slots hold 0, which is page 0's tag: its host page is 0 then, too, where the host has nothing mapped, and the
 /// access ends as a SIGSEGV.

@@ -55,8 +55,7 @@ BlockEmitter::Place BlockEmitter::open(const MemoryAccess& a, Pointer pointer) {
         const std::int32_t from_low = a.group_offset - group.low;
         if (pointer_group_ == a.group && pointer != Pointer::kScratch) return {kHostPointer, from_low};
         const bool others_wait =
-            pointer_group_ != kNoGroup &&
-            block_->groups[pointer_group_].access_count - opened_[pointer_group_] > left;
+            pointer_group_ != kNoGroup && block_->groups[pointer_group_].access_count - opened_[pointer_group_] > left;
         if (pointer == Pointer::kOwn || (pointer == Pointer::kAny && left > 1 && !others_wait)) {
             forget_pointer();
             emit_check(a, -from_low, static_cast<std::uint32_t>(group.high - group.low), Reg64(kHostPointer), true);

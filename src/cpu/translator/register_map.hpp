@@ -21,7 +21,7 @@ inline constexpr HostRegister kAtHome = 0xFF;
 
 /// By guest number. Those at home are the ones that compiled code uses least.
 inline constexpr std::array<HostRegister, 16> kHostOf{
-    kHostR9,  kHostR10, 2,       3,       kHostR11, 5,  6,  7, // rax rcx rdx rbx rsp rbp rsi rdi
-    8,        kAtHome,  kAtHome, kAtHome, 12,       13, kAtHome, kAtHome};
+    kHostR9, kHostR10, 2,       3,       kHostR11, 5,  6,       7, // rax rcx rdx rbx rsp rbp rsi rdi
+    8,       kAtHome,  kAtHome, kAtHome, 12,       13, kAtHome, kAtHome};
 
 } // namespace touka::cpu::translator

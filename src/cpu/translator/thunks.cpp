@@ -53,9 +53,15 @@ public:
 
     const void* exit_at_offset(ExitReason reason, const void* leave) {
         const void* at = begin();
-        add(rcx, ptr[rsp + o_.rip_base]);
-        mov(ptr[rsp + o_.rip], rcx);
+        set_rip();
         return jump_out(at, reason, leave);
+    }
+    const void* exit_unfinished(Unfinished why, bool with_flags, const void* leave) {
+        const void* at = begin();
+        if (with_flags) save_flags();
+        set_rip();
+        mov(dword[rsp + o_.exit_data], static_cast<std::uint32_t>(why));
+        return jump_out(at, ExitReason::kInterpret, leave);
     }
     const void* exit_lookup(const void* leave) {
         const void* at = begin();
@@ -64,11 +70,7 @@ public:
     }
     const void* exit_link(bool with_flags, const void* leave) {
         const void* at = begin();
-        if (with_flags) {
-            lahf();
-            seto(al);
-            mov(word[rsp + o_.status], ax);
-        }
+        if (with_flags) save_flags();
         mov(dword[rsp + o_.exit_data], ecx);
         return jump_out(at, ExitReason::kLink, leave);
     }
@@ -76,10 +78,9 @@ public:
     const void* fill(const Callees& callees) {
         const void* at = begin();
         constexpr int kReturnAddress = 8;
-        for_each_caller_saved([&](int guest, const Reg64& host) {
-            mov(ptr[rsp + kReturnAddress + o_.gpr + guest * 8], host);
-        });
-        Xbyak::Label no_vectors, done;
+        for_each_mapped(
+            [&](int guest, const Reg64& host) { mov(ptr[rsp + kReturnAddress + o_.gpr + guest * 8], host); });
+        Xbyak::Label no_vectors, done, leave;
         cmp(dword[rsp + kReturnAddress + o_.sse_off], 0);
         jne(no_vectors, T_NEAR);
         save_vectors(kReturnAddress);
@@ -87,16 +88,19 @@ public:
         L(no_vectors);
         mov(rsi, rax);
         mov(edx, ecx);
+        mov(rcx, ptr[rsp]);
         call_out(callees.self, reinterpret_cast<std::uint64_t>(callees.fill));
+        test(eax, eax);
+        jz(leave, T_NEAR);
         cmp(dword[rsp + kReturnAddress + o_.sse_off], 0);
         jne(done, T_NEAR);
         restore_vectors(kReturnAddress);
         L(done);
-        for_each_caller_saved([&](int guest, const Reg64& host) {
-            mov(host, ptr[rsp + kReturnAddress + o_.gpr + guest * 8]);
-        });
-        test(eax, eax);
+        for_each_caller_saved(
+            [&](int guest, const Reg64& host) { mov(host, ptr[rsp + kReturnAddress + o_.gpr + guest * 8]); });
         ret();
+        L(leave);
+        leave_from_call(kReturnAddress);
         return at;
     }
 
@@ -127,11 +131,8 @@ public:
         mov(r14, ptr[rsp + kReturnAddress + o_.table]);
         ret();
         L(leave);
-        add(rsp, kReturnAddress);
-        mov(dword[rsp + o_.exit_reason], static_cast<std::uint32_t>(ExitReason::kDone));
-        mov(dword[rsp + o_.sse_off], 1);
-        mov(dword[rsp + o_.avx_off], 1);
-        restore_host();
+        mov(dword[rsp + kReturnAddress + o_.exit_reason], static_cast<std::uint32_t>(ExitReason::kDone));
+        leave_from_call(kReturnAddress);
         return at;
     }
 
@@ -187,6 +188,23 @@ private:
         mov(rsp, ptr[rsp + o_.host_rsp]);
         for (std::size_t n = std::size(kCalleeSaved); n-- > 0;) pop(kCalleeSaved[n]);
         ret();
+    }
+    /// Out of a thunk that was called and has saved everything.
+    void leave_from_call(int return_address) {
+        add(rsp, return_address);
+        ldmxcsr(ptr[rsp + o_.host_mxcsr]);
+        mov(dword[rsp + o_.sse_off], 1);
+        mov(dword[rsp + o_.avx_off], 1);
+        restore_host();
+    }
+    void save_flags() {
+        lahf();
+        seto(al);
+        mov(word[rsp + o_.status], ax);
+    }
+    void set_rip() {
+        add(rcx, ptr[rsp + o_.rip_base]);
+        mov(ptr[rsp + o_.rip], rcx);
     }
     /// From within a thunk that was called.
     void call_out(void* self, std::uint64_t function) {
@@ -248,11 +266,15 @@ FrameOffsets::FrameOffsets(const VcpuMemory& v) {
 Thunks make_thunks(interpreter::CodeMemory& code, const FrameOffsets& offsets, const Callees& callees) {
     ThunkWriter w(code, offsets);
     Thunks t;
-    t.enter = reinterpret_cast<void (*)(Frame*, const void*, std::uint64_t)>(reinterpret_cast<std::uintptr_t>(w.enter()));
+    t.enter =
+        reinterpret_cast<void (*)(Frame*, const void*, std::uint64_t)>(reinterpret_cast<std::uintptr_t>(w.enter()));
     const void* leave = w.leave();
     t.exit_interpret = w.exit_at_offset(ExitReason::kInterpret, leave);
     t.exit_request = w.exit_at_offset(ExitReason::kRequest, leave);
-    t.exit_crossing = w.exit_at_offset(ExitReason::kCrossing, leave);
+    t.exit_unvectored = w.exit_unfinished(Unfinished::kVectors, false, leave);
+    t.exit_jump_miss = w.exit_unfinished(Unfinished::kJumpMiss, false, leave);
+    t.exit_fault = w.exit_unfinished(Unfinished::kHostFault, false, leave);
+    t.exit_fault_flags = w.exit_unfinished(Unfinished::kHostFault, true, leave);
     t.exit_lookup = w.exit_lookup(leave);
     t.exit_link = w.exit_link(false, leave);
     t.exit_link_flags = w.exit_link(true, leave);

@@ -22,14 +22,17 @@ struct FrameOffsets {
 struct Thunks {
     /// C function: enters translated code at a Translation::jump_entry, with its key; returns at an exit.
     void (*enter)(Frame* frame, const void* code, std::uint64_t jump_key) = nullptr;
-    const void* exit_interpret = nullptr; ///< ECX: offset of the instruction in its page
-    const void* exit_request = nullptr;   ///< ECX: likewise
-    const void* exit_crossing = nullptr;  ///< ECX: likewise; Frame::exit_data is set
-    const void* exit_lookup = nullptr;    ///< RAX: where the guest goes on
-    const void* exit_link = nullptr;      ///< ECX: the number of the link
-    const void* exit_link_flags = nullptr; ///< likewise; the status flags are in EFLAGS
-    /// Called with RAX: linear address, ECX: length in bytes | 1 << 16 for a write. Clobbers RAX, RCX, EFLAGS.
-    /// EAX and EFLAGS.ZF: AddressSpaces::Fill.
+    const void* exit_interpret = nullptr;   ///< ECX: offset of the instruction in its page
+    const void* exit_request = nullptr;     ///< ECX: likewise
+    const void* exit_unvectored = nullptr;  ///< ECX: likewise; as exit_interpret, for Unfinished::kVectors
+    const void* exit_jump_miss = nullptr;   ///< ECX: likewise; for Unfinished::kJumpMiss
+    const void* exit_fault = nullptr;       ///< ECX: likewise; for Unfinished::kHostFault
+    const void* exit_fault_flags = nullptr; ///< likewise; the status flags are in EFLAGS
+    const void* exit_lookup = nullptr;      ///< RAX: where the guest goes on
+    const void* exit_link = nullptr;        ///< ECX: the number of the link
+    const void* exit_link_flags = nullptr;  ///< likewise; the status flags are in EFLAGS
+    /// Called with RAX: linear address, ECX: an AccessWord. Comes back when the access may be tried again; else leaves.
+    /// Clobbers RAX, RCX, EFLAGS.
     const void* fill = nullptr;
     /// Called with ECX: offset of an instruction, EAX: of the next one. The interpreter does it; comes back only when
     /// that is where the guest goes on, with all registers of the guest in place. Clobbers RAX, RCX, EFLAGS.
@@ -38,10 +41,23 @@ struct Thunks {
     const void* load_vectors = nullptr;
 };
 
+/// What the thunk that fills lookaside tables is told of an access, in one word.
+struct AccessWord {
+    std::uint32_t value = 0;
+    static constexpr AccessWord make(std::uint16_t offset, std::uint32_t length_bytes, bool write, bool group) {
+        return {offset | length_bytes << 12 | (write ? 1u << 30 : 0u) | (group ? 1u << 31 : 0u)};
+    }
+    [[nodiscard]] constexpr std::uint32_t offset() const { return value & 0xFFF; } ///< of the instruction in its page
+    [[nodiscard]] constexpr std::uint32_t length_bytes() const { return value >> 12 & 0x3FFFF; }
+    [[nodiscard]] constexpr bool is_write() const { return (value >> 30 & 1) != 0; }
+    [[nodiscard]] constexpr bool is_group() const { return value >> 31 != 0; }
+};
+
 /// What translated code calls.
 struct Callees {
     void* self = nullptr;
-    std::uint32_t (*fill)(void* self, std::uint64_t linear, std::uint32_t what) = nullptr; ///< see Thunks::fill
+    /// See Thunks::fill. @param code where the call came from. @return 0: leave, with rip and Frame set.
+    std::uint32_t (*fill)(void* self, std::uint64_t linear, AccessWord access, const void* code) = nullptr;
     std::uint32_t (*interpret)(void* self) = nullptr; ///< @return 0: leave
 };
 

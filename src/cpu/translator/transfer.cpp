@@ -1,7 +1,7 @@
 // Jumps, calls and returns.
 //
-// Inside a page a jump is linked to its target's code. Everything else goes by the linear address: through the jump cache,
-// where the guest's mapping is known to be the one that the code was found under.
+// Inside a page a jump is linked to its target's code. Everything else goes by the linear address: through the jump
+// cache, where the guest's mapping is known to be the one that the code was found under.
 
 #include "cpu/translator/block_emitter.hpp"
 #include "spec/address.hpp"

@@ -39,13 +39,12 @@ struct Translation {
     BlockMode mode{};
     bool grouped = true;
     std::uint32_t crossings = 0; ///< how often accesses of one group lay on two pages
-    std::uint32_t number = 0;
 
     const std::uint8_t* code = nullptr; ///< executable
     std::uint32_t code_bytes = 0;
-    const std::uint8_t* entry = nullptr;             ///< status flags in RegisterFile::status
+    const std::uint8_t* entry = nullptr; ///< status flags in RegisterFile::status
     const std::uint8_t* entry_without_poll = nullptr;
-    const std::uint8_t* flags_entry = nullptr;             ///< status flags in EFLAGS
+    const std::uint8_t* flags_entry = nullptr; ///< status flags in EFLAGS
     const std::uint8_t* flags_entry_without_poll = nullptr;
     const std::uint8_t* jump_entry = nullptr; ///< from the jump cache; RAX is its key
     std::vector<FaultSite> fault_sites;       ///< ascending

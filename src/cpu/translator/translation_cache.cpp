@@ -78,7 +78,6 @@ Translation* TranslationCache::translate(std::uint64_t rip, spec::GuestAddress p
     t.offset = static_cast<std::uint16_t>(physical.value % kPageSize);
     t.mode = mode;
     t.grouped = grouped;
-    t.number = static_cast<std::uint32_t>(translations_.size());
 
     const bool supervisor = mode == BlockMode::kSupervisor;
     std::array<std::uint8_t, 2 * kPageSize> bytes;
@@ -130,20 +129,22 @@ void TranslationCache::link(std::uint32_t number, std::uint64_t rip) {
         target = from.backward ? to.flags_entry : to.flags_entry_without_poll;
     else
         target = from.backward ? to.entry : to.entry_without_poll;
-    const std::uint8_t* executable_site =
-        code_.executable() + (from.site - code_.writable_alias(code_.executable()));
+    const std::uint8_t* executable_site = code_.executable() + (from.site - code_.writable_alias(code_.executable()));
     set_displacement(from.site, executable_site, target);
     ++counters_.links;
 }
 
-void TranslationCache::note_crossing(std::uint32_t number) {
-    Translation& old = *translations_[number];
+void TranslationCache::note_crossing(const void* code) {
+    Translation* block = containing(code);
+    if (block == nullptr) return;
+    Translation& old = *block;
     if (++old.crossings != kManyCrossings || !old.grouped) return;
     const auto found = by_key_.find(key(old.page, old.offset, old.mode));
     if (found == by_key_.end() || found->second != &old) return;
     const std::uint64_t drops = drop_count_;
     const spec::GuestAddress physical{old.page * kPageSize + old.offset};
-    const Translation* made = old.second_page == Translation::kOnePage ? translate(0, physical, old.mode, false) : nullptr;
+    const Translation* made =
+        old.second_page == Translation::kOnePage ? translate(0, physical, old.mode, false) : nullptr;
     if (drops != drop_count_ || made == nullptr) return;
     const Translation& fresh = *made;
     ++counters_.ungrouped;
@@ -194,11 +195,11 @@ void TranslationCache::drop_all() {
     ++counters_.dropped_all;
 }
 
-const Translation* TranslationCache::containing(const void* at) const {
+Translation* TranslationCache::containing(const void* at) const {
     const auto* code = static_cast<const std::uint8_t*>(at);
     const auto after = std::ranges::upper_bound(translations_, code, {}, [](const auto& t) { return t->code; });
     if (after == translations_.begin()) return nullptr;
-    const Translation* t = std::prev(after)->get();
+    Translation* t = std::prev(after)->get();
     return code < t->code + t->code_bytes ? t : nullptr;
 }
 

@@ -16,13 +16,13 @@ namespace touka::cpu::translator {
 
 /// What the cache has done so far, for the user.
 struct CacheCounters {
-    std::uint64_t blocks = 0;          ///< translated
-    std::uint64_t guest_bytes = 0;     ///< of code
-    std::uint64_t host_bytes = 0;      ///< made of it
-    std::uint64_t links = 0;           ///< jumps linked
-    std::uint64_t dropped_pages = 0;   ///< because their code was written
-    std::uint64_t dropped_all = 0;     ///< because memory was full
-    std::uint64_t ungrouped = 0;       ///< translated again without groups
+    std::uint64_t blocks = 0;        ///< translated
+    std::uint64_t guest_bytes = 0;   ///< of code
+    std::uint64_t host_bytes = 0;    ///< made of it
+    std::uint64_t links = 0;         ///< jumps linked
+    std::uint64_t dropped_pages = 0; ///< because their code was written
+    std::uint64_t dropped_all = 0;   ///< because memory was full
+    std::uint64_t ungrouped = 0;     ///< translated again without groups
     std::uint64_t translating_ns = 0;
 };
 
@@ -47,7 +47,8 @@ public:
     /// The target of a link: what page and offset to go on at.
     [[nodiscard]] const Link& link_at(std::uint32_t number) const { return links_[number]; }
     /// Accesses of one group lay on two pages: when that goes on, the block is translated without groups.
-    void note_crossing(std::uint32_t number);
+    /// @param code in the block.
+    void note_crossing(const void* code);
 
     /// Drops what was made of pages that were written since.
     void drop_stale();
@@ -57,7 +58,7 @@ public:
     [[nodiscard]] const std::uint8_t* recovery(const void* at) const;
     /// The access at a fault site, or nullptr.
     [[nodiscard]] const MemoryAccess* access_at(const void* at) const;
-    [[nodiscard]] const Translation* containing(const void* at) const;
+    [[nodiscard]] Translation* containing(const void* at) const;
     [[nodiscard]] bool contains(const void* at) const { return code_.contains(at); }
 
     [[nodiscard]] const CacheCounters& counters() const { return counters_; }

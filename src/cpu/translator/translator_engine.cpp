@@ -15,7 +15,8 @@ TranslatorEngine::TranslatorEngine(memory::GuestMemory& memory, const memory::Gu
 TranslatorEngine::~TranslatorEngine() { memory_.code_pages().on_invalidate({}); }
 
 std::expected<std::unique_ptr<TranslatorEngine>, CpuError> TranslatorEngine::create(memory::GuestMemory& memory) {
-    const bool suffices = interpreter::host_suffices() && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
+    const bool suffices =
+        interpreter::host_suffices() && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
     if (!suffices) return std::unexpected(CpuError::kUnavailable);
     const memory::GuardedView* view = memory.guarded_view();
     if (view == nullptr) return std::unexpected(CpuError::kHostFailure);
@@ -24,8 +25,8 @@ std::expected<std::unique_ptr<TranslatorEngine>, CpuError> TranslatorEngine::cre
 
 CpuFeatures TranslatorEngine::features() const { return interpreter::executed_features(); }
 
-std::expected<std::unique_ptr<Vcpu>, CpuError>
-TranslatorEngine::make_vcpu(std::uint32_t, const CpuidTable& cpuid, VcpuPorts ports) {
+std::expected<std::unique_ptr<Vcpu>, CpuError> TranslatorEngine::make_vcpu(std::uint32_t, const CpuidTable& cpuid,
+                                                                           VcpuPorts ports) {
     if (ports.bus == nullptr || ports.interrupts == nullptr) return std::unexpected(CpuError::kInvalidState);
     auto region = make_vcpu_memory(memory_, *ports.bus, *ports.interrupts, cpuid);
     auto vcpu = region ? std::make_unique<TranslatorVcpu>(std::move(region), view_) : nullptr;

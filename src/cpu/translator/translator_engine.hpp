@@ -21,8 +21,8 @@ public:
     [[nodiscard]] std::string_view name() const override { return "translator"; }
     [[nodiscard]] CpuFeatures features() const override;
     [[nodiscard]] bool has_interrupt_chips() const override { return false; }
-    [[nodiscard]] std::expected<std::unique_ptr<Vcpu>, CpuError>
-    make_vcpu(std::uint32_t index, const CpuidTable& cpuid, VcpuPorts ports) override;
+    [[nodiscard]] std::expected<std::unique_ptr<Vcpu>, CpuError> make_vcpu(std::uint32_t index, const CpuidTable& cpuid,
+                                                                           VcpuPorts ports) override;
     [[nodiscard]] std::uint64_t tsc_frequency_hz() const override { return tsc_frequency_hz_; }
     void collect_dirty() override {}
     void dirty_log_changed() override;

@@ -31,10 +31,18 @@ TranslatorVcpu::TranslatorVcpu(Region region, const memory::GuardedView& view)
 
 TranslatorVcpu::~TranslatorVcpu() { vcpu_.processor.translations = nullptr; }
 
-std::uint32_t TranslatorVcpu::fill(void* self, std::uint64_t linear, std::uint32_t what) {
-    constexpr std::uint32_t kWrite = 1 << 16;
-    AddressSpaces& spaces = static_cast<TranslatorVcpu*>(self)->spaces_;
-    return static_cast<std::uint32_t>(spaces.fill(linear, what & ~kWrite, (what & kWrite) != 0));
+std::uint32_t TranslatorVcpu::fill(void* self, std::uint64_t linear, AccessWord access, const void* code) {
+    auto& vcpu = *static_cast<TranslatorVcpu*>(self);
+    const auto result = vcpu.spaces_.fill(linear, access.length_bytes(), access.is_write());
+    if (result == AddressSpaces::Fill::kDone) return 1;
+    Frame& frame = vcpu.vcpu_.frame;
+    vcpu.vcpu_.processor.rip = frame.rip_base + access.offset();
+    const bool crossing = result == AddressSpaces::Fill::kCrossing;
+    frame.exit_reason =
+        std::to_underlying(crossing && access.is_group() ? ExitReason::kCrossing : ExitReason::kInterpret);
+    frame.exit_data = std::to_underlying(crossing ? Unfinished::kCrossing : Unfinished::kRefused);
+    frame.exit_code = code;
+    return 0;
 }
 
 std::uint32_t TranslatorVcpu::interpret_inline(void* self) {
@@ -142,8 +150,7 @@ void TranslatorVcpu::run_translated() {
         case ExitReason::kRequest: p.attention |= p.interrupt_waiting != 0; break;
         case ExitReason::kLink: follow_link(); break;
         case ExitReason::kCrossing:
-            cache_.note_crossing(vcpu_.frame.exit_data);
-            vcpu_.frame.exit_data = std::to_underlying(Unfinished::kCrossing);
+            cache_.note_crossing(vcpu_.frame.exit_code);
             interpret_left_over();
             break;
         case ExitReason::kInterpret: interpret_left_over(); break;

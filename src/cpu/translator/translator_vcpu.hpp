@@ -12,9 +12,9 @@
 
 namespace touka::cpu::translator {
 
-/// The interpreter's vCPU, with its instructions run as translated code wherever that can be: 64-bit code in RAM, without
-/// single-step, breakpoints and alignment checks. Everything else, and each instruction that translated code does not
-/// have or cannot finish, is the interpreter's, on the same Processor.
+/// The interpreter's vCPU, with its instructions run as translated code wherever that can be: 64-bit code in RAM,
+/// without single-step, breakpoints and alignment checks. Everything else, and each instruction that translated code
+/// does not have or cannot finish, is the interpreter's, on the same Processor.
 /// @thread as InterpreterVcpu.
 class TranslatorVcpu final : public interpreter::InterpreterVcpu {
 public:
@@ -42,7 +42,7 @@ private:
     [[nodiscard]] std::uint64_t linear_address(const MemoryAccess& access) const;
     void allow_vectors();
     [[nodiscard]] static std::uint32_t interpret_inline(void* self);
-    [[nodiscard]] static std::uint32_t fill(void* self, std::uint64_t linear, std::uint32_t what);
+    [[nodiscard]] static std::uint32_t fill(void* self, std::uint64_t linear, AccessWord access, const void* code);
 
     VcpuMemory& vcpu_;
     Region region_;
