@@ -212,6 +212,7 @@ public:
         (void)negotiate(features | spec::virtio::VIRTIO_F_VERSION_1);
         write(Register::config_msix_vector, 2, 0);
         std::vector<Queue> queues;
+        queues.reserve(count);
         for (unsigned i = 0; i < count; ++i) queues.push_back(add_queue(static_cast<std::uint16_t>(i), size));
         driver_ok();
         return queues;
