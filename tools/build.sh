@@ -49,9 +49,13 @@ lint() {
     need $PACKAGES_BUILD $PACKAGES_CLANG
     steps 2
     step "Configuring for clang"
+    mkdir -p build
     cmake --preset clang >build/clang.configure.log 2>&1 || fail "cmake failed; see build/clang.configure.log"
     step "clang-tidy over $(wc -w <<<"$files") files"
-    [ -z "$files" ] || printf '%s\n' $files | xargs -P "$(nproc)" -n 4 clang-tidy-19 --quiet -p build/clang
+    [ -n "$files" ] || return 0
+    # Even --quiet counts, for every file, what it did not say of the system's headers.
+    printf '%s\n' "$files" | xargs -P "$(nproc)" -n 1 clang-tidy-19 --quiet -p build/clang 2>&1 |
+        { grep -v '^[0-9]* warnings\? generated\.$' || true; }
 }
 
 bench() {

@@ -87,6 +87,7 @@ public:
 
     [[nodiscard]] std::vector<platform::Device*> devices() override {
         std::vector<platform::Device*> all;
+        all.reserve(devices_.size());
         for (const auto& chip : devices_) all.push_back(chip.get());
         return all;
     }

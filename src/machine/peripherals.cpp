@@ -68,6 +68,7 @@ Peripherals::~Peripherals() {
 
 std::vector<platform::Device*> Peripherals::devices() {
     std::vector<platform::Device*> all;
+    all.reserve(functions_.size());
     for (const auto& function : functions_) all.push_back(function.get());
     return all;
 }

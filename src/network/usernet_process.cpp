@@ -83,6 +83,7 @@ std::expected<UsernetProcess, std::string> UsernetProcess::start(const Options& 
         words.push_back(to_string(forward));
     }
     std::vector<char*> arguments;
+    arguments.reserve(words.size() + 1);
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
     std::array<char*, 1> no_environment{nullptr};

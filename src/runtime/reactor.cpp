@@ -131,7 +131,7 @@ private:
     }
 
     template <class Handler, class... Args>
-    void call(std::unique_lock<std::mutex>& lock, std::uint64_t id, Handler handler, Args... args) {
+    void call(std::unique_lock<std::mutex>& lock, std::uint64_t id, const Handler& handler, Args... args) {
         running_id_ = id;
         lock.unlock();
         handler(args...);

@@ -170,7 +170,6 @@ TEST(StdioStream, AFullPipeBlocksNobodyAndLosesNothingWithinTheBacklog) {
     Reactor reactor("test");
     Pipe out;
     const std::string line(1000, 'y');
-    std::string all;
     StdioStream stream(reactor, {.input_fd = -1, .output_fd = out.write.get(), .on_escape = {}});
     for (int i = 0; i < 300; ++i) stream.write(bytes_of(line)); // four times what a pipe holds
     EXPECT_EQ(read_exactly(out.read.get(), 300'000), std::string(300'000, 'y'));

@@ -24,7 +24,8 @@ namespace {
 /// A file of its own that goes with the test.
 class DiskFile {
 public:
-    explicit DiskFile(std::uint64_t size_bytes, std::string folder = "/var/tmp") : path(folder + "/touka-disk-XXXXXX") {
+    explicit DiskFile(std::uint64_t size_bytes, const std::string& folder = "/var/tmp")
+        : path(folder + "/touka-disk-XXXXXX") {
         fd_ = runtime::UniqueFd(::mkstemp(path.data()));
         EXPECT_EQ(::ftruncate(fd_.get(), static_cast<off_t>(size_bytes)), 0);
     }

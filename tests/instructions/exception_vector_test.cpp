@@ -26,7 +26,7 @@ protected:
         return test;
     }
     /// Both must agree, and raise this vector.
-    void expect_on_host(unsigned vector, Case test) {
+    void expect_on_host(unsigned vector, const Case& test) {
         Result expected, actual;
         host_.run(test, expected);
         guest_->run(test, actual);

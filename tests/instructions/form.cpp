@@ -221,6 +221,7 @@ std::vector<Form> enumerate_forms() {
         add_vex(compat, by_key);
     }
     std::vector<Form> forms;
+    forms.reserve(by_key.size());
     for (auto& [key, form] : by_key) forms.push_back(std::move(form));
     return forms;
 }

@@ -27,7 +27,7 @@ std::uint32_t random_mxcsr(Random& random) {
 
 void randomise_x87(Random& random, Registers& r) {
     r.fcw = static_cast<std::uint16_t>(0x40 | kX87Flags | random.below(4) << 10 |
-                                       pick<std::uint16_t, 3>(random, {0, 2, 3}) << 8);
+                                       pick<std::uint64_t, 3>(random, {0, 2, 3}) << 8);
     if (random.one_in(4)) r.fcw = static_cast<std::uint16_t>(r.fcw & ~(random.next() & kX87Flags));
     r.fsw = static_cast<std::uint16_t>(random.below(8) << 11 | (random.next() & 0x4700));
     if (random.one_in(8)) r.fsw = static_cast<std::uint16_t>(r.fsw | (random.next() & 0x7F));

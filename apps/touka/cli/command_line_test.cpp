@@ -13,7 +13,7 @@ namespace {
 
 using testing::HasSubstr;
 
-std::expected<Command, CommandLineError> parse(std::vector<std::string> arguments) {
+std::expected<Command, CommandLineError> parse(const std::vector<std::string>& arguments) {
     return parse_command_line(arguments);
 }
 /// Of a command line that must be right.
@@ -23,12 +23,12 @@ RunCommand run(std::vector<std::string> arguments) {
     EXPECT_TRUE(command.has_value()) << command.error().text;
     return command ? std::get<RunCommand>(*command) : RunCommand{};
 }
-CommandLineError failure(std::vector<std::string> arguments) {
+CommandLineError failure(const std::vector<std::string>& arguments) {
     const auto command = parse(arguments);
     EXPECT_FALSE(command.has_value());
     return command ? CommandLineError{} : command.error();
 }
-std::string printed(std::vector<std::string> arguments) {
+std::string printed(const std::vector<std::string>& arguments) {
     const auto command = parse(arguments);
     EXPECT_TRUE(command.has_value()) << command.error().text;
     return command ? std::get<PrintCommand>(*command).text : "";

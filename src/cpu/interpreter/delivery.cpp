@@ -48,7 +48,7 @@ struct Handler {
 }
 
 [[nodiscard]] bool read_gate(Processor& p, const Event& event, Gate& gate_out, std::uint64_t& offset) {
-    const std::uint32_t bytes = p.long_mode ? 16 : 8;
+    const std::uint64_t bytes = p.long_mode ? 16 : 8;
     const std::uint32_t error = event.vector * 8u | selector_error::IDT;
     if (event.vector * bytes + bytes - 1 > p.idtr.limit) return p.raise(Exception::kGeneralProtection, error);
     std::uint64_t linear = p.idtr.base + event.vector * bytes;

@@ -24,7 +24,8 @@ Link* cld(Processor& p, const Op* op) {
     p.system_flags &= ~rflags::DF;
     return next(p, op);
 }
-Link* std_(Processor& p, const Op* op) {
+/// STD, whose mnemonic is a namespace here.
+Link* set_direction(Processor& p, const Op* op) {
     p.system_flags |= rflags::DF;
     return next(p, op);
 }
@@ -67,7 +68,7 @@ void add_flag_control(BuilderTable& table) {
     table[ZYDIS_MNEMONIC_STC] = &build_plain<&stc>;
     table[ZYDIS_MNEMONIC_CMC] = &build_plain<&cmc>;
     table[ZYDIS_MNEMONIC_CLD] = &build_plain<&cld>;
-    table[ZYDIS_MNEMONIC_STD] = &build_plain<&std_>;
+    table[ZYDIS_MNEMONIC_STD] = &build_plain<&set_direction>;
     table[ZYDIS_MNEMONIC_CLI] = &build_plain<&cli>;
     table[ZYDIS_MNEMONIC_STI] = &build_plain<&sti>;
     table[ZYDIS_MNEMONIC_STAC] = &build_plain<&access_flag<true>>;

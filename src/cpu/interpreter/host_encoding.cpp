@@ -55,7 +55,7 @@ private:
                 if (writes(operand)) e_.vectors_written = static_cast<std::uint16_t>(e_.vectors_written | 1u << id);
                 return true;
             case ZYDIS_REGCLASS_MMX: e_.touches_x87 = true; return true;
-            case ZYDIS_REGCLASS_X87: return true;
+            case ZYDIS_REGCLASS_X87:
             case ZYDIS_REGCLASS_FLAGS: return true;
             default:
                 return operand.reg.value == ZYDIS_REGISTER_X87STATUS ||

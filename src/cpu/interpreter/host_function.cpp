@@ -56,7 +56,7 @@ private:
         for (const auto& binding : e_.general_registers()) {
             const Xbyak::Reg64 host(binding.host);
             if (binding.high_byte) {
-                movzx(host.cvt32(), byte[rdi + (offsetof(RegisterFile, gpr) + binding.guest * 8u + 1)]);
+                movzx(host.cvt32(), byte[rdi + (offsetof(RegisterFile, gpr) + std::size_t{binding.guest} * 8 + 1)]);
             } else {
                 mov(host, general_slot(binding.guest));
             }

@@ -171,7 +171,7 @@ void set_guest_tsc(Processor& p, std::uint64_t value) {
         case kvm::msr::kWallClock:
         case kvm::msr::kWallClockOld: value = p.msr.kvm_wall_clock; return has_kvm_clock(p);
         case msr::kMtrrCap: value = kMtrrCapabilities; return true;
-        case msr::kMcgCap: value = 0; return true;
+        case msr::kMcgCap:
         case msr::kBiosSignId: value = 0; return true;
         case msr::kPlatformId: value = 0; return intel;
         case msr::kFeatureControl: value = kFeatureControlLocked; return intel;

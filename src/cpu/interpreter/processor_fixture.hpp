@@ -178,7 +178,7 @@ struct SmallMachine {
     void set_up_protected_mode(bool user = false) {
         using namespace spec::x86;
         set_up_tables();
-        for (unsigned vector = 0; vector < 256; ++vector)
+        for (std::uint64_t vector = 0; vector < 256; ++vector)
             poke(kIdt + vector * 8, 0x0000'8E00'0000'0000 | std::uint64_t{kCode32} << 16 | (handler(vector) & 0xFFFF) |
                                         (handler(vector) >> 16) << 48);
         poke<std::uint32_t>(kTss + 4, kKernelStack);
@@ -191,9 +191,9 @@ struct SmallMachine {
         flush_tlb(p);
     }
 
-    [[nodiscard]] static constexpr std::uint64_t handler(unsigned vector) { return kHandlers + vector * 16; }
+    [[nodiscard]] static constexpr std::uint64_t handler(std::uint64_t vector) { return kHandlers + vector * 16; }
     /// @param attributes bits 47:32 of the gate: IST, type, DPL, P.
-    void set_gate(unsigned vector, std::uint16_t selector, std::uint64_t attributes, std::uint64_t target) {
+    void set_gate(std::uint64_t vector, std::uint16_t selector, std::uint64_t attributes, std::uint64_t target) {
         poke(kIdt + vector * 16,
              (target & 0xFFFF) | std::uint64_t{selector} << 16 | attributes << 32 | (target >> 16 & 0xFFFF) << 48);
         poke(kIdt + vector * 16 + 8, target >> 32);

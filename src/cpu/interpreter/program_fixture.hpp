@@ -52,11 +52,11 @@ struct ProgramMachine : SmallMachine {
     void use_small_pages() {
         using namespace spec::x86;
         poke(kDirectory + (kHigh >> 21) * 8, kTable | page_entry::P | page_entry::RW | page_entry::US);
-        for (unsigned n = 0; n < 512; ++n) poke<std::uint64_t>(kTable + n * 8, 0);
+        for (std::uint64_t n = 0; n < 512; ++n) poke<std::uint64_t>(kTable + n * 8, 0);
         flush_tlb(p);
     }
     /// Maps the nth 4 KiB page from kHigh on.
-    void map(unsigned n, std::uint64_t physical, std::uint64_t flags) {
+    void map(std::uint64_t n, std::uint64_t physical, std::uint64_t flags) {
         poke(kTable + n * 8, physical | flags);
         flush_tlb(p);
     }

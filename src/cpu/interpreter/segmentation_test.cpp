@@ -147,15 +147,14 @@ TEST_F(Segmentation, VerrAndVerwTellReadableFromWritable) {
 }
 
 TEST_F(Segmentation, FsgsbaseInstructionsNeedTheirBitAndCanonicalValues) {
-    const std::initializer_list<std::uint8_t> kWrgsbase{0xF3, 0x48, 0x0F, 0xAE, 0xD8},
-        kRdfsbase{0xF3, 0x0F, 0xAE, 0xC0};
-    EXPECT_EQ(fault_with(0, kWrgsbase), kUndefined);
+    const std::initializer_list<std::uint8_t> wrgsbase{0xF3, 0x48, 0x0F, 0xAE, 0xD8}, rdfsbase{0xF3, 0x0F, 0xAE, 0xC0};
+    EXPECT_EQ(fault_with(0, wrgsbase), kUndefined);
     m.p.cr4 |= cr4::FSGSBASE;
-    EXPECT_EQ(fault_with(0xFFFF'8000'0000'0010, kWrgsbase), kNone);
+    EXPECT_EQ(fault_with(0xFFFF'8000'0000'0010, wrgsbase), kNone);
     EXPECT_EQ(m.p.segment(SegmentName::kGs).base, 0xFFFF'8000'0000'0010u);
-    EXPECT_EQ(fault_with(0x8000'0000'0000, kWrgsbase), kProtection);
+    EXPECT_EQ(fault_with(0x8000'0000'0000, wrgsbase), kProtection);
     m.p.segment(SegmentName::kFs).base = 0xFFFF'8000'0000'0020;
-    EXPECT_EQ(m.fault_of(kRdfsbase), kNone);
+    EXPECT_EQ(m.fault_of(rdfsbase), kNone);
     EXPECT_EQ(m.p.gpr(Gpr::kRax), 0x20u);
 }
 

@@ -203,21 +203,21 @@ TEST_F(SystemRegisters, AbsentInstructionsAreUndefined) {
 }
 
 TEST_F(SystemRegisters, InvpcidChecksItsDescriptor) {
-    const std::initializer_list<std::uint8_t> kInvpcid{0x66, 0x0F, 0x38, 0x82, 0x03}; // invpcid rax, [rbx]
+    const std::initializer_list<std::uint8_t> invpcid{0x66, 0x0F, 0x38, 0x82, 0x03}; // invpcid rax, [rbx]
     m.p.gpr(Gpr::kRbx) = 0x9000;
     m.poke(0x9000, std::uint64_t{0});
     m.poke(0x9008, std::uint64_t{0x1000});
-    for (const std::uint64_t type : {0u, 1u, 2u, 3u}) EXPECT_EQ(fault_with(type, kInvpcid), kNone);
-    EXPECT_EQ(fault_with(4, kInvpcid), kProtection);
+    for (const std::uint64_t type : {0u, 1u, 2u, 3u}) EXPECT_EQ(fault_with(type, invpcid), kNone);
+    EXPECT_EQ(fault_with(4, invpcid), kProtection);
     m.poke(0x9000, std::uint64_t{1});
-    EXPECT_EQ(fault_with(0, kInvpcid), kProtection); // CR4.PCIDE is 0
+    EXPECT_EQ(fault_with(0, invpcid), kProtection); // CR4.PCIDE is 0
     m.p.cr4 |= cr4::PCIDE;
-    EXPECT_EQ(fault_with(0, kInvpcid), kNone);
+    EXPECT_EQ(fault_with(0, invpcid), kNone);
     m.poke(0x9000, std::uint64_t{0x1000});
-    EXPECT_EQ(fault_with(2, kInvpcid), kProtection);
+    EXPECT_EQ(fault_with(2, invpcid), kProtection);
     m.poke(0x9000, std::uint64_t{1});
     m.poke(0x9008, std::uint64_t{0x8000'0000'0000});
-    EXPECT_EQ(fault_with(0, kInvpcid), kProtection);
+    EXPECT_EQ(fault_with(0, invpcid), kProtection);
 }
 
 } // namespace

@@ -145,21 +145,19 @@ std::expected<void, KvmFailure> KvmInterrupts::set_io_apic_state(const IoApicSta
 
 std::expected<PicPairState, KvmFailure> KvmInterrupts::pic_state() const {
     PicPairState pair;
-    for (const std::uint32_t id : {KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE}) {
+    for (const bool master : {true, false}) {
         kvm_irqchip chip{};
-        chip.chip_id = id;
+        chip.chip_id = master ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE;
         if (::ioctl(vm_fd_, KVM_GET_IRQCHIP, &chip) < 0) return std::unexpected(system_failure("KVM_GET_IRQCHIP"));
-        (id == KVM_IRQCHIP_PIC_MASTER ? pair.master : pair.slave) =
-            from_kvm(chip.chip.pic, id == KVM_IRQCHIP_PIC_MASTER);
+        (master ? pair.master : pair.slave) = from_kvm(chip.chip.pic, master);
     }
     return pair;
 }
 
 std::expected<void, KvmFailure> KvmInterrupts::set_pic_state(const PicPairState& pair) {
-    for (const std::uint32_t id : {KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE}) {
+    for (const bool master : {true, false}) {
         kvm_irqchip chip{};
-        chip.chip_id = id;
-        const bool master = id == KVM_IRQCHIP_PIC_MASTER;
+        chip.chip_id = master ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE;
         chip.chip.pic = to_kvm(master ? pair.master : pair.slave, master);
         if (::ioctl(vm_fd_, KVM_SET_IRQCHIP, &chip) < 0) return std::unexpected(system_failure("KVM_SET_IRQCHIP"));
     }

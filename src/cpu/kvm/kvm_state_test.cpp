@@ -127,7 +127,7 @@ TEST_F(KvmStateTest, TheKernelLogsExactlyTheWrittenPages) {
     auto guest = make();
     guest->load(kCode, [](Code& a) {
         a.mov(a.eax, static_cast<std::uint32_t>(kData));
-        for (const int page : {0, 3, 5}) a.mov(a.byte[a.rax + page * 4096], 1);
+        for (const std::size_t page : {0u, 3u, 5u}) a.mov(a.byte[a.rax + page * 4096], 1);
         NanoGuest::out(a, kDone);
     });
     guest->memory().dirty_log().set_enabled(true);

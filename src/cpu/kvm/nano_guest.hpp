@@ -5,6 +5,7 @@
 #include <xbyak/xbyak.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
 #include <functional>
 #include <mutex>
@@ -111,7 +112,7 @@ public:
         });
         std::uint64_t gate[2] = {kHandler & 0xFFFF, 0};
         gate[0] |= std::uint64_t{8} << 16 | std::uint64_t{0x8E00} << 32 | (kHandler >> 16 & 0xFFFF) << 48;
-        std::memcpy(memory_->base() + kIdt + vector * 16u, gate, sizeof gate);
+        std::memcpy(memory_->base() + kIdt + std::size_t{vector} * 16, gate, sizeof gate);
     }
     static void write_apic(Xbyak::CodeGenerator& a, std::uint32_t offset, std::uint32_t value) {
         a.mov(a.eax, static_cast<std::uint32_t>(kLocalApic + offset));

@@ -8,7 +8,6 @@ namespace touka::devices::virtio {
 namespace {
 
 using namespace spec::virtio;
-using test::Segment;
 using test::TestDriver;
 using test::TestMachine;
 
@@ -134,7 +133,7 @@ TEST_F(VirtioNet, ReceivesIntoOneBufferAndSaysSoInTheHeader) {
 
 TEST_F(VirtioNet, MergesBuffersForALongFrame) {
     bring_up(VIRTIO_NET_F_MRG_RXBUF);
-    for (unsigned i = 0; i < 3; ++i) post(i * 4096, 100);
+    for (std::uint64_t i = 0; i < 3; ++i) post(i * 4096, 100);
     EXPECT_TRUE(arrive(200));
     EXPECT_EQ(driver_->load<std::uint16_t>(buffer_ + 10), 3);
     EXPECT_EQ(driver_->take_used(queues_[kReceiveQueue]).len, 100u);

@@ -115,7 +115,7 @@ public:
         const std::uint32_t msix = find_capability(spec::pci::CapabilityId::kMsix);
         const std::uint64_t table = bar(VirtioPciFunction::kMsixBar);
         const unsigned count = (config_read(msix + 2, 2) & 0x7FF) + 1;
-        for (unsigned i = 0; i < count; ++i) {
+        for (std::uint64_t i = 0; i < count; ++i) {
             machine_.memory.write(table + 16 * i, 8, kMessageAddress);
             machine_.memory.write(table + 16 * i + 8, 4, kFirstMessage + i);
             machine_.memory.write(table + 16 * i + 12, 4, 0);
@@ -212,6 +212,7 @@ public:
         (void)negotiate(features | spec::virtio::VIRTIO_F_VERSION_1);
         write(Register::config_msix_vector, 2, 0);
         std::vector<Queue> queues;
+        queues.reserve(count);
         for (unsigned i = 0; i < count; ++i) queues.push_back(add_queue(static_cast<std::uint16_t>(i), size));
         driver_ok();
         return queues;

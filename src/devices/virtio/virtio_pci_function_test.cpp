@@ -9,7 +9,6 @@ namespace touka::devices::virtio {
 namespace {
 
 using namespace spec::virtio;
-using test::Segment;
 using test::TestDriver;
 using test::TestMachine;
 using Register = CommonRegister;

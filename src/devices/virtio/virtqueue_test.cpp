@@ -34,11 +34,11 @@ protected:
         std::memcpy(&value, ram_->base() + address, sizeof value);
         return value;
     }
-    void describe(unsigned slot, const Descriptor& descriptor, std::uint64_t table = kDescriptors) {
+    void describe(std::uint64_t slot, const Descriptor& descriptor, std::uint64_t table = kDescriptors) {
         store(table + 16 * slot, descriptor);
     }
     void offer(std::uint16_t head) {
-        store<std::uint16_t>(kAvail + 4 + 2 * (avail_index_ % kSize), head);
+        store<std::uint16_t>(kAvail + 4 + 2ull * (avail_index_ % kSize), head);
         store<std::uint16_t>(kAvail + 2, ++avail_index_);
     }
     [[nodiscard]] QueueError error_of_pop() { return queue_.pop(chain_).error(); }

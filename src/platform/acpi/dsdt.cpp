@@ -24,6 +24,7 @@ Term resources(const ResourceTemplate& list) { return name("_CRS", list.build())
 /// \_SB.Cnnn, one for each processor; MADT names them by the same UID. (§8.4)
 std::vector<Term> processors(const PlatformLayout& layout) {
     std::vector<Term> devices;
+    devices.reserve(layout.apic_ids.size());
     for (std::size_t uid = 0; uid < layout.apic_ids.size(); ++uid) {
         devices.push_back(device(fmt::format("C{:03X}", uid), {name("_HID", string("ACPI0007")), unique_id(uid)}));
     }

@@ -33,6 +33,7 @@ void InterruptChips::set_gsi(std::uint32_t gsi, bool asserted) {
 
 std::vector<Device*> InterruptChips::devices() {
     std::vector<Device*> all;
+    all.reserve(local_apics_.size() + 2);
     for (const auto& apic : local_apics_) all.push_back(apic.get());
     all.push_back(&io_apic_);
     all.push_back(&pic_);

@@ -13,7 +13,6 @@
 namespace touka::platform {
 namespace {
 
-using spec::apic::DeliveryMode;
 using Register = spec::apic::LocalApicRegister;
 constexpr std::uint32_t kIcrMsr = 0x830;
 

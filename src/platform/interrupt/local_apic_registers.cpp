@@ -1,4 +1,6 @@
 // The local APIC's registers as its processor reads and writes them: through the page or as MSRs.
+#include <limits>
+
 #include "platform/interrupt/local_apic.hpp"
 #include "spec/x86/msr.hpp"
 
@@ -191,7 +193,7 @@ void LocalApic::arm_tsc_deadline(std::uint64_t deadline) {
     using Wide = unsigned __int128;
     const Wide delay_ns = (static_cast<Wide>(deadline - now) * kNanosecondsPerSecond + config_.tsc_frequency_hz - 1) /
                           config_.tsc_frequency_hz;
-    const auto most = static_cast<Wide>(~std::uint64_t{0});
+    const Wide most = std::numeric_limits<std::uint64_t>::max();
     timer_.start_deadline(deadline, static_cast<std::uint64_t>(delay_ns < most ? delay_ns : most));
 }
 

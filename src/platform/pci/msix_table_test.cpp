@@ -17,7 +17,7 @@ constexpr MsiMessage kMessage{0x1'FEE0'1000, 0x41};
 
 class Msix : public testing::Test {
 protected:
-    void program(unsigned vector) {
+    void program(std::uint64_t vector) {
         table_.write(16 * vector, 8, kMessage.address);
         table_.write(16 * vector + 8, 8, kMessage.data); // and unmasked
     }

@@ -168,8 +168,9 @@ ConfigPlace ecam_place(std::uint64_t window_offset) {
 }
 
 ConfigPlace port_place(ConfigAddress at, std::uint64_t port_offset) {
+    const std::uint64_t dword = at.get(config_address::REGISTER);
     return {{at.get(config_address::BUS), at.get(config_address::DEVICE), at.get(config_address::FUNCTION)},
-            static_cast<std::uint32_t>(at.get(config_address::REGISTER) * 4u + (port_offset - kDataOffset))};
+            static_cast<std::uint32_t>(dword * 4 + (port_offset - kDataOffset))};
 }
 
 } // namespace

@@ -21,7 +21,8 @@ protected:
     std::uint8_t byte(unsigned channel) { return static_cast<std::uint8_t>(pit.counter_ports().read(channel, 1)); }
     std::uint16_t count(unsigned channel) {
         const unsigned low = byte(channel);
-        return static_cast<std::uint16_t>(byte(channel) << 8 | low);
+        const unsigned high = byte(channel);
+        return static_cast<std::uint16_t>(high << 8 | low);
     }
     /// Sets the clock to a number of ticks since the test began.
     void at_tick(std::uint64_t ticks) { timers.advance(ns(ticks) - timers.now_ns()); }
