@@ -19,6 +19,8 @@ endif()
 if(TOUKA_SANITIZE)
     target_compile_options(touka_options INTERFACE
         -fsanitize=${TOUKA_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+    # Our own checks and the standard library's belong to the same runs; optimised builds define NDEBUG.
+    target_compile_options(touka_options INTERFACE -UNDEBUG -D_GLIBCXX_ASSERTIONS)
     target_link_options(touka_options INTERFACE -fsanitize=${TOUKA_SANITIZE})
 endif()
 if(TOUKA_FUZZ)

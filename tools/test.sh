@@ -13,6 +13,8 @@ test_machine() {
 # Programs of the unit tests only: whole guests under sanitizers take longer than they tell.
 test_sanitizers() {
     local preset
+    export ASAN_OPTIONS=detect_stack_use_after_return=1:check_initialization_order=1:strict_init_order=1
+    export UBSAN_OPTIONS=print_stacktrace=1
     for preset in asan-ubsan tsan; do
         step "Unit tests under $preset"
         build_preset "$preset"

@@ -45,6 +45,10 @@ PortOrError open_port(const UserNetwork& config, runtime::Reactor& reactor) {
     return std::move(*port);
 }
 
+platform::PciAddress place_of(std::size_t index) {
+    return {.device = static_cast<std::uint8_t>(index + 1)}; // 0 is the host bridge
+}
+
 } // namespace
 
 std::expected<std::unique_ptr<Peripherals>, MachineError> Peripherals::create(const MachineConfig& config,
@@ -64,6 +68,7 @@ std::expected<std::unique_ptr<Peripherals>, MachineError> Peripherals::create(co
 
 Peripherals::~Peripherals() {
     for (const auto& function : functions_) function->pause(); // nothing in flight when the volumes go
+    for (std::size_t index = 0; index < functions_.size(); ++index) context_.root.unplug(place_of(index));
 }
 
 std::vector<platform::Device*> Peripherals::devices() {
@@ -114,11 +119,11 @@ std::expected<void, MachineError> Peripherals::add_others(const MachineConfig& c
 
 std::expected<void, MachineError> Peripherals::plug(std::string_view type,
                                                     std::unique_ptr<virtio::VirtioDevice> device) {
-    const auto slot = static_cast<std::uint8_t>(functions_.size() + 1);
+    const platform::PciAddress place = place_of(functions_.size());
     auto function = std::make_unique<virtio::VirtioPciFunction>(
-        fmt::format("virtio-{}@00:{:02x}.0", type, slot), std::move(device),
+        fmt::format("virtio-{}@00:{:02x}.0", type, place.device), std::move(device),
         virtio::VirtioPciContext{context_.reactor, dma_, context_.msi, context_.doorbells});
-    if (!context_.root.plug(platform::PciAddress{.device = slot}, *function)) {
+    if (!context_.root.plug(place, *function)) {
         return std::unexpected(
             MachineError{MachineErrorKind::kConfiguration,
                          fmt::format("there is no room for device {} on the PCI bus; configure fewer devices",

@@ -67,8 +67,15 @@ TEST(Reactor, FiresTimersNotBeforeTheirDeadlineAndInOrder) {
 
 TEST(Reactor, ADestroyedTimerNeverFires) {
     Reactor reactor("test");
+    std::promise<void> busy, gone;
+    reactor.post([&] {
+        busy.set_value();
+        gone.get_future().wait();
+    });
+    busy.get_future().wait();
     bool fired = false;
-    reactor.make_timer([&] { fired = true; })->arm(reactor.now_ns() + 100'000);
+    reactor.make_timer([&] { fired = true; })->arm(reactor.now_ns()); // due, but the reactor is busy
+    gone.set_value();
     std::promise<void> later;
     const auto timer = reactor.make_timer([&] { later.set_value(); });
     timer->arm(reactor.now_ns() + 1'000'000);

@@ -19,7 +19,7 @@ Link* pause(Processor& p, const Op* op) {
 }
 
 Link* fence(Processor& p, const Op* op) {
-    std::atomic_thread_fence(std::memory_order_seq_cst);
+    _mm_mfence();
     return next(p, op);
 }
 

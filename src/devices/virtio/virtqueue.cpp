@@ -16,6 +16,7 @@ namespace {
 
 /// More segments in an indirect table than any driver uses; Linux lets a table be longer than its queue.
 constexpr std::uint32_t kIndirectLimit = 1024;
+constexpr std::uint32_t kDescriptorBytes = sizeof(Descriptor);
 
 std::atomic_ref<std::uint16_t> word(std::byte* part, std::uint64_t offset) {
     return std::atomic_ref<std::uint16_t>(*reinterpret_cast<std::uint16_t*>(part + offset));
@@ -38,7 +39,7 @@ struct Table {
 };
 
 std::expected<Descriptor, QueueError> read_descriptor(memory::DmaSpace& dma, const Table& table, std::uint32_t index) {
-    const std::uint64_t offset = std::uint64_t{index} * sizeof(Descriptor);
+    const std::uint64_t offset = std::uint64_t{index} * kDescriptorBytes;
     if (table.host) return copy_once<Descriptor>(table.host + offset);
     Descriptor descriptor;
     const auto read = dma.read(table.address + offset, std::as_writable_bytes(std::span(&descriptor, 1)));
@@ -127,8 +128,8 @@ std::expected<void, QueueError> Virtqueue::walk(std::uint16_t head, DescriptorCh
         if (!descriptor) return std::unexpected(descriptor.error());
         const bool has_next = (descriptor->flags & VIRTQ_DESC_F_NEXT) != 0;
         if ((descriptor->flags & VIRTQ_DESC_F_INDIRECT) != 0) {
-            const std::uint32_t length = descriptor->len / sizeof(Descriptor);
-            const bool whole = descriptor->len % sizeof(Descriptor) == 0 && length > 0 && length <= kIndirectLimit;
+            const std::uint32_t length = descriptor->len / kDescriptorBytes;
+            const bool whole = descriptor->len % kDescriptorBytes == 0 && length > 0 && length <= kIndirectLimit;
             if (!indirect_ || !table.host || has_next || !whole) return std::unexpected(QueueError::kBadIndirect);
             table = Table{nullptr, Iova{descriptor->addr}, length};
             index = 0;

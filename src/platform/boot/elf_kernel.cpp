@@ -95,6 +95,14 @@ std::expected<void, BootErrorKind> read_notes(Plan& plan, const Image& kernel, c
     return {};
 }
 
+std::expected<void, BootErrorKind> add_header(Plan& plan, const Image& kernel, const Elf64Phdr& header) {
+    switch (header.p_type) {
+        case spec::boot::PT_LOAD: return add_segment(plan, kernel, header);
+        case spec::boot::PT_NOTE: return read_notes(plan, kernel, header);
+        default: return {};
+    }
+}
+
 std::expected<Plan, BootErrorKind> make_plan(const Image& kernel) {
     const auto file_header = read_file_header(kernel);
     if (!file_header) return std::unexpected(file_header.error());
@@ -108,10 +116,7 @@ std::expected<Plan, BootErrorKind> make_plan(const Image& kernel) {
         if (!kernel.read_object(file_header->e_phoff + i * sizeof header, header)) {
             return std::unexpected(BootErrorKind::kTruncated);
         }
-        std::expected<void, BootErrorKind> result;
-        if (header.p_type == spec::boot::PT_LOAD) result = add_segment(plan, kernel, header);
-        if (header.p_type == spec::boot::PT_NOTE) result = read_notes(plan, kernel, header);
-        if (!result) return std::unexpected(result.error());
+        if (const auto added = add_header(plan, kernel, header); !added) return std::unexpected(added.error());
     }
     if (plan.segments.empty()) return std::unexpected(BootErrorKind::kDamaged);
     std::uint64_t first = ~std::uint64_t{0}, end = 0;
