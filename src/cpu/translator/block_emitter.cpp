@@ -14,7 +14,7 @@ bool overwrites_flags_first(const GuestBlock& block) {
         const GuestInstruction& i = block.instructions[n];
         const bool simple = i.kind == Kind::kCopied || i.kind == Kind::kNothing || i.kind == Kind::kLea ||
                             (i.kind == Kind::kMultiplyDivide && i.flags.overwrites);
-        if (!simple || i.has_access || i.flags.reads) return false;
+        if (!simple || i.has_access || i.flags.reads || i.uses_x87) return false;
         if (i.flags.overwrites) return true;
     }
     return false;
@@ -96,7 +96,9 @@ void BlockEmitter::emit_entries(const GuestBlock& block, Translation& t) {
 
 void BlockEmitter::emit_instruction(const GuestInstruction& i) {
     switch (i.kind) {
-        case Kind::kCopied: return copied(i);
+        case Kind::kCopied:
+            if (i.uses_x87) expect_x87(i);
+            return copied(i);
         case Kind::kNothing: return;
         case Kind::kLea: return lea(i);
         case Kind::kPush: return push_value(i);
@@ -137,10 +139,9 @@ void BlockEmitter::emit_stubs(Translation& t) {
         je(static_cast<const void*>(getCode() + body_));
         leave_by(thunks_.exit_unvectored, t.offset);
     }
-    for (const LinkStub& s : link_stubs_) {
+    for (const X87Stub& s : x87_stubs_) {
         resolve(s.jump);
-        mov(ecx, s.number);
-        jump_to_thunk(s.with_flags ? thunks_.exit_link_flags : thunks_.exit_link);
+        leave_by(thunks_.exit_x87, s.offset);
     }
     for (const MissStub& s : miss_stubs_) {
         resolve(s.jump);
@@ -151,12 +152,25 @@ void BlockEmitter::emit_stubs(Translation& t) {
             leave_by(thunks_.exit_jump_miss, s.offset);
         }
     }
+    flags_ = Flags::kHome; // after a check they are
     for (const CheckStub& s : check_stubs_) {
         resolve(s.jump);
         emit_address(s.access, s.before, rax);
-        mov(ecx, AccessWord::make(s.offset, s.span_bytes, s.access.writes, s.is_group).value);
+        if (s.is_group) {
+            // Together they may lie on two pages, each for itself on one.
+            mov(ecx, eax);
+            and_(ecx, static_cast<std::uint32_t>(spec::kPageSize - 1));
+            cmp(ecx, static_cast<std::uint32_t>(spec::kPageSize) - s.span_bytes);
+            add_link(forward_jump(0x0F87), s.offset, s.offset, false); // JA
+        }
+        mov(ecx, AccessWord::make(s.offset, s.span_bytes, s.access.writes).value);
         call_thunk(thunks_.fill);
         jmp(getCode() + s.retry);
+    }
+    for (const LinkStub& s : link_stubs_) {
+        resolve(s.jump);
+        mov(ecx, s.number);
+        jump_to_thunk(s.with_flags ? thunks_.exit_link_flags : thunks_.exit_link);
     }
     const FaultStub* last = nullptr;
     std::uint32_t recovery = 0;

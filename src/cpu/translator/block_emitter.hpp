@@ -79,6 +79,7 @@ private:
 
     // data_instruction.cpp
     void copied(const GuestInstruction& i);
+    void expect_x87(const GuestInstruction& i);
     void lea(const GuestInstruction& i);
     void multiply_divide(const GuestInstruction& i);
     void shift_by_cl(const GuestInstruction& i);
@@ -110,14 +111,18 @@ private:
     void return_near(const GuestInstruction& i);
     void go_to(std::uint32_t target, std::uint16_t from);
     void go_by_address(std::uint32_t target, std::uint16_t from);
-    void add_link(std::size_t site, std::uint32_t target, std::uint16_t from);
+    void add_link(std::size_t site, std::uint32_t target, std::uint16_t from, bool grouped = true);
     void load_target(const GuestInstruction& i);
     /// RAX: linear address. Compares with the jump cache; @return the jump taken on a miss.
     [[nodiscard]] std::size_t look_up_jump();
     void jump_to_found();
 
-    [[nodiscard]] Xbyak::Address home(unsigned guest) const {
-        return qword[rsp + o_.gpr + static_cast<int>(guest) * 8];
+    [[nodiscard]] Xbyak::Address home(unsigned guest) const { return qword[rsp + o_.gpr + std::size_t{guest} * 8]; }
+    [[nodiscard]] static Xbyak::RegExp displaced(const Xbyak::RegExp& base, std::int32_t displacement) {
+        return base + static_cast<std::size_t>(std::int64_t{displacement});
+    }
+    [[nodiscard]] static Xbyak::RegExp at(Place place) {
+        return displaced(Xbyak::Reg64(place.base), place.displacement);
     }
     /// Loads a guest register, wherever it is. @return the host register it is in: its own, or `scratch`.
     HostRegister in_register(unsigned guest, HostRegister scratch);
@@ -145,6 +150,10 @@ private:
         bool is_direct; ///< RAX is the key of the target, and the jump is done; else the instruction is to be
                         ///< interpreted
     };
+    struct X87Stub {
+        std::size_t jump;
+        std::uint16_t offset;
+    };
     struct LinkStub {
         std::size_t jump;
         std::uint32_t number;
@@ -165,9 +174,11 @@ private:
     std::array<std::uint8_t, GuestBlock::kMaxGroups> opened_{};
     std::size_t request_jump_ = 0, vector_jump_ = 0;
     std::size_t body_ = 0;
+    bool has_x87_ = false; ///< it was checked in this block that the host's x87 registers are the guest's
     std::vector<CheckStub> check_stubs_;
     std::vector<FaultStub> fault_stubs_;
     std::vector<MissStub> miss_stubs_;
+    std::vector<X87Stub> x87_stubs_;
     std::vector<LinkStub> link_stubs_;
 };
 

@@ -75,6 +75,10 @@ bool has_accumulator_form(const ZydisDecodedInstruction& info) {
            (info.opcode > 0x90 && info.opcode < 0x98);
 }
 
+bool is_x87_control(ZydisRegister reg) {
+    return reg == ZYDIS_REGISTER_X87STATUS || reg == ZYDIS_REGISTER_X87CONTROL || reg == ZYDIS_REGISTER_X87TAG;
+}
+
 /// Every operand has a place in the encoding that can be given to another register.
 bool can_be_copied(GuestInstruction& i) {
     const auto& info = i.decoded.info;
@@ -92,10 +96,13 @@ bool can_be_copied(GuestInstruction& i) {
         switch (ZydisRegisterGetClass(o.reg.value)) {
             case ZYDIS_REGCLASS_XMM:
             case ZYDIS_REGCLASS_YMM: i.uses_vectors = true; continue;
+            case ZYDIS_REGCLASS_X87:
+            case ZYDIS_REGCLASS_MMX:
             case ZYDIS_REGCLASS_FLAGS: continue;
             default: break;
         }
-        if (o.reg.value == ZYDIS_REGISTER_MXCSR && (o.visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN)) continue;
+        const bool hidden = o.visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN;
+        if (hidden && (o.reg.value == ZYDIS_REGISTER_MXCSR || is_x87_control(o.reg.value))) continue;
         if (!is_general(o.reg.value)) return false;
         high_byte |= is_high_byte(o.reg.value);
         switch (o.encoding) {
@@ -227,6 +234,29 @@ Kind classify_compare_exchange(GuestInstruction& i) {
 
 Kind copied_if_possible(GuestInstruction& i) { return can_be_copied(i) ? Kind::kCopied : Kind::kInterpreted; }
 
+bool has_mmx_operand(const GuestInstruction& i) {
+    return std::ranges::any_of(i.decoded.operands.begin(), i.decoded.operands.begin() + i.decoded.info.operand_count,
+                               [](const ZydisDecodedOperand& o) {
+                                   return o.type == ZYDIS_OPERAND_TYPE_REGISTER &&
+                                          ZydisRegisterGetClass(o.reg.value) == ZYDIS_REGCLASS_MMX;
+                               });
+}
+
+/// Its pointers must not be the host's, or exceptions may be unmasked by it.
+bool is_about_x87_state(ZydisMnemonic mnemonic) {
+    switch (mnemonic) {
+        case ZYDIS_MNEMONIC_FNSTENV:
+        case ZYDIS_MNEMONIC_FNSAVE:
+        case ZYDIS_MNEMONIC_FLDENV:
+        case ZYDIS_MNEMONIC_FRSTOR:
+        case ZYDIS_MNEMONIC_FLDCW:
+        case ZYDIS_MNEMONIC_FNCLEX:
+        case ZYDIS_MNEMONIC_FNINIT:
+        case ZYDIS_MNEMONIC_FWAIT: return true;
+        default: return false;
+    }
+}
+
 Kind classify_lea(GuestInstruction& i) {
     const auto& info = i.decoded.info;
     if (info.operand_width == 16 || !take_memory(i, i.operand(1))) return Kind::kInterpreted;
@@ -329,8 +359,14 @@ Kind kind_of(GuestInstruction& i, bool supervisor) {
         case ZYDIS_CATEGORY_SETCC: return copied_if_possible(i);
         default: break;
     }
-    const bool x87_or_mmx = interpreter::is_x87_opcode(i.decoded) || info.meta.isa_ext == ZYDIS_ISA_EXT_MMX;
-    return interpreter::is_native(i.decoded) && !x87_or_mmx ? copied_if_possible(i) : Kind::kInterpreted;
+    if (!interpreter::is_native(i.decoded)) return Kind::kInterpreted;
+    const bool x87 =
+        interpreter::is_x87_opcode(i.decoded) || info.meta.isa_ext == ZYDIS_ISA_EXT_MMX || has_mmx_operand(i);
+    if (!x87) return copied_if_possible(i);
+    // With a vector in it as well (CVTPI2PS), or the state itself: rare.
+    if (is_about_x87_state(info.mnemonic) || !can_be_copied(i) || i.uses_vectors) return Kind::kInterpreted;
+    i.uses_x87 = true;
+    return Kind::kCopied;
 }
 
 FlagUse flag_use(const GuestInstruction& i) {
@@ -412,12 +448,12 @@ bool keeps_undefined_flags(ZydisMnemonic mnemonic) {
 
 void classify(GuestInstruction& i, bool supervisor) {
     i.has_access = i.has_second_access = false;
-    i.uses_vectors = i.uses_avx = false;
+    i.uses_vectors = i.uses_avx = i.uses_x87 = false;
     i.kind = kind_of(i, supervisor);
     if (i.kind == Kind::kInterpreted && !changes_more_than_registers(i)) i.kind = Kind::kCalled;
     if (i.kind == Kind::kInterpreted || i.kind == Kind::kCalled) {
         i.has_access = i.has_second_access = false;
-        i.uses_vectors = i.uses_avx = false;
+        i.uses_vectors = i.uses_avx = i.uses_x87 = false;
     }
     i.flags = flag_use(i);
     if (is_shift_by_nothing(i)) {

@@ -1,6 +1,8 @@
 // Instructions that compute and move.
 #include "cpu/translator/block_emitter.hpp"
 
+#include <utility>
+
 namespace touka::cpu::translator {
 namespace {
 
@@ -122,7 +124,7 @@ void BlockEmitter::copied(const GuestInstruction& i) {
         if (may_be_home_operand(i, o)) {
             form.memory = true;
             form.base = kHostRsp;
-            form.displacement = o_.gpr + static_cast<std::int32_t>(guest) * 8;
+            form.displacement = static_cast<std::int32_t>(o_.gpr + std::size_t{guest} * 8);
             continue;
         }
         bool shared = false;
@@ -157,6 +159,13 @@ void BlockEmitter::copied(const GuestInstruction& i) {
     if (i.flags.writes) flags_ = Flags::kHost;
 }
 
+void BlockEmitter::expect_x87(const GuestInstruction& i) {
+    if (std::exchange(has_x87_, true)) return;
+    flags_home();
+    cmp(byte[rsp + o_.x87_place], static_cast<std::uint32_t>(interpreter::X87Place::kHost));
+    x87_stubs_.push_back({forward_jump(0x0F85), i.offset}); // JNE
+}
+
 void BlockEmitter::lea(const GuestInstruction& i) {
     const unsigned guest = number_of(i.operand(0));
     const bool at_home = kHostOf[guest] == kAtHome;
@@ -180,7 +189,7 @@ void BlockEmitter::multiply_divide(const GuestInstruction& i) {
     } else if (const unsigned guest = number_of(o); kHostOf[guest] == kAtHome) {
         form.memory = true;
         form.base = kHostRsp;
-        form.displacement = o_.gpr + static_cast<std::int32_t>(guest) * 8;
+        form.displacement = static_cast<std::int32_t>(o_.gpr + std::size_t{guest} * 8);
     } else {
         form.rm = kHostOf[guest];
     }
@@ -225,7 +234,7 @@ void BlockEmitter::compare_exchange(const GuestInstruction& i) {
     if (i.decoded.info.mnemonic == ZYDIS_MNEMONIC_CMPXCHG16B) return compare_exchange_16(i, place);
     // RAX is the comparand, and R15 may have to hold the source.
     if (place.base == kHostPointer)
-        Xbyak::CodeGenerator::lea(rcx, ptr[Reg64(kHostPointer) + place.displacement]);
+        Xbyak::CodeGenerator::lea(rcx, ptr[at(place)]);
     else
         mov(rcx, rax);
     HostForm form;

@@ -18,7 +18,7 @@ enum class ExitReason : std::uint32_t {
     kRequest,   ///< somebody asked something of the processor
     kLink,      ///< a jump inside its page that is not linked yet: exit_data is its number
     kDone,      ///< the interpreter did an instruction for translated code, and it was not of the kind to go on after
-    kCrossing,  ///< as kInterpret: accesses that were checked together, at exit_code, lie on two pages
+    kX87,       ///< as kInterpret, when the guest's x87 registers cannot be brought into the host's
 };
 
 /// Frame::exit_data of kInterpret, when it is no mnemonic: why a translated instruction could not be done.
@@ -44,7 +44,6 @@ struct alignas(64) Frame {
     std::uint32_t sse_off = 1, avx_off = 1;         ///< not 0: the host's vector registers are not the guest's
     std::uint32_t sse_allowed = 0, avx_allowed = 0; ///< by CR0, CR4, XCR0 and MXCSR
     std::uint32_t exit_reason = 0, exit_data = 0;
-    const void* exit_code = nullptr; ///< kCrossing
     const void* jump_code = nullptr; ///< where an indirect call goes, while its return address is stored
     std::uint32_t next_offset = 0;   ///< of the instruction after the one that the interpreter does for translated code
     const void* fault_at = nullptr;  ///< the fault site that execution left by, or nullptr
@@ -62,9 +61,9 @@ struct VcpuMemory {
         : processor(memory, bus, interrupts, std::move(cpuid)) {}
 
     /// Distance from RSP.
-    [[nodiscard]] int offset_of(const auto& member) const {
-        return static_cast<int>(reinterpret_cast<const std::byte*>(&member) -
-                                reinterpret_cast<const std::byte*>(&frame));
+    [[nodiscard]] std::size_t offset_of(const auto& member) const {
+        return static_cast<std::size_t>(reinterpret_cast<const std::byte*>(&member) -
+                                        reinterpret_cast<const std::byte*>(&frame));
     }
 };
 

@@ -156,7 +156,7 @@ private:
     if (status == ZYDIS_STATUS_NO_MORE_DATA && length < ZYDIS_MAX_INSTRUCTION_LENGTH) return false;
     if (!ZYAN_SUCCESS(status)) {
         i.kind = Kind::kInterpreted;
-        i.has_access = i.has_second_access = i.uses_vectors = i.uses_avx = false;
+        i.has_access = i.has_second_access = i.uses_vectors = i.uses_avx = i.uses_x87 = false;
         i.flags = {};
         i.decoded.info.length = 0;
         return true;
@@ -176,6 +176,7 @@ DecodeResult decode_guest_block(std::span<const std::uint8_t> bytes, std::uint16
     block.meets_crossing = block.ends_polled = false;
     block.ends_open = true;
     block.crosses = bytes.size() > spec::kPageSize;
+    grouped = grouped && !block.crosses;
     BaseTracker bases(block);
     bool after_sti = false;
     const std::size_t limit = block.crosses ? 1 : GuestBlock::kMaxInstructions;

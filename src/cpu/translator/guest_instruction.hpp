@@ -71,7 +71,7 @@ struct GuestInstruction {
     bool has_second_access = false; ///< PUSH and CALL of a memory operand: the stack's
     MemoryAccess second_access;
     std::uint32_t target = 0; ///< direct jumps: target - start of the page, as a signed number
-    bool uses_vectors = false, uses_avx = false;
+    bool uses_vectors = false, uses_avx = false, uses_x87 = false;
 
     [[nodiscard]] std::uint16_t next_offset() const { return static_cast<std::uint16_t>(offset + decoded.info.length); }
     [[nodiscard]] const ZydisDecodedOperand& operand(std::size_t n) const { return decoded.operands[n]; }

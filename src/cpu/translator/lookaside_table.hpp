@@ -18,7 +18,7 @@ namespace touka::cpu::translator {
 class LookasideTable {
 public:
     static constexpr std::uint64_t kSlots = 1 << 20;
-    static constexpr int kHostPagesOffset = kSlots * 8; ///< from the tags, in bytes
+    static constexpr std::size_t kHostPagesOffset = kSlots * 8; ///< from the tags, in bytes
 
     /// Reserves address space; memory comes as slots are filled.
     LookasideTable();

@@ -12,7 +12,7 @@ void BlockEmitter::emit_address(const MemoryAccess& a, std::int32_t before, cons
     const std::int32_t displacement = a.displacement + before;
     if (a.base == MemoryAccess::kRip) {
         mov(to, ptr[rsp + o_.rip_base]);
-        Xbyak::CodeGenerator::lea(to, ptr[to + displacement]);
+        Xbyak::CodeGenerator::lea(to, ptr[displaced(to, displacement)]);
     } else if (a.base == MemoryAccess::kNone && a.index == MemoryAccess::kNone) {
         mov(to, static_cast<std::int64_t>(displacement));
     } else {
@@ -28,7 +28,7 @@ void BlockEmitter::emit_address(const MemoryAccess& a, std::int32_t before, cons
         if (a.index == MemoryAccess::kNone && displacement == 0)
             mov(to, Reg64(kHostOf[a.base] == kAtHome ? to.getIdx() : kHostOf[a.base]));
         else
-            Xbyak::CodeGenerator::lea(to, ptr[sum + displacement]);
+            Xbyak::CodeGenerator::lea(to, ptr[displaced(sum, displacement)]);
     }
     if (a.has_short_address) mov(to.cvt32(), to.cvt32());
     if (a.has_base_segment) add(to, ptr[rsp + (a.is_gs ? o_.gs_base : o_.fs_base)]);

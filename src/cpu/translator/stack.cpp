@@ -14,7 +14,7 @@ unsigned number_of(const ZydisDecodedOperand& o) { return static_cast<unsigned>(
 
 void BlockEmitter::move_stack_pointer(std::int32_t amount) {
     const Reg64 stack(kHostOf[kGuestRsp]);
-    Xbyak::CodeGenerator::lea(stack, ptr[stack + amount]); // no flags
+    Xbyak::CodeGenerator::lea(stack, ptr[displaced(stack, amount)]); // no flags
 }
 
 void BlockEmitter::push_value(const GuestInstruction& i) {
@@ -24,12 +24,12 @@ void BlockEmitter::push_value(const GuestInstruction& i) {
         place = open(i.second_access, Pointer::kOwn);
         const Place from = open(i.access, Pointer::kScratch);
         may_fault(&i.access);
-        mov(rax, ptr[Reg64(from.base) + from.displacement]);
+        mov(rax, ptr[at(from)]);
         may_fault(&i.second_access);
-        mov(ptr[Reg64(place.base) + place.displacement], rax);
+        mov(ptr[at(place)], rax);
     } else {
         place = open(i.second_access);
-        const auto to = qword[Reg64(place.base) + place.displacement];
+        const auto to = qword[at(place)];
         if (o.type == ZYDIS_OPERAND_TYPE_REGISTER) {
             const HostRegister value = in_register(number_of(o), kHostRcx);
             may_fault(&i.second_access);
@@ -47,7 +47,7 @@ void BlockEmitter::pop_value(const GuestInstruction& i) {
     const Place place = open(i.access);
     const Reg64 to(kHostOf[guest] == kAtHome ? kHostRcx : kHostOf[guest]);
     may_fault(&i.access);
-    mov(to, ptr[Reg64(place.base) + place.displacement]);
+    mov(to, ptr[at(place)]);
     set_guest(guest, to);
     move_stack_pointer(8);
 }
@@ -56,7 +56,7 @@ void BlockEmitter::leave_frame(const GuestInstruction& i) {
     const Place place = open(i.access);
     const Reg64 frame(kHostOf[kGuestRbp]), stack(kHostOf[kGuestRsp]);
     may_fault(&i.access);
-    mov(rcx, ptr[Reg64(place.base) + place.displacement]);
+    mov(rcx, ptr[at(place)]);
     Xbyak::CodeGenerator::lea(stack, ptr[frame + 8]);
     mov(frame, rcx);
 }

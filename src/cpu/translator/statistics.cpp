@@ -27,15 +27,15 @@ std::string most_interpreted(const std::vector<std::uint64_t>& by_mnemonic) {
 } // namespace
 
 std::string Statistics::text() const {
-    constexpr std::array kNames{"lookup", "interpret", "request", "link", "done", "crossing"};
+    constexpr std::array kNames{"lookup", "interpret", "request", "link", "done", "x87"};
     std::string lines =
         fmt::format("blocks {} of {} guest bytes, {} host bytes, {} links; {:.3f} s spent translating\n"
-                    "dropped: {} pages written, {} times all; {} blocks made again without groups\n"
+                    "dropped: {} pages written, {} times all\n"
                     "lookaside: {} fills, {} whole flushes; jump cache: {} misses; host faults: {}\n"
                     "interpreted instructions: {}; exits:",
                     cache.blocks, cache.guest_bytes, cache.host_bytes, cache.links,
                     static_cast<double>(cache.translating_ns) / 1e9, cache.dropped_pages, cache.dropped_all,
-                    cache.ungrouped, lookaside_fills, lookaside_flushes, jump_cache_misses, host_faults, interpreted);
+                    lookaside_fills, lookaside_flushes, jump_cache_misses, host_faults, interpreted);
     for (std::size_t n = 0; n < exits.size(); ++n) lines += fmt::format(" {} {}", kNames[n], exits[n]);
     lines += "\nunfinished:";
     constexpr std::array kWhy{"jump miss", "refused access", "crossing access", "host fault", "vectors off"};

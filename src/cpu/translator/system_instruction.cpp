@@ -76,13 +76,14 @@ void BlockEmitter::push_flags(const GuestInstruction& i) {
     or_(rax, ptr[rsp + o_.system_flags]);
     and_(eax, ~kCleared);
     may_fault(&i.second_access);
-    mov(ptr[Reg64(place.base) + place.displacement], rax);
+    mov(ptr[at(place)], rax);
     move_stack_pointer(-8);
 }
 
 void BlockEmitter::called(const GuestInstruction& i) {
     flags_home();
     forget_pointer();
+    has_x87_ = false;
     mov(dword[rsp + o_.exit_data], static_cast<std::uint32_t>(i.decoded.info.mnemonic));
     mov(ecx, i.offset);
     mov(eax, i.next_offset());

@@ -11,7 +11,7 @@ namespace {
 using namespace Xbyak::util;
 using Xbyak::Reg64;
 
-constexpr int kVectorBytes = 32;
+constexpr std::size_t kVectors = 16, kVectorBytes = 32;
 
 class ThunkWriter : public Xbyak::CodeGenerator {
 public:
@@ -28,7 +28,7 @@ public:
         mov(rcx, rsi);
         mov(rax, rdx);
         mov(r14, ptr[rsp + o_.table]);
-        for_each_mapped([&](int guest, const Reg64& host) { mov(host, ptr[rsp + o_.gpr + guest * 8]); });
+        for_each_mapped([&](std::size_t guest, const Reg64& host) { mov(host, ptr[rsp + o_.gpr + guest * 8]); });
         jmp(rcx);
         return at;
     }
@@ -37,7 +37,7 @@ public:
     const void* leave() {
         const void* at = begin();
         mov(dword[rsp + o_.exit_reason], eax);
-        for_each_mapped([&](int guest, const Reg64& host) { mov(ptr[rsp + o_.gpr + guest * 8], host); });
+        for_each_mapped([&](std::size_t guest, const Reg64& host) { mov(ptr[rsp + o_.gpr + guest * 8], host); });
         Xbyak::Label no_vectors;
         cmp(dword[rsp + o_.sse_off], 0);
         jne(no_vectors, T_NEAR);
@@ -77,9 +77,9 @@ public:
 
     const void* fill(const Callees& callees) {
         const void* at = begin();
-        constexpr int kReturnAddress = 8;
+        constexpr std::size_t kReturnAddress = 8;
         for_each_mapped(
-            [&](int guest, const Reg64& host) { mov(ptr[rsp + kReturnAddress + o_.gpr + guest * 8], host); });
+            [&](std::size_t guest, const Reg64& host) { mov(ptr[rsp + kReturnAddress + o_.gpr + guest * 8], host); });
         Xbyak::Label no_vectors, done, leave;
         cmp(dword[rsp + kReturnAddress + o_.sse_off], 0);
         jne(no_vectors, T_NEAR);
@@ -88,7 +88,6 @@ public:
         L(no_vectors);
         mov(rsi, rax);
         mov(edx, ecx);
-        mov(rcx, ptr[rsp]);
         call_out(callees.self, reinterpret_cast<std::uint64_t>(callees.fill));
         test(eax, eax);
         jz(leave, T_NEAR);
@@ -97,7 +96,7 @@ public:
         restore_vectors(kReturnAddress);
         L(done);
         for_each_caller_saved(
-            [&](int guest, const Reg64& host) { mov(host, ptr[rsp + kReturnAddress + o_.gpr + guest * 8]); });
+            [&](std::size_t guest, const Reg64& host) { mov(host, ptr[rsp + kReturnAddress + o_.gpr + guest * 8]); });
         ret();
         L(leave);
         leave_from_call(kReturnAddress);
@@ -106,12 +105,12 @@ public:
 
     const void* interpret(const Callees& callees) {
         const void* at = begin();
-        constexpr int kReturnAddress = 8;
+        constexpr std::size_t kReturnAddress = 8;
         add(rcx, ptr[rsp + kReturnAddress + o_.rip_base]);
         mov(ptr[rsp + kReturnAddress + o_.rip], rcx);
         mov(dword[rsp + kReturnAddress + o_.next_offset], eax);
         for_each_mapped(
-            [&](int guest, const Reg64& host) { mov(ptr[rsp + kReturnAddress + o_.gpr + guest * 8], host); });
+            [&](std::size_t guest, const Reg64& host) { mov(ptr[rsp + kReturnAddress + o_.gpr + guest * 8], host); });
         Xbyak::Label no_vectors, leave, done;
         cmp(dword[rsp + kReturnAddress + o_.sse_off], 0);
         jne(no_vectors, T_NEAR);
@@ -127,7 +126,7 @@ public:
         restore_vectors(kReturnAddress);
         L(done);
         for_each_mapped(
-            [&](int guest, const Reg64& host) { mov(host, ptr[rsp + kReturnAddress + o_.gpr + guest * 8]); });
+            [&](std::size_t guest, const Reg64& host) { mov(host, ptr[rsp + kReturnAddress + o_.gpr + guest * 8]); });
         mov(r14, ptr[rsp + kReturnAddress + o_.table]);
         ret();
         L(leave);
@@ -138,7 +137,7 @@ public:
 
     const void* load_vectors() {
         const void* at = begin();
-        constexpr int kReturnAddress = 8;
+        constexpr std::size_t kReturnAddress = 8;
         Xbyak::Label refused, no_avx;
         cmp(dword[rsp + kReturnAddress + o_.sse_allowed], 0);
         je(refused, T_NEAR);
@@ -172,13 +171,13 @@ private:
         return at;
     }
     void for_each_mapped(auto&& function) {
-        for (int guest = 0; guest < 16; ++guest) {
-            const HostRegister host = kHostOf[static_cast<std::size_t>(guest)];
+        for (std::size_t guest = 0; guest < kHostOf.size(); ++guest) {
+            const HostRegister host = kHostOf[guest];
             if (host != kAtHome) function(guest, Reg64(host));
         }
     }
     void for_each_caller_saved(auto&& function) {
-        for_each_mapped([&](int guest, const Reg64& host) {
+        for_each_mapped([&](std::size_t guest, const Reg64& host) {
             const bool callee_saved = host.getIdx() == 3 || host.getIdx() == 5 || host.getIdx() >= 12;
             if (!callee_saved) function(guest, host);
         });
@@ -190,8 +189,8 @@ private:
         ret();
     }
     /// Out of a thunk that was called and has saved everything.
-    void leave_from_call(int return_address) {
-        add(rsp, return_address);
+    void leave_from_call(std::size_t return_address) {
+        add(rsp, static_cast<std::uint32_t>(return_address));
         ldmxcsr(ptr[rsp + o_.host_mxcsr]);
         mov(dword[rsp + o_.sse_off], 1);
         mov(dword[rsp + o_.avx_off], 1);
@@ -214,12 +213,14 @@ private:
         call(rax);
         add(rsp, 8);
     }
-    void save_vectors(int shift) {
-        for (int n = 0; n < 16; ++n) vmovdqu(ptr[rsp + shift + o_.vectors + n * kVectorBytes], Xbyak::Ymm(n));
+    void save_vectors(std::size_t shift) {
+        for (std::size_t n = 0; n < kVectors; ++n)
+            vmovdqu(ptr[rsp + shift + o_.vectors + n * kVectorBytes], Xbyak::Ymm(static_cast<int>(n)));
         stmxcsr(ptr[rsp + shift + o_.mxcsr]);
     }
-    void restore_vectors(int shift) {
-        for (int n = 0; n < 16; ++n) vmovdqu(Xbyak::Ymm(n), ptr[rsp + shift + o_.vectors + n * kVectorBytes]);
+    void restore_vectors(std::size_t shift) {
+        for (std::size_t n = 0; n < kVectors; ++n)
+            vmovdqu(Xbyak::Ymm(static_cast<int>(n)), ptr[rsp + shift + o_.vectors + n * kVectorBytes]);
         ldmxcsr(ptr[rsp + shift + o_.mxcsr]);
     }
 
@@ -254,6 +255,7 @@ FrameOffsets::FrameOffsets(const VcpuMemory& v) {
     tsc_offset = v.offset_of(p.msr.tsc_offset);
     interrupt_waiting = v.offset_of(p.interrupt_waiting);
     next_offset = v.offset_of(f.next_offset);
+    x87_place = v.offset_of(p.regs.x87_place);
     sse_off = v.offset_of(f.sse_off);
     avx_off = v.offset_of(f.avx_off);
     sse_allowed = v.offset_of(f.sse_allowed);
@@ -271,6 +273,7 @@ Thunks make_thunks(interpreter::CodeMemory& code, const FrameOffsets& offsets, c
     const void* leave = w.leave();
     t.exit_interpret = w.exit_at_offset(ExitReason::kInterpret, leave);
     t.exit_request = w.exit_at_offset(ExitReason::kRequest, leave);
+    t.exit_x87 = w.exit_at_offset(ExitReason::kX87, leave);
     t.exit_unvectored = w.exit_unfinished(Unfinished::kVectors, false, leave);
     t.exit_jump_miss = w.exit_unfinished(Unfinished::kJumpMiss, false, leave);
     t.exit_fault = w.exit_unfinished(Unfinished::kHostFault, false, leave);

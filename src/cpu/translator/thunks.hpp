@@ -11,10 +11,10 @@ namespace touka::cpu::translator {
 /// Distances from RSP to what translated code uses.
 struct FrameOffsets {
     explicit FrameOffsets(const VcpuMemory& vcpu);
-    int gpr, status, system_flags, rip, requests, vectors, mxcsr, fs_base, gs_base;
-    int host_rsp, rip_base, table, open_table, closed_table, jump_generation, jump_keys, jump_codes;
-    int kernel_gs_base, tsc_offset, interrupt_waiting, next_offset;
-    int sse_off, avx_off, sse_allowed, avx_allowed, exit_reason, exit_data, host_mxcsr, jump_code;
+    std::size_t gpr, status, system_flags, rip, requests, vectors, mxcsr, fs_base, gs_base;
+    std::size_t host_rsp, rip_base, table, open_table, closed_table, jump_generation, jump_keys, jump_codes;
+    std::size_t kernel_gs_base, tsc_offset, interrupt_waiting, next_offset, x87_place;
+    std::size_t sse_off, avx_off, sse_allowed, avx_allowed, exit_reason, exit_data, host_mxcsr, jump_code;
 };
 
 /// Addresses of executable code. Unless said otherwise, jumped to with the guest's state in place as between two
@@ -26,6 +26,7 @@ struct Thunks {
     const void* exit_request = nullptr;     ///< ECX: likewise
     const void* exit_unvectored = nullptr;  ///< ECX: likewise; as exit_interpret, for Unfinished::kVectors
     const void* exit_jump_miss = nullptr;   ///< ECX: likewise; for Unfinished::kJumpMiss
+    const void* exit_x87 = nullptr;         ///< ECX: likewise
     const void* exit_fault = nullptr;       ///< ECX: likewise; for Unfinished::kHostFault
     const void* exit_fault_flags = nullptr; ///< likewise; the status flags are in EFLAGS
     const void* exit_lookup = nullptr;      ///< RAX: where the guest goes on
@@ -44,20 +45,19 @@ struct Thunks {
 /// What the thunk that fills lookaside tables is told of an access, in one word.
 struct AccessWord {
     std::uint32_t value = 0;
-    static constexpr AccessWord make(std::uint16_t offset, std::uint32_t length_bytes, bool write, bool group) {
-        return {offset | length_bytes << 12 | (write ? 1u << 30 : 0u) | (group ? 1u << 31 : 0u)};
+    static constexpr AccessWord make(std::uint16_t offset, std::uint32_t length_bytes, bool write) {
+        return {offset | length_bytes << 12 | (write ? 1u << 31 : 0u)};
     }
     [[nodiscard]] constexpr std::uint32_t offset() const { return value & 0xFFF; } ///< of the instruction in its page
-    [[nodiscard]] constexpr std::uint32_t length_bytes() const { return value >> 12 & 0x3FFFF; }
-    [[nodiscard]] constexpr bool is_write() const { return (value >> 30 & 1) != 0; }
-    [[nodiscard]] constexpr bool is_group() const { return value >> 31 != 0; }
+    [[nodiscard]] constexpr std::uint32_t length_bytes() const { return value >> 12 & 0x7FFFF; }
+    [[nodiscard]] constexpr bool is_write() const { return value >> 31 != 0; }
 };
 
 /// What translated code calls.
 struct Callees {
     void* self = nullptr;
-    /// See Thunks::fill. @param code where the call came from. @return 0: leave, with rip and Frame set.
-    std::uint32_t (*fill)(void* self, std::uint64_t linear, AccessWord access, const void* code) = nullptr;
+    /// See Thunks::fill. @return 0: leave, with rip and Frame set.
+    std::uint32_t (*fill)(void* self, std::uint64_t linear, AccessWord access) = nullptr;
     std::uint32_t (*interpret)(void* self) = nullptr; ///< @return 0: leave
 };
 

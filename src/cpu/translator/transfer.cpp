@@ -34,7 +34,7 @@ bool is_in_page(std::uint32_t target) { return target < spec::kPageSize; }
 
 } // namespace
 
-void BlockEmitter::add_link(std::size_t site, std::uint32_t target, std::uint16_t from) {
+void BlockEmitter::add_link(std::size_t site, std::uint32_t target, std::uint16_t from, bool grouped) {
     const auto number = static_cast<std::uint32_t>(first_link_ + link_stubs_.size());
     const bool with_flags = flags_ == Flags::kHost;
     link_stubs_.push_back({site, number, with_flags});
@@ -42,6 +42,7 @@ void BlockEmitter::add_link(std::size_t site, std::uint32_t target, std::uint16_
                        .page = translation_->page,
                        .target = static_cast<std::uint16_t>(target),
                        .mode = translation_->mode,
+                       .grouped = grouped,
                        .with_flags = with_flags,
                        .backward = target <= from});
 }
@@ -99,7 +100,7 @@ void BlockEmitter::load_target(const GuestInstruction& i) {
     if (i.has_access) {
         const Place from = open(i.access, Pointer::kScratch);
         may_fault(&i.access);
-        mov(rax, ptr[Reg64(from.base) + from.displacement]);
+        mov(rax, ptr[at(from)]);
         return;
     }
     const auto guest = static_cast<unsigned>(ZydisRegisterGetId(i.operand(0).reg.value));
@@ -118,7 +119,7 @@ void BlockEmitter::call_direct(const GuestInstruction& i) {
     mov(rcx, ptr[rsp + o_.rip_base]);
     Xbyak::CodeGenerator::lea(rcx, ptr[rcx + i.next_offset()]);
     may_fault(&i.second_access);
-    mov(ptr[Reg64(place.base) + place.displacement], rcx);
+    mov(ptr[at(place)], rcx);
     move_stack_pointer(-8);
     // Called code must look at requests, or recursion would never do.
     go_to(i.target, is_in_page(i.target) ? static_cast<std::uint16_t>(spec::kPageSize) : i.offset);
@@ -134,7 +135,7 @@ void BlockEmitter::call_indirect(const GuestInstruction& i) {
     mov(rcx, ptr[rsp + o_.rip_base]);
     Xbyak::CodeGenerator::lea(rcx, ptr[rcx + i.next_offset()]);
     may_fault(&i.second_access);
-    mov(ptr[Reg64(place.base) + place.displacement], rcx);
+    mov(ptr[at(place)], rcx);
     move_stack_pointer(-8);
     jmp(ptr[rsp + o_.jump_code]);
 }
@@ -143,7 +144,7 @@ void BlockEmitter::return_near(const GuestInstruction& i) {
     flags_home();
     const Place place = open(i.access);
     may_fault(&i.access);
-    mov(rax, ptr[Reg64(place.base) + place.displacement]);
+    mov(rax, ptr[at(place)]);
     miss_stubs_.push_back({look_up_jump(), i.offset, false});
     const auto& o = i.operand(0);
     const bool drops = o.type == ZYDIS_OPERAND_TYPE_IMMEDIATE;

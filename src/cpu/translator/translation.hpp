@@ -24,6 +24,7 @@ struct Link {
     std::uint64_t page = 0;       ///< guest physical page number
     std::uint16_t target = 0;     ///< offset in the page
     BlockMode mode{};
+    bool grouped = true;     ///< the target is the block whose accesses are checked each for itself, if not
     bool with_flags = false; ///< the guest's status flags are in EFLAGS there
     bool backward = false;   ///< may close a loop: the target must look at requests
 };
@@ -37,8 +38,7 @@ struct Translation {
     std::uint16_t offset = 0;
     std::uint16_t length_bytes = 0; ///< of the guest's code
     BlockMode mode{};
-    bool grouped = true;
-    std::uint32_t crossings = 0; ///< how often accesses of one group lay on two pages
+    bool grouped = true; ///< accesses through one base register are checked together
 
     const std::uint8_t* code = nullptr; ///< executable
     std::uint32_t code_bytes = 0;

@@ -44,10 +44,10 @@ void TranslationCache::reset_code() {
     thunks_ = make_thunks(code_, offsets_, callees_);
 }
 
-Translation* TranslationCache::find(std::uint64_t rip, spec::GuestAddress physical, BlockMode mode) {
+Translation* TranslationCache::find(std::uint64_t rip, spec::GuestAddress physical, BlockMode mode, bool grouped) {
     const std::uint64_t page = physical.value / kPageSize;
     const auto offset = static_cast<std::uint16_t>(physical.value % kPageSize);
-    const auto found = by_key_.find(key(page, offset, mode));
+    const auto found = by_key_.find(key(page, offset, mode, grouped));
     if (found != by_key_.end()) {
         Translation& t = *found->second;
         if (t.generation != memory_.code_pages().generation(page))
@@ -57,7 +57,7 @@ Translation* TranslationCache::find(std::uint64_t rip, spec::GuestAddress physic
         else
             forget(t);
     }
-    return translate(rip, physical, mode, true);
+    return translate(rip, physical, mode, grouped);
 }
 
 bool TranslationCache::is_second_page_right(const Translation& t, std::uint64_t rip) {
@@ -92,7 +92,7 @@ Translation* TranslationCache::translate(std::uint64_t rip, spec::GuestAddress p
     }
     BlockEmitter(code_, offsets_, thunks_).emit(*decoded_, t, links_, static_cast<std::uint32_t>(links_.size()));
     translations_.push_back(std::move(made));
-    by_key_[key(t.page, t.offset, mode)] = &t;
+    by_key_[key(t.page, t.offset, mode, grouped)] = &t;
     const auto enter = [&](std::uint64_t number, std::uint32_t generation) {
         Page& entry = pages_[number];
         entry.generation = generation;
@@ -120,7 +120,8 @@ std::uint32_t TranslationCache::read_code(std::uint64_t page, std::uint8_t* byte
 void TranslationCache::link(std::uint32_t number, std::uint64_t rip) {
     const Link from = links_[number];
     const std::uint64_t drops = drop_count_;
-    const Translation* found = find(rip, spec::GuestAddress{from.page * kPageSize + from.target}, from.mode);
+    const Translation* found =
+        find(rip, spec::GuestAddress{from.page * kPageSize + from.target}, from.mode, from.grouped);
     if (drops != drop_count_) return; // the jump itself may be gone
     if (found == nullptr || found->second_page != Translation::kOnePage) return;
     const Translation& to = *found;
@@ -134,37 +135,8 @@ void TranslationCache::link(std::uint32_t number, std::uint64_t rip) {
     ++counters_.links;
 }
 
-void TranslationCache::note_crossing(const void* code) {
-    Translation* block = containing(code);
-    if (block == nullptr) return;
-    Translation& old = *block;
-    if (++old.crossings != kManyCrossings || !old.grouped) return;
-    const auto found = by_key_.find(key(old.page, old.offset, old.mode));
-    if (found == by_key_.end() || found->second != &old) return;
-    const std::uint64_t drops = drop_count_;
-    const spec::GuestAddress physical{old.page * kPageSize + old.offset};
-    const Translation* made =
-        old.second_page == Translation::kOnePage ? translate(0, physical, old.mode, false) : nullptr;
-    if (drops != drop_count_ || made == nullptr) return;
-    const Translation& fresh = *made;
-    ++counters_.ungrouped;
-    // Whoever is linked to the old code is sent on.
-    constexpr std::uint8_t kJmp = 0xE9;
-    const auto redirect = [&](const std::uint8_t* from, const std::uint8_t* to) {
-        std::uint8_t* place = code_.writable_alias(from);
-        *place = kJmp;
-        set_displacement(place + 1, from + 1, to);
-    };
-    redirect(old.jump_entry, fresh.jump_entry);
-    redirect(old.entry, fresh.entry);
-    redirect(old.entry_without_poll, fresh.entry_without_poll);
-    redirect(old.flags_entry, fresh.flags_entry);
-    if (old.flags_entry_without_poll == old.entry_without_poll) return; // one for both: flags are overwritten there
-    redirect(old.flags_entry_without_poll, fresh.flags_entry_without_poll);
-}
-
 void TranslationCache::forget(const Translation& t) {
-    const auto at = by_key_.find(key(t.page, t.offset, t.mode));
+    const auto at = by_key_.find(key(t.page, t.offset, t.mode, t.grouped));
     if (at != by_key_.end() && at->second == &t) by_key_.erase(at);
     forget_jump(vcpu_.frame, t.offset, t.jump_entry);
 }

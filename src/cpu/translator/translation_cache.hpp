@@ -22,7 +22,6 @@ struct CacheCounters {
     std::uint64_t links = 0;         ///< jumps linked
     std::uint64_t dropped_pages = 0; ///< because their code was written
     std::uint64_t dropped_all = 0;   ///< because memory was full
-    std::uint64_t ungrouped = 0;     ///< translated again without groups
     std::uint64_t translating_ns = 0;
 };
 
@@ -41,15 +40,12 @@ public:
 
     /// The block at linear address `rip`, which is `physical`, translated if need be. Valid until the next call of
     /// anything here. @return nullptr when the instruction goes on in a page that cannot be fetched from.
-    [[nodiscard]] Translation* find(std::uint64_t rip, spec::GuestAddress physical, BlockMode mode);
+    [[nodiscard]] Translation* find(std::uint64_t rip, spec::GuestAddress physical, BlockMode mode,
+                                    bool grouped = true);
     /// Makes jump `link` lead to its target, whose linear address is `rip`, from now on.
     void link(std::uint32_t number, std::uint64_t rip);
     /// The target of a link: what page and offset to go on at.
     [[nodiscard]] const Link& link_at(std::uint32_t number) const { return links_[number]; }
-    /// Accesses of one group lay on two pages: when that goes on, the block is translated without groups.
-    /// @param code in the block.
-    void note_crossing(const void* code);
-
     /// Drops what was made of pages that were written since.
     void drop_stale();
 
@@ -64,11 +60,8 @@ public:
     [[nodiscard]] const CacheCounters& counters() const { return counters_; }
 
 private:
-    /// So many crossings, and the block is worth translating again.
-    static constexpr std::uint32_t kManyCrossings = 8;
-
-    [[nodiscard]] static std::uint64_t key(std::uint64_t page, std::uint16_t offset, BlockMode mode) {
-        return page << 13 | std::uint64_t{offset} << 1 | static_cast<std::uint64_t>(mode);
+    [[nodiscard]] static std::uint64_t key(std::uint64_t page, std::uint16_t offset, BlockMode mode, bool grouped) {
+        return page << 14 | std::uint64_t{offset} << 2 | (grouped ? 2u : 0u) | static_cast<std::uint64_t>(mode);
     }
     Translation* translate(std::uint64_t rip, spec::GuestAddress physical, BlockMode mode, bool grouped);
     /// Whether what lies behind a crossing instruction's page is what it was made from.

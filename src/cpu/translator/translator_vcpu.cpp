@@ -4,6 +4,7 @@
 
 #include "cpu/interpreter/memory_access.hpp"
 #include "cpu/interpreter/mode.hpp"
+#include "cpu/interpreter/x87_state.hpp"
 #include "cpu/translator/host_faults.hpp"
 #include "cpu/translator/jump_cache.hpp"
 #include "spec/x86/floating_point_state.hpp"
@@ -31,17 +32,15 @@ TranslatorVcpu::TranslatorVcpu(Region region, const memory::GuardedView& view)
 
 TranslatorVcpu::~TranslatorVcpu() { vcpu_.processor.translations = nullptr; }
 
-std::uint32_t TranslatorVcpu::fill(void* self, std::uint64_t linear, AccessWord access, const void* code) {
+std::uint32_t TranslatorVcpu::fill(void* self, std::uint64_t linear, AccessWord access) {
     auto& vcpu = *static_cast<TranslatorVcpu*>(self);
     const auto result = vcpu.spaces_.fill(linear, access.length_bytes(), access.is_write());
     if (result == AddressSpaces::Fill::kDone) return 1;
     Frame& frame = vcpu.vcpu_.frame;
     vcpu.vcpu_.processor.rip = frame.rip_base + access.offset();
     const bool crossing = result == AddressSpaces::Fill::kCrossing;
-    frame.exit_reason =
-        std::to_underlying(crossing && access.is_group() ? ExitReason::kCrossing : ExitReason::kInterpret);
+    frame.exit_reason = std::to_underlying(ExitReason::kInterpret);
     frame.exit_data = std::to_underlying(crossing ? Unfinished::kCrossing : Unfinished::kRefused);
-    frame.exit_code = code;
     return 0;
 }
 
@@ -131,6 +130,15 @@ void TranslatorVcpu::interpret_left_over() {
     interpreter::interpret_one(p);
 }
 
+void TranslatorVcpu::bring_x87() {
+    Processor& p = vcpu_.processor;
+    const bool allowed = (p.cr0 & (cr0::EM | cr0::TS)) == 0;
+    if (allowed && p.regs.x87_place == interpreter::X87Place::kImage) interpreter::load_x87(p.regs);
+    if (allowed && p.regs.x87_place == interpreter::X87Place::kHost) return;
+    vcpu_.frame.exit_data = std::to_underlying(Unfinished::kVectors);
+    interpret_left_over();
+}
+
 void TranslatorVcpu::run_translated() {
     Processor& p = vcpu_.processor;
     spaces_.select();
@@ -149,10 +157,7 @@ void TranslatorVcpu::run_translated() {
         // An interrupt that waited for STI is not among the requests any more.
         case ExitReason::kRequest: p.attention |= p.interrupt_waiting != 0; break;
         case ExitReason::kLink: follow_link(); break;
-        case ExitReason::kCrossing:
-            cache_.note_crossing(vcpu_.frame.exit_code);
-            interpret_left_over();
-            break;
+        case ExitReason::kX87: bring_x87(); break;
         case ExitReason::kInterpret: interpret_left_over(); break;
     }
 }

@@ -41,8 +41,10 @@ private:
     [[nodiscard]] bool made_writable();
     [[nodiscard]] std::uint64_t linear_address(const MemoryAccess& access) const;
     void allow_vectors();
+    /// Makes the host's x87 registers the guest's, or interprets the instruction that needs them.
+    void bring_x87();
     [[nodiscard]] static std::uint32_t interpret_inline(void* self);
-    [[nodiscard]] static std::uint32_t fill(void* self, std::uint64_t linear, AccessWord access, const void* code);
+    [[nodiscard]] static std::uint32_t fill(void* self, std::uint64_t linear, AccessWord access);
 
     VcpuMemory& vcpu_;
     Region region_;
