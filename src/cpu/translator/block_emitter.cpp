@@ -23,8 +23,8 @@ bool overwrites_flags_first(const GuestBlock& block) {
 } // namespace
 
 BlockEmitter::BlockEmitter(interpreter::CodeMemory& memory, const FrameOffsets& offsets, const Thunks& thunks)
-    : CodeGenerator(memory.free_space().size(), memory.free_space().data()), memory_(memory),
-      executable_(memory.free_space_executable()), o_(offsets), thunks_(thunks) {}
+    : CodeGenerator(memory.size_bytes(), memory.writable_alias(memory.executable())), memory_(memory),
+      executable_(memory.executable()), o_(offsets), thunks_(thunks) {}
 
 void BlockEmitter::jump_to_thunk(const void* thunk) { jmp(memory_.writable_alias(thunk), T_NEAR); }
 void BlockEmitter::call_thunk(const void* thunk) { call(memory_.writable_alias(thunk)); }
@@ -127,7 +127,7 @@ void BlockEmitter::emit_instruction(const GuestInstruction& i) {
     leave_to_interpreter(i.offset, decoded ? static_cast<std::uint32_t>(i.decoded.info.mnemonic) : 0);
 }
 
-void BlockEmitter::emit_stubs(Translation& t) {
+void BlockEmitter::emit_stubs(Translation& t, FaultSites& fault_sites) {
     resolve(request_jump_);
     mov(ecx, t.offset);
     jump_to_thunk(thunks_.exit_request);
@@ -176,21 +176,35 @@ void BlockEmitter::emit_stubs(Translation& t) {
     std::uint32_t recovery = 0;
     for (const FaultStub& s : fault_stubs_) {
         if (last == nullptr || last->offset != s.offset || last->with_flags != s.with_flags) {
-            recovery = static_cast<std::uint32_t>(getSize());
+            recovery = static_cast<std::uint32_t>(getSize() - start_);
             leave_by(s.with_flags ? thunks_.exit_fault_flags : thunks_.exit_fault, s.offset);
         }
         last = &s;
-        t.fault_sites.push_back({static_cast<std::uint32_t>(s.at), recovery, s.access});
+        fault_sites.push_back({static_cast<std::uint32_t>(s.at - start_), recovery, s.access});
     }
 }
 
-void BlockEmitter::emit(const GuestBlock& block, Translation& t, std::vector<Link>& links, std::uint32_t first_link) {
+void BlockEmitter::start(const GuestBlock& block, Translation& t, std::vector<Link>& links) {
     block_ = &block;
     translation_ = &t;
     links_ = &links;
-    first_link_ = first_link;
+    start_ = memory_.used_bytes();
+    setSize(start_);
+    pointer_group_ = kNoGroup;
+    opened_.fill(0);
+    has_x87_ = false;
+    check_stubs_.clear();
+    fault_stubs_.clear();
+    miss_stubs_.clear();
+    x87_stubs_.clear();
+    link_stubs_.clear();
+}
+
+void BlockEmitter::emit(const GuestBlock& block, Translation& t, std::vector<Link>& links, FaultSites& fault_sites) {
+    start(block, t, links);
     t.code = here();
     t.length_bytes = static_cast<std::uint16_t>(block.end_offset() - t.offset);
+    t.first_fault_site = static_cast<std::uint32_t>(fault_sites.size());
     emit_entries(block, t);
     for (std::size_t n = 0; n < block.count; ++n) {
         offset_ = block.instructions[n].offset;
@@ -202,9 +216,10 @@ void BlockEmitter::emit(const GuestBlock& block, Translation& t, std::vector<Lin
         go_by_address(block.end_offset(), from);
     else if (block.ends_open)
         go_to(block.end_offset(), from);
-    emit_stubs(t);
-    t.code_bytes = static_cast<std::uint32_t>(getSize());
-    memory_.commit(getSize());
+    emit_stubs(t, fault_sites);
+    t.fault_site_count = static_cast<std::uint32_t>(fault_sites.size()) - t.first_fault_site;
+    t.code_bytes = static_cast<std::uint32_t>(getSize() - start_);
+    memory_.commit(getSize() - start_);
 }
 
 } // namespace touka::cpu::translator

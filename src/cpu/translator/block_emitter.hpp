@@ -15,7 +15,7 @@
 
 namespace touka::cpu::translator {
 
-/// Emits one block at the free end of code memory. Between two guest instructions every guest register is in its host
+/// Emits blocks at the free end of code memory, as long as that is not cleared. Between two guest instructions every guest register is in its host
 /// register or at home, so that leaving anywhere needs no bookkeeping; only the place of the status flags varies, and
 /// is known at each point (Flags). Whatever an instruction checks, it checks before it changes anything.
 class BlockEmitter : private Xbyak::CodeGenerator {
@@ -23,8 +23,8 @@ public:
     BlockEmitter(interpreter::CodeMemory& memory, const FrameOffsets& offsets, const Thunks& thunks);
 
     /// @param translation page, generation, offset, mode and grouped are set; the rest is filled in.
-    /// @param links jumps to be linked, numbered from `first_link`, are appended.
-    void emit(const GuestBlock& block, Translation& translation, std::vector<Link>& links, std::uint32_t first_link);
+    /// @param links, fault_sites what the block has of them is appended; links are numbered by their place there.
+    void emit(const GuestBlock& block, Translation& translation, std::vector<Link>& links, FaultSites& fault_sites);
 
     /// More than any block takes.
     static constexpr std::size_t kMaxBytes = 64 << 10;
@@ -49,7 +49,8 @@ private:
     // block_emitter.cpp: layout and what lies behind the block.
     void emit_entries(const GuestBlock& block, Translation& t);
     void emit_instruction(const GuestInstruction& i);
-    void emit_stubs(Translation& t);
+    void emit_stubs(Translation& t, FaultSites& fault_sites);
+    void start(const GuestBlock& block, Translation& t, std::vector<Link>& links);
     [[nodiscard]] const std::uint8_t* here() const { return executable_ + getSize(); }
     void jump_to_thunk(const void* thunk);
     void call_thunk(const void* thunk);
@@ -167,7 +168,7 @@ private:
     const GuestBlock* block_ = nullptr;
     Translation* translation_ = nullptr;
     std::vector<Link>* links_ = nullptr;
-    std::uint32_t first_link_ = 0;
+    std::size_t start_ = 0; ///< of the block in code memory
     std::uint16_t offset_ = 0; ///< of the running guest instruction
     Flags flags_ = Flags::kHome;
     std::uint8_t pointer_group_ = kNoGroup; ///< the group that R15 points to

@@ -1,6 +1,7 @@
 // What a translated block is, once its code lies in memory.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -17,6 +18,9 @@ struct FaultSite {
     std::uint32_t recovery = 0; ///< offset of the code that brings the guest's state in order and leaves
     MemoryAccess access;        ///< whose page may have to become writable; size 0 for none
 };
+
+/// Those of all blocks, one after the other.
+using FaultSites = std::vector<FaultSite>;
 
 /// A jump inside its page whose target was not translated when it was emitted.
 struct Link {
@@ -47,7 +51,10 @@ struct Translation {
     const std::uint8_t* flags_entry = nullptr; ///< status flags in EFLAGS
     const std::uint8_t* flags_entry_without_poll = nullptr;
     const std::uint8_t* jump_entry = nullptr; ///< from the jump cache; RAX is its key
-    std::vector<FaultSite> fault_sites;       ///< ascending
+    std::uint32_t first_fault_site = 0, fault_site_count = 0; ///< in FaultSites, ascending
+
+    Translation* next_in_bucket = nullptr;
+    std::array<Translation*, 2> next_in_page{}; ///< of the first and of the second page's blocks
 };
 
 } // namespace touka::cpu::translator

@@ -4,10 +4,10 @@
 #include <array>
 #include <chrono>
 #include <cstring>
+#include <span>
 
 #include "cpu/interpreter/host_memory.hpp"
 #include "cpu/interpreter/memory_access.hpp"
-#include "cpu/translator/block_emitter.hpp"
 #include "cpu/translator/jump_cache.hpp"
 
 namespace touka::cpu::translator {
@@ -42,20 +42,19 @@ TranslationCache::TranslationCache(VcpuMemory& vcpu, const Callees& callees, std
 void TranslationCache::reset_code() {
     code_.clear();
     thunks_ = make_thunks(code_, offsets_, callees_);
+    emitter_ = std::make_unique<BlockEmitter>(code_, offsets_, thunks_);
 }
 
 Translation* TranslationCache::find(std::uint64_t rip, spec::GuestAddress physical, BlockMode mode, bool grouped) {
     const std::uint64_t page = physical.value / kPageSize;
     const auto offset = static_cast<std::uint16_t>(physical.value % kPageSize);
-    const auto found = by_key_.find(key(page, offset, mode, grouped));
-    if (found != by_key_.end()) {
-        Translation& t = *found->second;
-        if (t.generation != memory_.code_pages().generation(page))
+    if (Translation* t = store_.find(page, offset, mode, grouped)) {
+        if (t->generation != memory_.code_pages().generation(page))
             drop_page(page);
-        else if (is_second_page_right(t, rip))
-            return &t;
+        else if (is_second_page_right(*t, rip))
+            return t;
         else
-            forget(t);
+            forget(*t);
     }
     return translate(rip, physical, mode, grouped);
 }
@@ -72,8 +71,7 @@ Translation* TranslationCache::translate(std::uint64_t rip, spec::GuestAddress p
     const auto start = std::chrono::steady_clock::now();
     if (code_.free_space().size() < BlockEmitter::kMaxBytes) drop_all();
 
-    auto made = std::make_unique<Translation>();
-    Translation& t = *made;
+    Translation t;
     t.page = physical.value / kPageSize;
     t.offset = static_cast<std::uint16_t>(physical.value % kPageSize);
     t.mode = mode;
@@ -90,22 +88,16 @@ Translation* TranslationCache::translate(std::uint64_t rip, spec::GuestAddress p
         t.second_generation = read_code(t.second_page, bytes.data() + kPageSize);
         static_cast<void>(decode_guest_block(bytes, t.offset, supervisor, grouped, *decoded_));
     }
-    BlockEmitter(code_, offsets_, thunks_).emit(*decoded_, t, links_, static_cast<std::uint32_t>(links_.size()));
-    translations_.push_back(std::move(made));
-    by_key_[key(t.page, t.offset, mode, grouped)] = &t;
-    const auto enter = [&](std::uint64_t number, std::uint32_t generation) {
-        Page& entry = pages_[number];
-        entry.generation = generation;
-        entry.blocks.push_back(&t);
-    };
-    enter(t.page, t.generation);
-    if (t.second_page != Translation::kOnePage) enter(t.second_page, t.second_generation);
+    emitter_->emit(*decoded_, t, links_, fault_sites_);
+    Translation& kept = store_.make();
+    kept = t;
+    store_.enter(kept);
 
     ++counters_.blocks;
     counters_.guest_bytes += t.length_bytes;
     counters_.host_bytes += t.code_bytes;
     counters_.translating_ns += static_cast<std::uint64_t>((std::chrono::steady_clock::now() - start).count());
-    return &t;
+    return &kept;
 }
 
 std::uint32_t TranslationCache::read_code(std::uint64_t page, std::uint8_t* bytes) {
@@ -136,56 +128,44 @@ void TranslationCache::link(std::uint32_t number, std::uint64_t rip) {
 }
 
 void TranslationCache::forget(const Translation& t) {
-    const auto at = by_key_.find(key(t.page, t.offset, t.mode, t.grouped));
-    if (at != by_key_.end() && at->second == &t) by_key_.erase(at);
+    store_.forget(t);
     forget_jump(vcpu_.frame, t.offset, t.jump_entry);
 }
 
 void TranslationCache::drop_page(std::uint64_t page) {
-    const auto found = pages_.find(page);
-    if (found == pages_.end()) return;
-    for (const Translation* t : found->second.blocks) forget(*t);
-    pages_.erase(found);
+    store_.take_page(page, [this](const Translation& t) { forget(t); });
     ++counters_.dropped_pages;
 }
 
 void TranslationCache::drop_stale() {
     std::vector<std::uint64_t> stale;
-    for (const auto& [page, entry] : pages_)
+    for (const auto& [page, entry] : store_.pages())
         if (entry.generation != memory_.code_pages().generation(page)) stale.push_back(page);
     for (const std::uint64_t page : stale) drop_page(page);
 }
 
 void TranslationCache::drop_all() {
-    by_key_.clear();
-    pages_.clear();
+    store_.clear();
     links_.clear();
-    translations_.clear();
+    fault_sites_.clear();
     clear_jumps(vcpu_.frame);
     reset_code();
     ++drop_count_;
     ++counters_.dropped_all;
 }
 
-Translation* TranslationCache::containing(const void* at) const {
-    const auto* code = static_cast<const std::uint8_t*>(at);
-    const auto after = std::ranges::upper_bound(translations_, code, {}, [](const auto& t) { return t->code; });
-    if (after == translations_.begin()) return nullptr;
-    Translation* t = std::prev(after)->get();
-    return code < t->code + t->code_bytes ? t : nullptr;
-}
-
 const FaultSite* TranslationCache::site_at(const void* at) const {
-    const Translation* t = containing(at);
+    const Translation* t = store_.containing(at);
     if (t == nullptr) return nullptr;
     const auto offset = static_cast<std::uint32_t>(static_cast<const std::uint8_t*>(at) - t->code);
-    const auto site = std::ranges::lower_bound(t->fault_sites, offset, {}, &FaultSite::at);
-    return site != t->fault_sites.end() && site->at == offset ? &*site : nullptr;
+    const auto sites = std::span(fault_sites_).subspan(t->first_fault_site, t->fault_site_count);
+    const auto site = std::ranges::lower_bound(sites, offset, {}, &FaultSite::at);
+    return site != sites.end() && site->at == offset ? &*site : nullptr;
 }
 
 const std::uint8_t* TranslationCache::recovery(const void* at) const {
     const FaultSite* site = site_at(at);
-    return site != nullptr ? containing(at)->code + site->recovery : nullptr;
+    return site != nullptr ? store_.containing(at)->code + site->recovery : nullptr;
 }
 
 const MemoryAccess* TranslationCache::access_at(const void* at) const {

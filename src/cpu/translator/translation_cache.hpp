@@ -3,13 +3,12 @@
 
 #include <cstdint>
 #include <memory>
-#include <unordered_map>
 #include <vector>
 
 #include "cpu/interpreter/code_memory.hpp"
-#include "cpu/translator/guest_block.hpp"
 #include "cpu/translator/thunks.hpp"
-#include "cpu/translator/translation.hpp"
+#include "cpu/translator/block_emitter.hpp"
+#include "cpu/translator/translation_store.hpp"
 #include "memory/guest_memory.hpp"
 
 namespace touka::cpu::translator {
@@ -54,15 +53,11 @@ public:
     [[nodiscard]] const std::uint8_t* recovery(const void* at) const;
     /// The access at a fault site, or nullptr.
     [[nodiscard]] const MemoryAccess* access_at(const void* at) const;
-    [[nodiscard]] Translation* containing(const void* at) const;
     [[nodiscard]] bool contains(const void* at) const { return code_.contains(at); }
 
     [[nodiscard]] const CacheCounters& counters() const { return counters_; }
 
 private:
-    [[nodiscard]] static std::uint64_t key(std::uint64_t page, std::uint16_t offset, BlockMode mode, bool grouped) {
-        return page << 14 | std::uint64_t{offset} << 2 | (grouped ? 2u : 0u) | static_cast<std::uint64_t>(mode);
-    }
     Translation* translate(std::uint64_t rip, spec::GuestAddress physical, BlockMode mode, bool grouped);
     /// Whether what lies behind a crossing instruction's page is what it was made from.
     [[nodiscard]] bool is_second_page_right(const Translation& t, std::uint64_t rip);
@@ -80,13 +75,9 @@ private:
     FrameOffsets offsets_;
     interpreter::CodeMemory code_;
     Thunks thunks_;
-    std::vector<std::unique_ptr<Translation>> translations_; ///< by number; ascending addresses
-    std::unordered_map<std::uint64_t, Translation*> by_key_;
-    struct Page {
-        std::uint32_t generation = 0;
-        std::vector<Translation*> blocks;
-    };
-    std::unordered_map<std::uint64_t, Page> pages_;
+    std::unique_ptr<BlockEmitter> emitter_;
+    TranslationStore store_;
+    FaultSites fault_sites_;
     std::vector<Link> links_;
     std::unique_ptr<GuestBlock> decoded_;
     std::uint64_t drop_count_ = 0; ///< grows when all code was dropped
