@@ -190,9 +190,10 @@ void BlockEmitter::start(const GuestBlock& block, Translation& t, std::vector<Li
     links_ = &links;
     start_ = memory_.used_bytes();
     setSize(start_);
-    pointer_group_ = kNoGroup;
+    forget_pointers();
     opened_.fill(0);
     has_x87_ = false;
+    opened_ahead_ = nullptr;
     check_stubs_.clear();
     fault_stubs_.clear();
     miss_stubs_.clear();
@@ -208,7 +209,9 @@ void BlockEmitter::emit(const GuestBlock& block, Translation& t, std::vector<Lin
     emit_entries(block, t);
     for (std::size_t n = 0; n < block.count; ++n) {
         offset_ = block.instructions[n].offset;
-        emit_instruction(block.instructions[n]);
+        const GuestInstruction& i = block.instructions[n];
+        open_ahead(i, n + 1 < block.count ? &block.instructions[n + 1] : nullptr);
+        emit_instruction(i);
     }
     const auto looks_backward = static_cast<std::uint16_t>(spec::kPageSize);
     const std::uint16_t from = block.ends_polled ? looks_backward : block.instructions[block.count - 1].offset;

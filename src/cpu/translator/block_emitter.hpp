@@ -15,9 +15,10 @@
 
 namespace touka::cpu::translator {
 
-/// Emits blocks at the free end of code memory, as long as that is not cleared. Between two guest instructions every guest register is in its host
-/// register or at home, so that leaving anywhere needs no bookkeeping; only the place of the status flags varies, and
-/// is known at each point (Flags). Whatever an instruction checks, it checks before it changes anything.
+/// Emits blocks at the free end of code memory, as long as that is not cleared. Between two guest instructions every
+/// guest register is in its host register or at home, so that leaving anywhere needs no bookkeeping; only the place of
+/// the status flags varies, and is known at each point (Flags). Whatever an instruction checks, it checks before it
+/// changes anything.
 class BlockEmitter : private Xbyak::CodeGenerator {
 public:
     BlockEmitter(interpreter::CodeMemory& memory, const FrameOffsets& offsets, const Thunks& thunks);
@@ -41,9 +42,9 @@ private:
         std::int32_t displacement;
     };
     enum class Pointer : std::uint8_t {
-        kAny,     ///< R15 when a group is worth it, else RAX
-        kOwn,     ///< R15, to stay while RAX and RCX are used
-        kScratch, ///< RAX alone; R15 stays what it is
+        kAny,     ///< one of kHostPointers when a group is worth it, else RAX
+        kOwn,     ///< one of kHostPointers, to stay while RAX and RCX are used
+        kScratch, ///< RAX, or a pointer that is there
     };
 
     // block_emitter.cpp: layout and what lies behind the block.
@@ -68,15 +69,26 @@ private:
     void flags_home();
     /// Clobbers RAX where they are at home.
     void flags_host();
+    /// As flags_host(), but only CF counts; clobbers nothing.
+    void carry_host();
 
     // memory_operand.cpp
     [[nodiscard]] Place open(const MemoryAccess& access, Pointer pointer = Pointer::kAny);
     void emit_address(const MemoryAccess& access, std::int32_t before, const Xbyak::Reg64& to);
+    /// As open(), for the access of a kCopied instruction: it may have been opened before the one in front.
+    [[nodiscard]] Place open_for(const GuestInstruction& i);
+    /// When `i` sets flags that are wanted behind the access of `next`, that access is checked first: the check
+    /// destroys flags, and bringing them back takes longer than the rest.
+    void open_ahead(const GuestInstruction& i, const GuestInstruction* next);
     void emit_check(const MemoryAccess& access, std::int32_t before, std::uint32_t span_bytes, const Xbyak::Reg64& at,
                     bool is_group);
     [[nodiscard]] Place moved_to_rcx(Place place);
-    /// R15 is needed for something else, or the table has changed.
-    void forget_pointer() { pointer_group_ = kNoGroup; }
+    /// The table has changed, perhaps, or somebody used the registers.
+    void forget_pointers() { pointer_groups_.fill(kNoGroup); }
+    /// How many accesses of the group are still to come.
+    [[nodiscard]] unsigned waiting(std::uint8_t group) const;
+    /// The pointer register that is missed least, free to be used for something else.
+    [[nodiscard]] HostRegister take_pointer();
 
     // data_instruction.cpp
     void copied(const GuestInstruction& i);
@@ -168,13 +180,15 @@ private:
     const GuestBlock* block_ = nullptr;
     Translation* translation_ = nullptr;
     std::vector<Link>* links_ = nullptr;
-    std::size_t start_ = 0; ///< of the block in code memory
+    std::size_t start_ = 0;    ///< of the block in code memory
     std::uint16_t offset_ = 0; ///< of the running guest instruction
     Flags flags_ = Flags::kHome;
-    std::uint8_t pointer_group_ = kNoGroup; ///< the group that R15 points to
+    std::array<std::uint8_t, kHostPointers.size()> pointer_groups_{}; ///< the groups that kHostPointers point to
     std::array<std::uint8_t, GuestBlock::kMaxGroups> opened_{};
     std::size_t request_jump_ = 0, vector_jump_ = 0;
     std::size_t body_ = 0;
+    const GuestInstruction* opened_ahead_ = nullptr; ///< whose access is open, in place_ahead_
+    Place place_ahead_{};
     bool has_x87_ = false; ///< it was checked in this block that the host's x87 registers are the guest's
     std::vector<CheckStub> check_stubs_;
     std::vector<FaultStub> fault_stubs_;

@@ -369,6 +369,12 @@ Kind kind_of(GuestInstruction& i, bool supervisor) {
     return Kind::kCopied;
 }
 
+/// ADC and SBB add it, INC and DEC keep it.
+bool reads_carry_only(ZydisMnemonic mnemonic) {
+    return mnemonic == ZYDIS_MNEMONIC_ADC || mnemonic == ZYDIS_MNEMONIC_SBB || mnemonic == ZYDIS_MNEMONIC_INC ||
+           mnemonic == ZYDIS_MNEMONIC_DEC;
+}
+
 FlagUse flag_use(const GuestInstruction& i) {
     const auto* flags = i.decoded.info.cpu_flags;
     if (flags == nullptr) return {};
@@ -377,6 +383,7 @@ FlagUse flag_use(const GuestInstruction& i) {
     use.writes = written != 0;
     use.overwrites = written == kStatus && i.kind != Kind::kShiftByCl;
     use.reads = (flags->tested & kStatus) != 0 || (use.writes && !use.overwrites);
+    use.reads_carry_only = reads_carry_only(i.decoded.info.mnemonic);
     return use;
 }
 

@@ -85,13 +85,16 @@ void BlockEmitter::set_guest(unsigned guest, const Reg64& value) {
 void BlockEmitter::copied(const GuestInstruction& i) {
     HostForm form;
     if (i.has_access) {
-        Place place = open(i.access);
-        if (i.flags.reads && flags_ == Flags::kHome) place = moved_to_rcx(place);
+        Place place = open_for(i);
+        if (i.flags.reads && !i.flags.reads_carry_only && flags_ == Flags::kHome) place = moved_to_rcx(place);
         form.memory = true;
         form.base = place.base;
         form.displacement = place.displacement;
     }
-    if (i.flags.reads) flags_host();
+    if (i.flags.reads_carry_only)
+        carry_host();
+    else if (i.flags.reads)
+        flags_host();
 
     struct Borrowed {
         unsigned guest;
@@ -101,13 +104,18 @@ void BlockEmitter::copied(const GuestInstruction& i) {
     std::array<Borrowed, 4> borrowed{};
     std::size_t borrowed_count = 0;
     HostRegister next_scratch = kHostRcx;
+    const auto free_pointer = [&] {
+        const HostRegister taken = take_pointer();
+        forget_pointers();
+        const HostRegister other = taken == kHostPointers[0] ? kHostPointers[1] : kHostPointers[0];
+        return form.memory && form.base == taken ? other : taken;
+    };
     const auto scratch = [&] {
         for (;;) {
             const HostRegister taken = next_scratch;
-            next_scratch = taken == kHostRcx ? kHostRax : kHostPointer;
+            next_scratch = taken == kHostRcx ? kHostRax : kHostRsp;
             if (form.memory && form.base == taken) continue;
-            if (taken == kHostPointer) forget_pointer();
-            return taken;
+            return taken == kHostRsp ? free_pointer() : taken;
         }
     };
     for (std::size_t n = 0; n < i.decoded.info.operand_count; ++n) {
@@ -217,12 +225,11 @@ void BlockEmitter::shift_by_cl(const GuestInstruction& i) {
                 written = guest;
                 store = true;
             }
-            if (scratch == kHostPointer) forget_pointer();
-            scratch = kHostPointer;
+            scratch = kHostPointers[0];
         }
         field_of(o, form, i.decoded) = host;
     }
-    if (scratch == kHostPointer) forget_pointer();
+    if (scratch != kHostRax) forget_pointers();
     mov(ecx, Reg64(kHostOf[kGuestRcx]).cvt32());
     put(host_bytes(i.decoded, form));
     if (store) mov(home(written), rax);
@@ -232,8 +239,8 @@ void BlockEmitter::shift_by_cl(const GuestInstruction& i) {
 void BlockEmitter::compare_exchange(const GuestInstruction& i) {
     Place place = open(i.access);
     if (i.decoded.info.mnemonic == ZYDIS_MNEMONIC_CMPXCHG16B) return compare_exchange_16(i, place);
-    // RAX is the comparand, and R15 may have to hold the source.
-    if (place.base == kHostPointer)
+    // RAX is the comparand, and a pointer register may have to hold the source.
+    if (place.base != kHostRax)
         Xbyak::CodeGenerator::lea(rcx, ptr[at(place)]);
     else
         mov(rcx, rax);
@@ -243,8 +250,7 @@ void BlockEmitter::compare_exchange(const GuestInstruction& i) {
     const auto& source = i.operand(1);
     form.has_bytes = source.size == 8;
     const unsigned guest = number_of(source);
-    if (kHostOf[guest] == kAtHome) forget_pointer();
-    form.reg = in_register(guest, kHostPointer);
+    form.reg = kHostOf[guest] == kAtHome ? in_register(guest, take_pointer()) : kHostOf[guest];
     mov(rax, Reg64(kHostOf[kGuestRax]));
     may_fault(&i.access);
     put(host_bytes(i.decoded, form));
@@ -254,10 +260,9 @@ void BlockEmitter::compare_exchange(const GuestInstruction& i) {
 
 /// RDX and RBX are the guest's; RAX and RCX are lent.
 void BlockEmitter::compare_exchange_16(const GuestInstruction& i, Place place) {
-    if (place.base != kHostPointer) {
-        forget_pointer();
-        mov(Reg64(kHostPointer), rax);
-        place = {kHostPointer, 0};
+    if (place.base == kHostRax) {
+        place = {take_pointer(), 0};
+        mov(Reg64(place.base), rax);
     }
     flags_host();
     mov(rax, Reg64(kHostOf[kGuestRax]));

@@ -44,6 +44,7 @@ struct alignas(64) Frame {
     std::uint32_t sse_off = 1, avx_off = 1;         ///< not 0: the host's vector registers are not the guest's
     std::uint32_t sse_allowed = 0, avx_allowed = 0; ///< by CR0, CR4, XCR0 and MXCSR
     std::uint32_t exit_reason = 0, exit_data = 0;
+    std::uint64_t kept_pointer = 0;  ///< the pointer register that calls do not keep, while a table is filled
     const void* jump_code = nullptr; ///< where an indirect call goes, while its return address is stored
     std::uint32_t next_offset = 0;   ///< of the instruction after the one that the interpreter does for translated code
     const void* fault_at = nullptr;  ///< the fault site that execution left by, or nullptr

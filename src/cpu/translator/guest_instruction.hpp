@@ -56,9 +56,10 @@ enum class Kind : std::uint8_t {
 
 /// What an instruction has to do with CF PF AF ZF SF OF.
 struct FlagUse {
-    bool reads = false;      ///< their values matter, or some stay
-    bool overwrites = false; ///< all six get new values, or undefined ones
-    bool writes = false;     ///< some get new values
+    bool reads = false;            ///< their values matter, or some stay
+    bool reads_carry_only = false; ///< of them all, CF; the others get new values
+    bool overwrites = false;       ///< all six get new values, or undefined ones
+    bool writes = false;           ///< some get new values
 };
 
 struct GuestInstruction {

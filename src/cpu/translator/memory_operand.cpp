@@ -1,4 +1,6 @@
 // Memory operands: from guest registers to a host address that may be accessed.
+#include <algorithm>
+
 #include "cpu/translator/block_emitter.hpp"
 #include "cpu/translator/lookaside_table.hpp"
 #include "spec/address.hpp"
@@ -6,6 +8,39 @@
 namespace touka::cpu::translator {
 
 using Xbyak::Reg64;
+
+namespace {
+
+[[nodiscard]] std::uint8_t general_number(const ZydisDecodedOperand& o) {
+    const auto whole = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, o.reg.value);
+    return ZydisRegisterGetClass(whole) == ZYDIS_REGCLASS_GPR64 ? static_cast<std::uint8_t>(ZydisRegisterGetId(whole))
+                                                                : MemoryAccess::kNone;
+}
+
+/// All its operands are immediates, or registers that have a host register to themselves.
+[[nodiscard]] bool leaves_scratch_alone(const GuestInstruction& i) {
+    if (i.kind != Kind::kCopied || i.uses_x87) return false;
+    for (std::size_t n = 0; n < i.decoded.info.operand_count; ++n) {
+        const auto& o = i.operand(n);
+        if (o.type != ZYDIS_OPERAND_TYPE_REGISTER) continue;
+        if (o.reg.value >= ZYDIS_REGISTER_AH && o.reg.value <= ZYDIS_REGISTER_BH) return false;
+        const std::uint8_t number = general_number(o);
+        if (number < kHostOf.size() && kHostOf[number] == kAtHome) return false;
+    }
+    return true;
+}
+
+[[nodiscard]] bool changes_address(const GuestInstruction& i, const MemoryAccess& a) {
+    for (std::size_t n = 0; n < i.decoded.info.operand_count; ++n) {
+        const auto& o = i.operand(n);
+        if (o.type != ZYDIS_OPERAND_TYPE_REGISTER || (o.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) == 0) continue;
+        const std::uint8_t number = general_number(o);
+        if (number != MemoryAccess::kNone && (number == a.base || number == a.index)) return true;
+    }
+    return false;
+}
+
+} // namespace
 
 /// `before` bytes are added to the displacement. Changes no flag but for a segment base, whose users have them at home.
 void BlockEmitter::emit_address(const MemoryAccess& a, std::int32_t before, const Reg64& to) {
@@ -48,26 +83,51 @@ void BlockEmitter::emit_check(const MemoryAccess& access, std::int32_t before, s
     check_stubs_.push_back({jump, retry, access, before, span_bytes, is_group, offset_});
 }
 
+unsigned BlockEmitter::waiting(std::uint8_t group) const {
+    return group == kNoGroup ? 0 : static_cast<unsigned>(block_->groups[group].access_count - opened_[group]);
+}
+
+HostRegister BlockEmitter::take_pointer() {
+    std::size_t least = 0;
+    for (std::size_t n = 1; n < pointer_groups_.size(); ++n)
+        if (waiting(pointer_groups_[n]) < waiting(pointer_groups_[least])) least = n;
+    pointer_groups_[least] = kNoGroup;
+    return kHostPointers[least];
+}
+
 BlockEmitter::Place BlockEmitter::open(const MemoryAccess& a, Pointer pointer) {
     if (a.group != MemoryAccess::kNoGroup) {
         const AccessGroup& group = block_->groups[a.group];
-        const auto left = group.access_count - opened_[a.group]++;
+        ++opened_[a.group];
         const std::int32_t from_low = a.group_offset - group.low;
-        if (pointer_group_ == a.group && pointer != Pointer::kScratch) return {kHostPointer, from_low};
-        const bool others_wait =
-            pointer_group_ != kNoGroup && block_->groups[pointer_group_].access_count - opened_[pointer_group_] > left;
-        if (pointer == Pointer::kOwn || (pointer == Pointer::kAny && left > 1 && !others_wait)) {
-            forget_pointer();
-            emit_check(a, -from_low, static_cast<std::uint32_t>(group.high - group.low), Reg64(kHostPointer), true);
-            pointer_group_ = a.group;
-            return {kHostPointer, from_low};
+        for (std::size_t n = 0; n < pointer_groups_.size(); ++n)
+            if (pointer_groups_[n] == a.group) return {kHostPointers[n], from_low};
+        unsigned missed_least = ~0u;
+        for (const std::uint8_t other : pointer_groups_) missed_least = std::min(missed_least, waiting(other));
+        const bool worth_it = waiting(a.group) > 0 && missed_least <= waiting(a.group);
+        if (pointer == Pointer::kOwn || (pointer == Pointer::kAny && worth_it)) {
+            const HostRegister to = take_pointer();
+            emit_check(a, -from_low, static_cast<std::uint32_t>(group.high - group.low), Reg64(to), true);
+            pointer_groups_[to == kHostPointers[0] ? 0 : 1] = a.group;
+            return {to, from_low};
         }
     }
-    const bool own = pointer == Pointer::kOwn;
-    if (own) forget_pointer();
-    const HostRegister to = own ? kHostPointer : kHostRax;
+    const HostRegister to = pointer == Pointer::kOwn ? take_pointer() : kHostRax;
     emit_check(a, 0, a.size_bytes, Reg64(to), false);
     return {to, 0};
+}
+
+BlockEmitter::Place BlockEmitter::open_for(const GuestInstruction& i) {
+    return opened_ahead_ == &i ? place_ahead_ : open(i.access);
+}
+
+void BlockEmitter::open_ahead(const GuestInstruction& i, const GuestInstruction* next) {
+    if (next == nullptr || next->kind != Kind::kCopied || !next->has_access || next->uses_x87) return;
+    if (!i.flags.overwrites || i.flags.reads || i.has_access || !leaves_scratch_alone(i)) return;
+    if (next->flags.overwrites && !next->flags.reads) return; // nobody wants them
+    if (changes_address(i, next->access)) return;
+    place_ahead_ = open(next->access);
+    opened_ahead_ = next;
 }
 
 BlockEmitter::Place BlockEmitter::moved_to_rcx(Place place) {

@@ -12,16 +12,19 @@ namespace touka::cpu::translator {
 using HostRegister = std::uint8_t;
 
 /// RSP is the Frame. RAX and RCX are free between guest instructions: LAHF needs the one, JECXZ the other.
-/// R14 is the LookasideTable. R15 points to what a group of accesses shares (see GuestBlock).
-inline constexpr HostRegister kHostRax = 0, kHostRcx = 1, kHostRsp = 4, kHostR9 = 9, kHostR10 = 10, kHostR11 = 11,
-                              kHostTable = 14, kHostPointer = 15;
+inline constexpr HostRegister kHostRax = 0, kHostRcx = 1, kHostRsp = 4, kHostR9 = 9, kHostR10 = 10, kHostR11 = 11;
+/// The LookasideTable.
+inline constexpr HostRegister kHostTable = 14;
+/// They point to what groups of accesses share (see GuestBlock).
+inline constexpr std::array<HostRegister, 2> kHostPointers{15, 8};
 
 /// The guest register has no host register: it stays in Processor::regs.
 inline constexpr HostRegister kAtHome = 0xFF;
 
 /// By guest number. Those at home are the ones that compiled code uses least.
 inline constexpr std::array<HostRegister, 16> kHostOf{
-    kHostR9, kHostR10, 2,       3,       kHostR11, 5,  6,       7, // rax rcx rdx rbx rsp rbp rsi rdi
-    8,       kAtHome,  kAtHome, kAtHome, 12,       13, kAtHome, kAtHome};
+    kHostR9, kHostR10, 2,       3,       kHostR11, 5,  6,       7,       // rax rcx rdx rbx rsp rbp rsi rdi
+    kAtHome, kAtHome,  kAtHome, kAtHome, 12,       13, kAtHome, kAtHome, // r8 to r15
+};
 
 } // namespace touka::cpu::translator

@@ -14,7 +14,7 @@ constexpr unsigned kGuestRax = 0, kGuestRdx = 2;
 
 void BlockEmitter::user_access(const GuestInstruction& i) {
     flags_home();
-    forget_pointer();
+    forget_pointers();
     const bool opens = i.decoded.info.mnemonic == ZYDIS_MNEMONIC_STAC;
     constexpr auto kAc = static_cast<std::uint32_t>(rflags::AC);
     if (opens)
@@ -82,7 +82,7 @@ void BlockEmitter::push_flags(const GuestInstruction& i) {
 
 void BlockEmitter::called(const GuestInstruction& i) {
     flags_home();
-    forget_pointer();
+    forget_pointers();
     has_x87_ = false;
     mov(dword[rsp + o_.exit_data], static_cast<std::uint32_t>(i.decoded.info.mnemonic));
     mov(ecx, i.offset);

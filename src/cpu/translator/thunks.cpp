@@ -86,6 +86,8 @@ public:
         save_vectors(kReturnAddress);
         vzeroupper();
         L(no_vectors);
+        static_assert(kHostPointers[1] == 8);
+        mov(ptr[rsp + kReturnAddress + o_.kept_pointer], r8);
         mov(rsi, rax);
         mov(edx, ecx);
         call_out(callees.self, reinterpret_cast<std::uint64_t>(callees.fill));
@@ -95,6 +97,7 @@ public:
         jne(done, T_NEAR);
         restore_vectors(kReturnAddress);
         L(done);
+        mov(r8, ptr[rsp + kReturnAddress + o_.kept_pointer]);
         for_each_caller_saved(
             [&](std::size_t guest, const Reg64& host) { mov(host, ptr[rsp + kReturnAddress + o_.gpr + guest * 8]); });
         ret();
@@ -255,6 +258,7 @@ FrameOffsets::FrameOffsets(const VcpuMemory& v) {
     tsc_offset = v.offset_of(p.msr.tsc_offset);
     interrupt_waiting = v.offset_of(p.interrupt_waiting);
     next_offset = v.offset_of(f.next_offset);
+    kept_pointer = v.offset_of(f.kept_pointer);
     x87_place = v.offset_of(p.regs.x87_place);
     sse_off = v.offset_of(f.sse_off);
     avx_off = v.offset_of(f.avx_off);

@@ -89,10 +89,10 @@ void BlockEmitter::jump_if(const GuestInstruction& i) {
     if (is_in_page(i.target)) return add_link(forward_jump(jump_opcode), i.target, i.offset);
     const std::size_t not_taken = forward_jump(jump_opcode ^ 1);
     const Flags flags = flags_;
-    const std::uint8_t group = pointer_group_;
+    const auto groups = pointer_groups_;
     go_to(i.target, i.offset);
     flags_ = flags;
-    pointer_group_ = group;
+    pointer_groups_ = groups;
     resolve(not_taken);
 }
 

@@ -50,7 +50,7 @@ struct Translation {
     const std::uint8_t* entry_without_poll = nullptr;
     const std::uint8_t* flags_entry = nullptr; ///< status flags in EFLAGS
     const std::uint8_t* flags_entry_without_poll = nullptr;
-    const std::uint8_t* jump_entry = nullptr; ///< from the jump cache; RAX is its key
+    const std::uint8_t* jump_entry = nullptr;                 ///< from the jump cache; RAX is its key
     std::uint32_t first_fault_site = 0, fault_site_count = 0; ///< in FaultSites, ascending
 
     Translation* next_in_bucket = nullptr;

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "cpu/interpreter/code_memory.hpp"
-#include "cpu/translator/thunks.hpp"
 #include "cpu/translator/block_emitter.hpp"
+#include "cpu/translator/thunks.hpp"
 #include "cpu/translator/translation_store.hpp"
 #include "memory/guest_memory.hpp"
 
