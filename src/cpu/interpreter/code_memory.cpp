@@ -3,6 +3,7 @@
 #include <cpuid.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace touka::cpu::interpreter {
@@ -42,6 +43,16 @@ const void* CodeMemory::add(std::span<const std::uint8_t> code) {
     const void* place = executable_ + used_bytes_;
     used_bytes_ += room;
     return place;
+}
+
+void CodeMemory::map_ahead() {
+    const std::size_t start = mapped_bytes_;
+    const std::size_t length_bytes = std::min(kAheadBytes, size_bytes_ - start);
+    mapped_bytes_ += length_bytes;
+    if (length_bytes == 0) return;
+    // Hints: what fails is mapped when it is touched.
+    ::madvise(writable_ + start, length_bytes, MADV_POPULATE_WRITE);
+    ::madvise(const_cast<std::uint8_t*>(executable_) + start, length_bytes, MADV_POPULATE_READ);
 }
 
 void CodeMemory::clear() {

@@ -28,7 +28,11 @@ public:
     }
     [[nodiscard]] const std::uint8_t* free_space_executable() const { return executable_ + used_bytes_; }
     /// The first `length_bytes` of free_space() are in use now.
-    void commit(std::size_t length_bytes) { used_bytes_ += length_bytes; }
+    void commit(std::size_t length_bytes) {
+        used_bytes_ += length_bytes;
+        if (used_bytes_ + kAheadBytes / 2 > mapped_bytes_) [[unlikely]]
+            map_ahead();
+    }
     /// The place to write to in order to change the code at `executable`.
     [[nodiscard]] std::uint8_t* writable_alias(const void* executable) const {
         return writable_ + (static_cast<const std::uint8_t*>(executable) - executable_);
@@ -46,9 +50,14 @@ public:
     [[nodiscard]] std::size_t used_bytes() const { return used_bytes_; }
 
 private:
+    static constexpr std::size_t kAheadBytes = 1 << 20;
+    /// Pages ahead are mapped at once instead of by a fault each, in both mappings.
+    void map_ahead();
+
     runtime::UniqueFd fd_;
     std::size_t size_bytes_ = 0;
     std::size_t used_bytes_ = 0;
+    std::size_t mapped_bytes_ = 0;
     std::uint8_t* writable_ = nullptr;
     const std::uint8_t* executable_ = nullptr;
 };
