@@ -110,6 +110,7 @@ void BlockEmitter::emit_instruction(const GuestInstruction& i) {
         case Kind::kSignExtend: return sign_extend(i);
         case Kind::kUserAccess: return user_access(i);
         case Kind::kPushFlags: return push_flags(i);
+        case Kind::kReadSelector: return read_selector(i);
         case Kind::kInterruptFlag: return interrupt_flag(i);
         case Kind::kSwapGs: return swap_gs();
         case Kind::kReadTimeStamp: return read_time_stamp();

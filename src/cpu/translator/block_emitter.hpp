@@ -107,6 +107,7 @@ private:
     void swap_gs();
     void read_time_stamp();
     void push_flags(const GuestInstruction& i);
+    void read_selector(const GuestInstruction& i);
     void called(const GuestInstruction& i);
 
     // stack.cpp

@@ -153,6 +153,13 @@ Kind classify_leave(GuestInstruction& i) {
     return Kind::kLeave;
 }
 
+bool reads_selector(const GuestInstruction& i) {
+    const auto &to = i.operand(0), &from = i.operand(1);
+    return from.type == ZYDIS_OPERAND_TYPE_REGISTER &&
+           ZydisRegisterGetClass(from.reg.value) == ZYDIS_REGCLASS_SEGMENT && to.type == ZYDIS_OPERAND_TYPE_REGISTER &&
+           i.decoded.info.operand_width != 16;
+}
+
 Kind classify_push_flags(GuestInstruction& i) {
     i.second_access = stack_access(-8, true);
     i.has_second_access = true;
@@ -268,6 +275,8 @@ Kind classify_lea(GuestInstruction& i) {
 Kind kind_of(GuestInstruction& i, bool supervisor) {
     switch (i.decoded.info.mnemonic) {
         case ZYDIS_MNEMONIC_MOV:
+            if (reads_selector(i)) return Kind::kReadSelector;
+            return copied_if_possible(i);
         case ZYDIS_MNEMONIC_MOVZX:
         case ZYDIS_MNEMONIC_MOVSX:
         case ZYDIS_MNEMONIC_MOVSXD:

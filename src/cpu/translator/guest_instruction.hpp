@@ -47,6 +47,7 @@ enum class Kind : std::uint8_t {
     kReturn,
     kUserAccess, ///< STAC, CLAC
     kPushFlags,
+    kReadSelector, ///< MOV of a segment register to a general one
     kInterruptFlag, ///< CLI, STI
     kSwapGs,
     kReadTimeStamp,

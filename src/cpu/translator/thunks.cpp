@@ -258,6 +258,7 @@ FrameOffsets::FrameOffsets(const VcpuMemory& v) {
     tsc_offset = v.offset_of(p.msr.tsc_offset);
     interrupt_waiting = v.offset_of(p.interrupt_waiting);
     next_offset = v.offset_of(f.next_offset);
+    selectors = v.offset_of(p.segments.front().selector);
     kept_pointer = v.offset_of(f.kept_pointer);
     x87_place = v.offset_of(p.regs.x87_place);
     sse_off = v.offset_of(f.sse_off);

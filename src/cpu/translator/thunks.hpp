@@ -13,7 +13,7 @@ struct FrameOffsets {
     explicit FrameOffsets(const VcpuMemory& vcpu);
     std::size_t gpr, status, system_flags, rip, requests, vectors, mxcsr, fs_base, gs_base;
     std::size_t host_rsp, rip_base, table, open_table, closed_table, jump_generation, jump_keys, jump_codes;
-    std::size_t kernel_gs_base, tsc_offset, interrupt_waiting, next_offset, x87_place, kept_pointer;
+    std::size_t kernel_gs_base, tsc_offset, interrupt_waiting, next_offset, x87_place, kept_pointer, selectors;
     std::size_t sse_off, avx_off, sse_allowed, avx_allowed, exit_reason, exit_data, host_mxcsr, jump_code;
 };
 
