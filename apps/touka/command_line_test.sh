@@ -42,7 +42,6 @@ expect 2 '' 'has no unit' run --kernel k --memory 1024
 expect 3 '' 'nowhere.toml: no such file' run "$scratch/nowhere.toml"
 printf 'kernel = "k"\ncpus = = 2\n' >"$scratch/vm.toml"
 expect 3 '' "vm.toml:2:8: " run "$scratch/vm.toml"
-expect 4 '' 'does not exist yet' run --kernel k --engine translator
 # What the machine finds wrong before anything runs.
 run="run --engine interpreter --memory 64M --kernel"
 expect 3 '' 'nowhere: no such file' $run "$scratch/nowhere"

@@ -11,22 +11,7 @@ constexpr std::uint8_t kRsp = 4, kRbp = 5;
 constexpr ZydisAccessedFlagsMask kStatus =
     ZYDIS_CPUFLAG_CF | ZYDIS_CPUFLAG_PF | ZYDIS_CPUFLAG_AF | ZYDIS_CPUFLAG_ZF | ZYDIS_CPUFLAG_SF | ZYDIS_CPUFLAG_OF;
 
-std::uint8_t number_of(ZydisRegister reg) {
-    return static_cast<std::uint8_t>(
-        ZydisRegisterGetId(ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, reg)));
-}
-
-bool is_general(ZydisRegister reg) {
-    switch (ZydisRegisterGetClass(reg)) {
-        case ZYDIS_REGCLASS_GPR8:
-        case ZYDIS_REGCLASS_GPR16:
-        case ZYDIS_REGCLASS_GPR32:
-        case ZYDIS_REGCLASS_GPR64: return true;
-        default: return false;
-    }
-}
-
-bool is_high_byte(ZydisRegister reg) { return reg >= ZYDIS_REGISTER_AH && reg <= ZYDIS_REGISTER_BH; }
+bool is_general(const ZydisDecodedOperand& o) { return general_number(o) != kNoRegister; }
 
 /// @return false for what is no plain operand: gathers, absolute addresses of 64 bits, other sizes.
 bool take_memory(GuestInstruction& i, const ZydisDecodedOperand& o) {
@@ -48,10 +33,10 @@ bool take_memory(GuestInstruction& i, const ZydisDecodedOperand& o) {
         if (from_page > INT32_MAX) return false;
         a.displacement = static_cast<std::int32_t>(from_page);
     } else if (o.mem.base != ZYDIS_REGISTER_NONE) {
-        a.base = number_of(o.mem.base);
+        a.base = general_number(o.mem.base);
     }
     if (o.mem.index != ZYDIS_REGISTER_NONE) {
-        a.index = number_of(o.mem.index);
+        a.index = general_number(o.mem.index);
         a.scale = o.mem.scale;
     }
     i.has_access = true;
@@ -103,7 +88,7 @@ bool can_be_copied(GuestInstruction& i) {
         }
         const bool hidden = o.visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN;
         if (hidden && (o.reg.value == ZYDIS_REGISTER_MXCSR || is_x87_control(o.reg.value))) continue;
-        if (!is_general(o.reg.value)) return false;
+        if (!is_general(o)) return false;
         high_byte |= is_high_byte(o.reg.value);
         switch (o.encoding) {
             case ZYDIS_OPERAND_ENCODING_MODRM_REG:
@@ -128,7 +113,7 @@ bool is_64bit_stack(const GuestInstruction& i) { return i.decoded.info.operand_w
 Kind classify_push(GuestInstruction& i) {
     if (!is_64bit_stack(i)) return Kind::kInterpreted;
     const auto& o = i.operand(0);
-    if (o.type == ZYDIS_OPERAND_TYPE_REGISTER && !is_general(o.reg.value)) return Kind::kInterpreted;
+    if (o.type == ZYDIS_OPERAND_TYPE_REGISTER && !is_general(o)) return Kind::kInterpreted;
     if (o.type == ZYDIS_OPERAND_TYPE_MEMORY && !take_memory(i, o)) return Kind::kInterpreted;
     i.second_access = stack_access(-8, true);
     i.has_second_access = true;
@@ -137,8 +122,7 @@ Kind classify_push(GuestInstruction& i) {
 
 Kind classify_pop(GuestInstruction& i) {
     const auto& o = i.operand(0);
-    if (!is_64bit_stack(i) || o.type != ZYDIS_OPERAND_TYPE_REGISTER || !is_general(o.reg.value))
-        return Kind::kInterpreted;
+    if (!is_64bit_stack(i) || o.type != ZYDIS_OPERAND_TYPE_REGISTER || !is_general(o)) return Kind::kInterpreted;
     if (o.reg.value == ZYDIS_REGISTER_RSP) return Kind::kInterpreted;
     i.access = stack_access(0, false);
     i.has_access = true;

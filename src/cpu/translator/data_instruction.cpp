@@ -11,26 +11,6 @@ using Xbyak::Reg64;
 constexpr unsigned kGuestRax = 0, kGuestRcx = 1;
 constexpr int kWordBits = 64;
 
-bool is_general(const ZydisDecodedOperand& o) {
-    if (o.type != ZYDIS_OPERAND_TYPE_REGISTER) return false;
-    switch (ZydisRegisterGetClass(o.reg.value)) {
-        case ZYDIS_REGCLASS_GPR8:
-        case ZYDIS_REGCLASS_GPR16:
-        case ZYDIS_REGCLASS_GPR32:
-        case ZYDIS_REGCLASS_GPR64: return true;
-        default: return false;
-    }
-}
-
-bool is_high_byte(const ZydisDecodedOperand& o) {
-    return o.reg.value >= ZYDIS_REGISTER_AH && o.reg.value <= ZYDIS_REGISTER_BH;
-}
-
-unsigned number_of(const ZydisDecodedOperand& o) {
-    return static_cast<unsigned>(
-        ZydisRegisterGetId(ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, o.reg.value)));
-}
-
 bool is_written(const ZydisDecodedOperand& o) { return (o.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0; }
 
 /// The place of an operand in the encoding. Implicit accumulators get ModRM.rm (see host_bytes).
@@ -57,7 +37,7 @@ bool is_bit_test(ZydisMnemonic mnemonic) {
 
 /// A register operand at home may be given as memory where that means the same.
 bool may_be_home_operand(const GuestInstruction& i, const ZydisDecodedOperand& o) {
-    if (i.has_access || o.encoding != ZYDIS_OPERAND_ENCODING_MODRM_RM || is_high_byte(o)) return false;
+    if (i.has_access || o.encoding != ZYDIS_OPERAND_ENCODING_MODRM_RM || is_high_byte(o.reg.value)) return false;
     const ZydisMnemonic mnemonic = i.decoded.info.mnemonic;
     if (is_bit_test(mnemonic) || mnemonic == ZYDIS_MNEMONIC_XCHG || mnemonic == ZYDIS_MNEMONIC_XADD) return false;
     return !is_written(o) || o.size == kWordBits;
@@ -120,12 +100,12 @@ void BlockEmitter::copied(const GuestInstruction& i) {
     };
     for (std::size_t n = 0; n < i.decoded.info.operand_count; ++n) {
         const auto& o = i.operand(n);
-        if (!is_general(o)) continue;
+        if (general_number(o) == kNoRegister) continue;
         if (o.encoding == ZYDIS_OPERAND_ENCODING_NONE && i.decoded.info.mnemonic == ZYDIS_MNEMONIC_MULX) continue;
         form.has_bytes |= o.size == 8;
-        const unsigned guest = number_of(o);
+        const unsigned guest = general_number(o);
         HostRegister& field = field_of(o, form, i.decoded);
-        if (kHostOf[guest] != kAtHome && !is_high_byte(o)) {
+        if (kHostOf[guest] != kAtHome && !is_high_byte(o.reg.value)) {
             field = kHostOf[guest];
             continue;
         }
@@ -137,7 +117,7 @@ void BlockEmitter::copied(const GuestInstruction& i) {
         }
         bool shared = false;
         for (std::size_t b = 0; b < borrowed_count; ++b) {
-            if (borrowed[b].guest != guest || borrowed[b].high_byte != is_high_byte(o)) continue;
+            if (borrowed[b].guest != guest || borrowed[b].high_byte != is_high_byte(o.reg.value)) continue;
             borrowed[b].written |= is_written(o);
             field = borrowed[b].host;
             shared = true;
@@ -145,11 +125,11 @@ void BlockEmitter::copied(const GuestInstruction& i) {
         if (shared) continue;
         const HostRegister host = scratch();
         field = host;
-        if (is_high_byte(o))
+        if (is_high_byte(o.reg.value))
             rorx(Reg64(host), Reg64(kHostOf[guest]), 8);
         else
             mov(Reg64(host), home(guest));
-        borrowed[borrowed_count++] = {guest, host, is_written(o), is_high_byte(o)};
+        borrowed[borrowed_count++] = {guest, host, is_written(o), is_high_byte(o.reg.value)};
     }
     if (i.has_access) may_fault(&i.access);
     put(host_bytes(i.decoded, form));
@@ -175,7 +155,7 @@ void BlockEmitter::expect_x87(const GuestInstruction& i) {
 }
 
 void BlockEmitter::lea(const GuestInstruction& i) {
-    const unsigned guest = number_of(i.operand(0));
+    const unsigned guest = general_number(i.operand(0));
     const bool at_home = kHostOf[guest] == kAtHome;
     const bool is_base = i.access.base == guest || i.access.index == guest;
     // The destination may be a part of the address; RAX then takes the sum.
@@ -194,7 +174,7 @@ void BlockEmitter::multiply_divide(const GuestInstruction& i) {
         form.memory = true;
         form.base = place.base;
         form.displacement = place.displacement;
-    } else if (const unsigned guest = number_of(o); kHostOf[guest] == kAtHome) {
+    } else if (const unsigned guest = general_number(o); kHostOf[guest] == kAtHome) {
         form.memory = true;
         form.base = kHostRsp;
         form.displacement = static_cast<std::int32_t>(o_.gpr + std::size_t{guest} * 8);
@@ -218,7 +198,7 @@ void BlockEmitter::shift_by_cl(const GuestInstruction& i) {
     for (std::size_t n = 0; n < count; ++n) {
         const auto& o = i.operand(n);
         form.has_bytes |= o.size == 8;
-        const unsigned guest = number_of(o);
+        const unsigned guest = general_number(o);
         const HostRegister host = in_register(guest, scratch);
         if (host == scratch) {
             if (n == 0) {
@@ -249,7 +229,7 @@ void BlockEmitter::compare_exchange(const GuestInstruction& i) {
     form.base = kHostRcx;
     const auto& source = i.operand(1);
     form.has_bytes = source.size == 8;
-    const unsigned guest = number_of(source);
+    const unsigned guest = general_number(source);
     form.reg = kHostOf[guest] == kAtHome ? in_register(guest, take_pointer()) : kHostOf[guest];
     mov(rax, Reg64(kHostOf[kGuestRax]));
     may_fault(&i.access);

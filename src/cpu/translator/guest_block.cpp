@@ -72,14 +72,14 @@ public:
             return add(kRsp, -8);
         if (i.kind == Kind::kCalled) return forget_all();
         if (i.kind == Kind::kPop && i.operand(0).type == ZYDIS_OPERAND_TYPE_REGISTER) {
-            forget(number_of(i.operand(0)));
+            forget(general_number(i.operand(0)));
             return add(kRsp, 8);
         }
         if (adds_constant(i)) return;
         for (std::size_t n = 0; n < i.decoded.info.operand_count; ++n) {
             const auto& o = i.operand(n);
             if (o.type == ZYDIS_OPERAND_TYPE_REGISTER && (o.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0)
-                forget(number_of(o));
+                forget(general_number(o));
         }
     }
 
@@ -94,13 +94,6 @@ private:
     static void join(MemoryAccess& a, std::size_t group, std::int64_t low) {
         a.group = static_cast<std::uint8_t>(group);
         a.group_offset = static_cast<std::int32_t>(low);
-    }
-
-    /// 16 for what is no general register.
-    static std::size_t number_of(const ZydisDecodedOperand& o) {
-        const auto whole = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, o.reg.value);
-        if (ZydisRegisterGetClass(whole) != ZYDIS_REGCLASS_GPR64) return 16;
-        return static_cast<std::size_t>(ZydisRegisterGetId(whole));
     }
 
     void forget(std::size_t reg) {
@@ -119,7 +112,7 @@ private:
     /// ADD, SUB, INC, DEC of a 64-bit register by a constant, and LEA of a register from itself.
     bool adds_constant(const GuestInstruction& i) {
         if (i.decoded.info.operand_width != 64 || i.operand(0).type != ZYDIS_OPERAND_TYPE_REGISTER) return false;
-        const std::size_t reg = number_of(i.operand(0));
+        const std::size_t reg = general_number(i.operand(0));
         if (reg >= 16) return false;
         const bool immediate = i.operand(1).type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
         switch (i.decoded.info.mnemonic) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "cpu/interpreter/instruction.hpp"
+#include "cpu/translator/general_register.hpp"
 
 namespace touka::cpu::translator {
 
@@ -47,7 +48,7 @@ enum class Kind : std::uint8_t {
     kReturn,
     kUserAccess, ///< STAC, CLAC
     kPushFlags,
-    kReadSelector, ///< MOV of a segment register to a general one
+    kReadSelector,  ///< MOV of a segment register to a general one
     kInterruptFlag, ///< CLI, STI
     kSwapGs,
     kReadTimeStamp,

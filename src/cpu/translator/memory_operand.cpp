@@ -11,19 +11,13 @@ using Xbyak::Reg64;
 
 namespace {
 
-[[nodiscard]] std::uint8_t general_number(const ZydisDecodedOperand& o) {
-    const auto whole = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, o.reg.value);
-    return ZydisRegisterGetClass(whole) == ZYDIS_REGCLASS_GPR64 ? static_cast<std::uint8_t>(ZydisRegisterGetId(whole))
-                                                                : MemoryAccess::kNone;
-}
-
 /// All its operands are immediates, or registers that have a host register to themselves.
 [[nodiscard]] bool leaves_scratch_alone(const GuestInstruction& i) {
     if (i.kind != Kind::kCopied || i.uses_x87) return false;
     for (std::size_t n = 0; n < i.decoded.info.operand_count; ++n) {
         const auto& o = i.operand(n);
         if (o.type != ZYDIS_OPERAND_TYPE_REGISTER) continue;
-        if (o.reg.value >= ZYDIS_REGISTER_AH && o.reg.value <= ZYDIS_REGISTER_BH) return false;
+        if (is_high_byte(o.reg.value)) return false;
         const std::uint8_t number = general_number(o);
         if (number < kHostOf.size() && kHostOf[number] == kAtHome) return false;
     }
@@ -35,7 +29,7 @@ namespace {
         const auto& o = i.operand(n);
         if (o.type != ZYDIS_OPERAND_TYPE_REGISTER || (o.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) == 0) continue;
         const std::uint8_t number = general_number(o);
-        if (number != MemoryAccess::kNone && (number == a.base || number == a.index)) return true;
+        if (number != kNoRegister && (number == a.base || number == a.index)) return true;
     }
     return false;
 }
@@ -49,7 +43,7 @@ void BlockEmitter::emit_address(const MemoryAccess& a, std::int32_t before, cons
         mov(to, ptr[rsp + o_.rip_base]);
         Xbyak::CodeGenerator::lea(to, ptr[displaced(to, displacement)]);
     } else if (a.base == MemoryAccess::kNone && a.index == MemoryAccess::kNone) {
-        mov(to, static_cast<std::int64_t>(displacement));
+        mov(to, static_cast<std::uint64_t>(std::int64_t{displacement}));
     } else {
         Xbyak::RegExp sum;
         if (a.index != MemoryAccess::kNone) {

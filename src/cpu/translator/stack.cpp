@@ -8,8 +8,6 @@ using Xbyak::Reg64;
 
 constexpr unsigned kGuestRsp = 4, kGuestRbp = 5;
 
-unsigned number_of(const ZydisDecodedOperand& o) { return static_cast<unsigned>(ZydisRegisterGetId(o.reg.value)); }
-
 } // namespace
 
 void BlockEmitter::move_stack_pointer(std::int32_t amount) {
@@ -31,7 +29,7 @@ void BlockEmitter::push_value(const GuestInstruction& i) {
         place = open(i.second_access);
         const auto to = qword[at(place)];
         if (o.type == ZYDIS_OPERAND_TYPE_REGISTER) {
-            const HostRegister value = in_register(number_of(o), kHostRcx);
+            const HostRegister value = in_register(general_number(o), kHostRcx);
             may_fault(&i.second_access);
             mov(to, Reg64(value));
         } else {
@@ -43,7 +41,7 @@ void BlockEmitter::push_value(const GuestInstruction& i) {
 }
 
 void BlockEmitter::pop_value(const GuestInstruction& i) {
-    const unsigned guest = number_of(i.operand(0));
+    const unsigned guest = general_number(i.operand(0));
     const Place place = open(i.access);
     const Reg64 to(kHostOf[guest] == kAtHome ? kHostRcx : kHostOf[guest]);
     may_fault(&i.access);

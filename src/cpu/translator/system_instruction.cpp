@@ -81,11 +81,9 @@ void BlockEmitter::push_flags(const GuestInstruction& i) {
 }
 
 void BlockEmitter::read_selector(const GuestInstruction& i) {
-    const auto segment = static_cast<std::size_t>(ZydisRegisterGetId(i.operand(1).reg.value));
-    const auto guest = static_cast<unsigned>(ZydisRegisterGetId(
-        ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, i.operand(0).reg.value)));
-    movzx(eax, word[rsp + o_.selectors + segment * sizeof(SegmentState)]);
-    set_guest(guest, rax);
+    const auto segment = static_cast<std::uint8_t>(ZydisRegisterGetId(i.operand(1).reg.value));
+    movzx(eax, word[rsp + o_.selectors + std::size_t{segment} * sizeof(SegmentState)]);
+    set_guest(general_number(i.operand(0)), rax);
 }
 
 void BlockEmitter::called(const GuestInstruction& i) {

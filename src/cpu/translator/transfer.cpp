@@ -103,7 +103,7 @@ void BlockEmitter::load_target(const GuestInstruction& i) {
         mov(rax, ptr[at(from)]);
         return;
     }
-    const auto guest = static_cast<unsigned>(ZydisRegisterGetId(i.operand(0).reg.value));
+    const auto guest = general_number(i.operand(0));
     mov(rax, Reg64(in_register(guest, kHostRax)));
 }
 
