@@ -382,10 +382,11 @@ FlagUse flag_use(const GuestInstruction& i) {
 
 /// A shift by a constant that is 0 modulo the width changes nothing.
 bool is_shift_by_nothing(const GuestInstruction& i) {
-    const auto& last = i.operand(i.decoded.info.operand_count_visible - 1u);
     const bool shift = i.decoded.info.meta.category == ZYDIS_CATEGORY_SHIFT ||
                        i.decoded.info.mnemonic == ZYDIS_MNEMONIC_SHLD || i.decoded.info.mnemonic == ZYDIS_MNEMONIC_SHRD;
-    if (!shift || last.type != ZYDIS_OPERAND_TYPE_IMMEDIATE) return false;
+    if (!shift) return false;
+    const auto& last = i.operand(i.decoded.info.operand_count_visible - 1u);
+    if (last.type != ZYDIS_OPERAND_TYPE_IMMEDIATE) return false;
     return (last.imm.value.u & (i.decoded.info.operand_width == 64 ? 63u : 31u)) == 0;
 }
 
