@@ -30,6 +30,15 @@ HostRegister& field_of(const ZydisDecodedOperand& o, HostForm& form, const Instr
     }
 }
 
+/// The instruction replaces all 64 bits of the register and does not look at them: 32-bit results clear the upper half.
+bool is_replaced_unread(const GuestInstruction& i, unsigned guest) {
+    for (std::size_t n = 0; n < i.decoded.info.operand_count; ++n) {
+        const auto& o = i.operand(n);
+        if (general_number(o) == guest && (o.actions != ZYDIS_OPERAND_ACTION_WRITE || o.size < kWordBits / 2)) return false;
+    }
+    return true;
+}
+
 bool is_bit_test(ZydisMnemonic mnemonic) {
     return mnemonic == ZYDIS_MNEMONIC_BT || mnemonic == ZYDIS_MNEMONIC_BTS || mnemonic == ZYDIS_MNEMONIC_BTR ||
            mnemonic == ZYDIS_MNEMONIC_BTC;
@@ -127,7 +136,7 @@ void BlockEmitter::copied(const GuestInstruction& i) {
         field = host;
         if (is_high_byte(o.reg.value))
             rorx(Reg64(host), Reg64(kHostOf[guest]), 8);
-        else
+        else if (!is_replaced_unread(i, guest))
             mov(Reg64(host), home(guest));
         borrowed[borrowed_count++] = {guest, host, is_written(o), is_high_byte(o.reg.value)};
     }

@@ -34,7 +34,12 @@ enum class Unfinished : std::uint32_t {
 /// Where a jump that does not know its target looks first: by the low bits of the address.
 inline constexpr std::size_t kJumpCacheEntries = 1 << 16;
 
-/// RSP points here while translated code runs; its stack, for signals and calls, lies below.
+/// Translated code at linear address `rip`: key = rip ^ JumpCache's generation. One cache line has all of a slot.
+struct alignas(16) JumpSlot {
+    std::uint64_t key = 0;
+    const void* code = nullptr;
+};
+
 struct alignas(64) Frame {
     std::uint64_t host_rsp = 0;
     std::uint64_t rip_base = 0;                     ///< linear address of the page that the running code lies on
@@ -49,14 +54,14 @@ struct alignas(64) Frame {
     std::uint32_t next_offset = 0;   ///< of the instruction after the one that the interpreter does for translated code
     const void* fault_at = nullptr;  ///< the fault site that execution left by, or nullptr
     std::uint32_t host_mxcsr = 0x1F80;
-    std::array<std::uint64_t, kJumpCacheEntries> jump_keys{};
-    std::array<const void*, kJumpCacheEntries> jump_codes{};
+    std::array<JumpSlot, kJumpCacheEntries> jumps{};
 };
 
-/// One vCPU's memory, laid out for addressing everything from RSP.
-struct VcpuMemory {
-    Frame frame;
+/// One vCPU's memory, laid out for addressing everything from RSP, which points here while translated code runs; its
+/// stack, for signals and calls, lies below. The registers at home come first: short displacements reach them.
+struct alignas(64) VcpuMemory {
     Processor processor;
+    Frame frame;
 
     VcpuMemory(memory::GuestMemory& memory, CpuBus& bus, InterruptPort& interrupts, CpuidTable cpuid)
         : processor(memory, bus, interrupts, std::move(cpuid)) {}
@@ -64,7 +69,7 @@ struct VcpuMemory {
     /// Distance from RSP.
     [[nodiscard]] std::size_t offset_of(const auto& member) const {
         return static_cast<std::size_t>(reinterpret_cast<const std::byte*>(&member) -
-                                        reinterpret_cast<const std::byte*>(&frame));
+                                        reinterpret_cast<const std::byte*>(this));
     }
 };
 

@@ -17,20 +17,19 @@ namespace touka::cpu::translator {
 [[nodiscard]] constexpr std::size_t jump_slot(std::uint64_t rip) { return rip % kJumpCacheEntries; }
 
 inline void remember_jump(Frame& frame, std::uint64_t rip, const void* code) {
-    frame.jump_keys[jump_slot(rip)] = rip ^ frame.jump_generation;
-    frame.jump_codes[jump_slot(rip)] = code;
+    frame.jumps[jump_slot(rip)] = {rip ^ frame.jump_generation, code};
 }
 
 /// @return where `rip` is translated, or nullptr.
 [[nodiscard]] inline const void* recall_jump(const Frame& frame, std::uint64_t rip) {
-    const std::size_t slot = jump_slot(rip);
-    return frame.jump_keys[slot] == (rip ^ frame.jump_generation) ? frame.jump_codes[slot] : nullptr;
+    const JumpSlot& slot = frame.jumps[jump_slot(rip)];
+    return slot.key == (rip ^ frame.jump_generation) ? slot.code : nullptr;
 }
 
 /// Forgets jumps to `code`, whatever page it is mapped at: the low bits of all its addresses are `page_offset`.
 inline void forget_jump(Frame& frame, std::uint16_t page_offset, const void* code) {
     for (std::size_t slot = page_offset; slot < kJumpCacheEntries; slot += spec::kPageSize)
-        if (frame.jump_codes[slot] == code) frame.jump_keys[slot] = 0;
+        if (frame.jumps[slot].code == code) frame.jumps[slot] = {};
 }
 
 /// Forgets jumps to instructions that lie, if only with their last bytes, in the linear page of `rip`, under
@@ -39,9 +38,9 @@ inline void forget_jumps_into(Frame& frame, std::uint64_t rip, std::uint64_t gen
     constexpr std::uint64_t kLongestInstruction = 15;
     const std::uint64_t page = rip & ~(spec::kPageSize - 1);
     for (std::uint64_t at = page - (kLongestInstruction - 1); at != page + spec::kPageSize; ++at)
-        if (frame.jump_keys[jump_slot(at)] == (at ^ generation)) frame.jump_keys[jump_slot(at)] = 0;
+        if (JumpSlot& slot = frame.jumps[jump_slot(at)]; slot.key == (at ^ generation)) slot = {};
 }
 
-inline void clear_jumps(Frame& frame) { frame.jump_keys.fill(0); }
+inline void clear_jumps(Frame& frame) { frame.jumps.fill({}); }
 
 } // namespace touka::cpu::translator

@@ -251,8 +251,7 @@ FrameOffsets::FrameOffsets(const VcpuMemory& v) {
     open_table = v.offset_of(f.open_table);
     closed_table = v.offset_of(f.closed_table);
     jump_generation = v.offset_of(f.jump_generation);
-    jump_keys = v.offset_of(f.jump_keys);
-    jump_codes = v.offset_of(f.jump_codes);
+    jumps = v.offset_of(f.jumps);
     jump_code = v.offset_of(f.jump_code);
     kernel_gs_base = v.offset_of(p.msr.kernel_gs_base);
     tsc_offset = v.offset_of(p.msr.tsc_offset);
@@ -274,7 +273,7 @@ Thunks make_thunks(interpreter::CodeMemory& code, const FrameOffsets& offsets, c
     ThunkWriter w(code, offsets);
     Thunks t;
     t.enter =
-        reinterpret_cast<void (*)(Frame*, const void*, std::uint64_t)>(reinterpret_cast<std::uintptr_t>(w.enter()));
+        reinterpret_cast<void (*)(VcpuMemory*, const void*, std::uint64_t)>(reinterpret_cast<std::uintptr_t>(w.enter()));
     const void* leave = w.leave();
     t.exit_interpret = w.exit_at_offset(ExitReason::kInterpret, leave);
     t.exit_request = w.exit_at_offset(ExitReason::kRequest, leave);

@@ -12,7 +12,7 @@ namespace touka::cpu::translator {
 struct FrameOffsets {
     explicit FrameOffsets(const VcpuMemory& vcpu);
     std::size_t gpr, status, system_flags, rip, requests, vectors, mxcsr, fs_base, gs_base;
-    std::size_t host_rsp, rip_base, table, open_table, closed_table, jump_generation, jump_keys, jump_codes;
+    std::size_t host_rsp, rip_base, table, open_table, closed_table, jump_generation, jumps;
     std::size_t kernel_gs_base, tsc_offset, interrupt_waiting, next_offset, x87_place, kept_pointer, selectors;
     std::size_t sse_off, avx_off, sse_allowed, avx_allowed, exit_reason, exit_data, host_mxcsr, jump_code;
 };
@@ -21,7 +21,7 @@ struct FrameOffsets {
 /// instructions and its status flags in RegisterFile::status.
 struct Thunks {
     /// C function: enters translated code at a Translation::jump_entry, with its key; returns at an exit.
-    void (*enter)(Frame* frame, const void* code, std::uint64_t jump_key) = nullptr;
+    void (*enter)(VcpuMemory* vcpu, const void* code, std::uint64_t jump_key) = nullptr;
     const void* exit_interpret = nullptr;   ///< ECX: offset of the instruction in its page
     const void* exit_request = nullptr;     ///< ECX: likewise
     const void* exit_unvectored = nullptr;  ///< ECX: likewise; as exit_interpret, for Unfinished::kVectors

@@ -3,6 +3,8 @@
 // Inside a page a jump is linked to its target's code. Everything else goes by the linear address: through the jump
 // cache, where the guest's mapping is known to be the one that the code was found under.
 
+#include <cstddef>
+
 #include "cpu/translator/block_emitter.hpp"
 #include "spec/address.hpp"
 
@@ -49,14 +51,15 @@ void BlockEmitter::add_link(std::size_t site, std::uint32_t target, std::uint16_
 
 std::size_t BlockEmitter::look_up_jump() {
     flags_home();
-    mov(ecx, eax);
-    and_(ecx, static_cast<std::uint32_t>(kJumpCacheEntries - 1));
+    static_assert(sizeof(JumpSlot) == 2 * 8);
+    Xbyak::CodeGenerator::lea(ecx, ptr[rax + rax]);
+    and_(ecx, static_cast<std::uint32_t>(2 * (kJumpCacheEntries - 1)));
     xor_(rax, ptr[rsp + o_.jump_generation]);
-    cmp(rax, ptr[rsp + rcx * 8 + o_.jump_keys]);
+    cmp(rax, ptr[rsp + rcx * 8 + o_.jumps + offsetof(JumpSlot, key)]);
     return forward_jump(0x0F85); // JNE
 }
 
-void BlockEmitter::jump_to_found() { jmp(ptr[rsp + rcx * 8 + o_.jump_codes]); }
+void BlockEmitter::jump_to_found() { jmp(ptr[rsp + rcx * 8 + o_.jumps + offsetof(JumpSlot, code)]); }
 
 void BlockEmitter::go_to(std::uint32_t target, std::uint16_t from) {
     if (is_in_page(target)) {
@@ -130,7 +133,7 @@ void BlockEmitter::call_indirect(const GuestInstruction& i) {
     const Place place = open(i.second_access, Pointer::kOwn);
     load_target(i);
     miss_stubs_.push_back({look_up_jump(), i.offset, false});
-    mov(rcx, ptr[rsp + rcx * 8 + o_.jump_codes]);
+    mov(rcx, ptr[rsp + rcx * 8 + o_.jumps + offsetof(JumpSlot, code)]);
     mov(ptr[rsp + o_.jump_code], rcx);
     mov(rcx, ptr[rsp + o_.rip_base]);
     Xbyak::CodeGenerator::lea(rcx, ptr[rcx + i.next_offset()]);

@@ -149,7 +149,7 @@ void TranslatorVcpu::run_translated() {
         return;
     }
     allow_vectors();
-    cache_.thunks().enter(&vcpu_.frame, entry, p.rip ^ vcpu_.frame.jump_generation);
+    cache_.thunks().enter(&vcpu_, entry, p.rip ^ vcpu_.frame.jump_generation);
     ++statistics_.exits[vcpu_.frame.exit_reason];
     switch (static_cast<ExitReason>(vcpu_.frame.exit_reason)) {
         case ExitReason::kLookup:
