@@ -3,6 +3,8 @@
 #include <cstring>
 #include <utility>
 
+#include "cpu/translator/flag_recipe.hpp"
+
 namespace touka::cpu::translator {
 namespace {
 
@@ -42,7 +44,17 @@ void BlockEmitter::resolve(std::size_t at) {
 }
 
 void BlockEmitter::may_fault(const MemoryAccess* access) {
-    fault_stubs_.push_back({getSize(), access != nullptr ? *access : MemoryAccess{}, offset_, flags_ == Flags::kHost});
+    FaultSite site;
+    site.at = static_cast<std::uint32_t>(getSize() - start_);
+    site.offset = offset_;
+    site.flags_in_eflags = flags_ == Flags::kHost;
+    site.flags = lost_flags();
+    if (access != nullptr) {
+        site.address = *access;
+        site.size_bytes = access->size_bytes;
+        site.writes = access->writes;
+    }
+    tables_->fault_sites.push_back(site);
 }
 
 void BlockEmitter::leave_by(const void* thunk, std::uint16_t offset) {
@@ -128,7 +140,7 @@ void BlockEmitter::emit_instruction(const GuestInstruction& i) {
     leave_to_interpreter(i.offset, decoded ? static_cast<std::uint32_t>(i.decoded.info.mnemonic) : 0);
 }
 
-void BlockEmitter::emit_stubs(Translation& t, FaultSites& fault_sites) {
+void BlockEmitter::emit_stubs(const Translation& t) {
     resolve(request_jump_);
     mov(ecx, t.offset);
     jump_to_thunk(thunks_.exit_request);
@@ -156,63 +168,69 @@ void BlockEmitter::emit_stubs(Translation& t, FaultSites& fault_sites) {
     flags_ = Flags::kHome; // after a check they are
     for (const CheckStub& s : check_stubs_) {
         resolve(s.jump);
-        emit_address(s.access, s.before, rax);
         if (s.is_group) {
             // Together they may lie on two pages, each for itself on one.
-            mov(ecx, eax);
-            and_(ecx, static_cast<std::uint32_t>(spec::kPageSize - 1));
-            cmp(ecx, static_cast<std::uint32_t>(spec::kPageSize) - s.span_bytes);
+            emit_address(s.access, s.before, rax);
+            and_(eax, static_cast<std::uint32_t>(spec::kPageSize - 1));
+            cmp(eax, static_cast<std::uint32_t>(spec::kPageSize) - s.span_bytes);
             add_link(forward_jump(0x0F87), s.offset, s.offset, false); // JA
         }
-        mov(ecx, AccessWord::make(s.offset, s.span_bytes, s.access.writes).value);
-        call_thunk(thunks_.fill);
-        jmp(getCode() + s.retry);
+        mov(ecx, static_cast<std::uint32_t>(tables_->checks.size()));
+        jump_to_thunk(thunks_.fill);
+        CheckSite site{.retry = static_cast<std::uint32_t>(s.retry),
+                       .offset = s.offset,
+                       .length_bytes = static_cast<std::uint16_t>(s.span_bytes),
+                       .writes = s.access.writes,
+                       .flags = s.flags,
+                       .address = s.access};
+        site.address.displacement += s.before;
+        tables_->checks.push_back(site);
     }
     for (const LinkStub& s : link_stubs_) {
         resolve(s.jump);
         mov(ecx, s.number);
         jump_to_thunk(s.with_flags ? thunks_.exit_link_flags : thunks_.exit_link);
     }
-    const FaultStub* last = nullptr;
-    std::uint32_t recovery = 0;
-    for (const FaultStub& s : fault_stubs_) {
-        if (last == nullptr || last->offset != s.offset || last->with_flags != s.with_flags) {
-            recovery = static_cast<std::uint32_t>(getSize() - start_);
-            leave_by(s.with_flags ? thunks_.exit_fault_flags : thunks_.exit_fault, s.offset);
-        }
-        last = &s;
-        fault_sites.push_back({static_cast<std::uint32_t>(s.at - start_), recovery, s.access});
-    }
 }
 
-void BlockEmitter::start(const GuestBlock& block, Translation& t, std::vector<Link>& links) {
+void BlockEmitter::start(const GuestBlock& block, Translation& t, SideTables& tables) {
     block_ = &block;
     translation_ = &t;
-    links_ = &links;
+    tables_ = &tables;
+    if (cold_end_ - cold_at_ < kMaxPartBytes) {
+        cold_at_ = memory_.used_bytes();
+        cold_end_ = cold_at_ + kColdChunkBytes;
+        memory_.commit(kColdChunkBytes);
+    }
     start_ = memory_.used_bytes();
     setSize(start_);
     forget_pointers();
     opened_.fill(0);
     has_x87_ = false;
     opened_ahead_ = nullptr;
+    flag_recipe_ = {};
     check_stubs_.clear();
-    fault_stubs_.clear();
     miss_stubs_.clear();
     x87_stubs_.clear();
     link_stubs_.clear();
 }
 
-void BlockEmitter::emit(const GuestBlock& block, Translation& t, std::vector<Link>& links, FaultSites& fault_sites) {
-    start(block, t, links);
+void BlockEmitter::emit(const GuestBlock& block, Translation& t, SideTables& tables) {
+    start(block, t, tables);
     t.code = here();
     t.length_bytes = static_cast<std::uint16_t>(block.end_offset() - t.offset);
-    t.first_fault_site = static_cast<std::uint32_t>(fault_sites.size());
+    t.first_fault_site = static_cast<std::uint32_t>(tables.fault_sites.size());
     emit_entries(block, t);
     for (std::size_t n = 0; n < block.count; ++n) {
-        offset_ = block.instructions[n].offset;
         const GuestInstruction& i = block.instructions[n];
+        index_ = n;
+        offset_ = i.offset;
         open_ahead(i, n + 1 < block.count ? &block.instructions[n + 1] : nullptr);
         emit_instruction(i);
+        if (i.flags.writes) {
+            flag_recipe_ = flag_recipe(i);
+            flag_maker_ = n;
+        }
     }
     const auto looks_backward = static_cast<std::uint16_t>(spec::kPageSize);
     const std::uint16_t from = block.ends_polled ? looks_backward : block.instructions[block.count - 1].offset;
@@ -220,10 +238,12 @@ void BlockEmitter::emit(const GuestBlock& block, Translation& t, std::vector<Lin
         go_by_address(block.end_offset(), from);
     else if (block.ends_open)
         go_to(block.end_offset(), from);
-    emit_stubs(t, fault_sites);
-    t.fault_site_count = static_cast<std::uint32_t>(fault_sites.size()) - t.first_fault_site;
+    t.fault_site_count = static_cast<std::uint32_t>(tables.fault_sites.size()) - t.first_fault_site;
     t.code_bytes = static_cast<std::uint32_t>(getSize() - start_);
-    memory_.commit(getSize() - start_);
+    memory_.commit(t.code_bytes);
+    setSize(cold_at_);
+    emit_stubs(t);
+    cold_at_ = getSize();
 }
 
 } // namespace touka::cpu::translator

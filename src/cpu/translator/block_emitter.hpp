@@ -24,17 +24,22 @@ public:
     BlockEmitter(interpreter::CodeMemory& memory, const FrameOffsets& offsets, const Thunks& thunks);
 
     /// @param translation page, generation, offset, mode and grouped are set; the rest is filled in.
-    /// @param links, fault_sites what the block has of them is appended; links are numbered by their place there.
-    void emit(const GuestBlock& block, Translation& translation, std::vector<Link>& links, FaultSites& fault_sites);
+    /// @param tables what the block has of them is appended; entries are numbered by their place there.
+    void emit(const GuestBlock& block, Translation& translation, SideTables& tables);
 
-    /// More than any block takes.
-    static constexpr std::size_t kMaxBytes = 64 << 10;
+    /// What runs rarely is kept apart from what runs all the time, in chunks of this size.
+    static constexpr std::size_t kColdChunkBytes = 256 << 10;
+    /// More than any block takes of either.
+    static constexpr std::size_t kMaxPartBytes = 32 << 10;
+    /// What must be free of code memory for emit().
+    static constexpr std::size_t kMaxBytes = kMaxPartBytes + kColdChunkBytes;
 
 private:
     enum class Flags : std::uint8_t {
         kEither, ///< as they were at the block's entry, in either place
         kHost,   ///< in EFLAGS alone
         kHome,   ///< in RegisterFile::status alone
+        kLost,   ///< nowhere: nobody reads them, and whoever leaves has them by flag_recipe_
     };
     /// Where a memory operand is in the host.
     struct Place {
@@ -50,8 +55,8 @@ private:
     // block_emitter.cpp: layout and what lies behind the block.
     void emit_entries(const GuestBlock& block, Translation& t);
     void emit_instruction(const GuestInstruction& i);
-    void emit_stubs(Translation& t, FaultSites& fault_sites);
-    void start(const GuestBlock& block, Translation& t, std::vector<Link>& links);
+    void emit_stubs(const Translation& t);
+    void start(const GuestBlock& block, Translation& t, SideTables& tables);
     [[nodiscard]] const std::uint8_t* here() const { return executable_ + getSize(); }
     void jump_to_thunk(const void* thunk);
     void call_thunk(const void* thunk);
@@ -67,6 +72,12 @@ private:
     // flags.cpp
     void save_flags();
     void flags_home();
+    /// What follows destroys EFLAGS, and may leave.
+    void flags_safe();
+    /// From here on, flags are overwritten before anything reads them, while what flag_recipe_ needs stays.
+    [[nodiscard]] bool may_lose_flags() const;
+    /// Of flags that are nowhere.
+    [[nodiscard]] FlagRecipe lost_flags() const { return flags_ == Flags::kLost ? flag_recipe_ : FlagRecipe{}; }
     /// Clobbers RAX where they are at home.
     void flags_host();
     /// As flags_host(), but only CF counts; clobbers nothing.
@@ -151,12 +162,7 @@ private:
         std::uint32_t span_bytes;
         bool is_group;
         std::uint16_t offset;
-    };
-    struct FaultStub {
-        std::size_t at;
-        MemoryAccess access;
-        std::uint16_t offset;
-        bool with_flags;
+        FlagRecipe flags;
     };
     struct MissStub {
         std::size_t jump;
@@ -180,10 +186,14 @@ private:
     const Thunks& thunks_;
     const GuestBlock* block_ = nullptr;
     Translation* translation_ = nullptr;
-    std::vector<Link>* links_ = nullptr;
-    std::size_t start_ = 0;    ///< of the block in code memory
+    SideTables* tables_ = nullptr;
+    std::size_t start_ = 0; ///< of the block in code memory
+    std::size_t cold_at_ = 0, cold_end_ = 0;
     std::uint16_t offset_ = 0; ///< of the running guest instruction
+    std::size_t index_ = 0;    ///< of the running guest instruction in the block
     Flags flags_ = Flags::kHome;
+    FlagRecipe flag_recipe_;                                          ///< of the flags, where there is one
+    std::size_t flag_maker_ = 0;                                      ///< index of the instruction that it is about
     std::array<std::uint8_t, kHostPointers.size()> pointer_groups_{}; ///< the groups that kHostPointers point to
     std::array<std::uint8_t, GuestBlock::kMaxGroups> opened_{};
     std::size_t request_jump_ = 0, vector_jump_ = 0;
@@ -192,7 +202,6 @@ private:
     Place place_ahead_{};
     bool has_x87_ = false; ///< it was checked in this block that the host's x87 registers are the guest's
     std::vector<CheckStub> check_stubs_;
-    std::vector<FaultStub> fault_stubs_;
     std::vector<MissStub> miss_stubs_;
     std::vector<X87Stub> x87_stubs_;
     std::vector<LinkStub> link_stubs_;

@@ -34,7 +34,8 @@ HostRegister& field_of(const ZydisDecodedOperand& o, HostForm& form, const Instr
 bool is_replaced_unread(const GuestInstruction& i, unsigned guest) {
     for (std::size_t n = 0; n < i.decoded.info.operand_count; ++n) {
         const auto& o = i.operand(n);
-        if (general_number(o) == guest && (o.actions != ZYDIS_OPERAND_ACTION_WRITE || o.size < kWordBits / 2)) return false;
+        if (general_number(o) == guest && (o.actions != ZYDIS_OPERAND_ACTION_WRITE || o.size < kWordBits / 2))
+            return false;
     }
     return true;
 }

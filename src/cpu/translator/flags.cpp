@@ -1,7 +1,29 @@
 // Where the guest's status flags are.
+#include <algorithm>
+#include <cassert>
+#include <span>
+
 #include "cpu/translator/block_emitter.hpp"
 
 namespace touka::cpu::translator {
+namespace {
+
+/// Neither leaves nor touches flags but as its FlagUse says, but for where its memory operands fault.
+bool is_plain(const GuestInstruction& i) {
+    switch (i.kind) {
+        case Kind::kCopied: return !i.uses_x87;
+        case Kind::kNothing:
+        case Kind::kLea:
+        case Kind::kPush:
+        case Kind::kPop:
+        case Kind::kLeave:
+        case Kind::kCompareExchange:
+        case Kind::kSignExtend: return true;
+        default: return false;
+    }
+}
+
+} // namespace
 
 void BlockEmitter::save_flags() {
     lahf();
@@ -11,7 +33,29 @@ void BlockEmitter::save_flags() {
 
 void BlockEmitter::flags_home() {
     if (flags_ == Flags::kHost) save_flags();
+    assert(flags_ != Flags::kLost); // nothing that wants them comes before they are overwritten
     flags_ = Flags::kHome;
+}
+
+void BlockEmitter::flags_safe() {
+    if (flags_ == Flags::kLost) return;
+    if (flags_ == Flags::kHost && may_lose_flags())
+        flags_ = Flags::kLost;
+    else
+        flags_home();
+}
+
+bool BlockEmitter::may_lose_flags() const {
+    if (!flag_recipe_) return false;
+    const auto spoils_it = [this](const GuestInstruction& i) { return spoils(i, flag_recipe_); };
+    const auto instructions = std::span(block_->instructions).first(block_->count);
+    if (std::ranges::any_of(instructions.subspan(flag_maker_ + 1, index_ - (flag_maker_ + 1)), spoils_it)) return false;
+    for (const GuestInstruction& i : instructions.subspan(index_)) {
+        if (!is_plain(i) || i.flags.reads) return false;
+        if (i.flags.overwrites) return true;
+        if (spoils_it(i)) return false;
+    }
+    return false;
 }
 
 void BlockEmitter::flags_host() {

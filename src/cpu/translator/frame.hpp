@@ -31,6 +31,8 @@ enum class Unfinished : std::uint32_t {
     kEnd
 };
 
+struct FaultSite;
+
 /// Where a jump that does not know its target looks first: by the low bits of the address.
 inline constexpr std::size_t kJumpCacheEntries = 1 << 16;
 
@@ -52,7 +54,8 @@ struct alignas(64) Frame {
     std::uint64_t kept_pointer = 0;  ///< the pointer register that calls do not keep, while a table is filled
     const void* jump_code = nullptr; ///< where an indirect call goes, while its return address is stored
     std::uint32_t next_offset = 0;   ///< of the instruction after the one that the interpreter does for translated code
-    const void* fault_at = nullptr;  ///< the fault site that execution left by, or nullptr
+    const void* go_on = nullptr;     ///< where, after a table was filled
+    const FaultSite* fault_site = nullptr; ///< that execution left by, or nullptr
     std::uint32_t host_mxcsr = 0x1F80;
     std::array<JumpSlot, kJumpCacheEntries> jumps{};
 };

@@ -10,21 +10,25 @@ namespace touka::cpu::translator {
 
 using interpreter::Instruction;
 
-/// A memory operand of 64-bit code, explicit or of the stack.
-struct MemoryAccess {
+/// What a linear address is the sum of.
+struct EffectiveAddress {
     static constexpr std::uint8_t kNone = 0xFF, kRip = 0xFE;
 
-    std::uint8_t base = kNone;  ///< guest register, kRip or kNone
-    std::uint8_t index = kNone; ///< guest register or kNone
-    std::uint8_t scale = 1;     ///< 1, 2, 4 or 8
-    std::uint8_t size_bytes = 0;
-    bool reads = false, writes = false;
+    std::uint8_t base = kNone;      ///< guest register, kRip or kNone
+    std::uint8_t index = kNone;     ///< guest register or kNone
+    std::uint8_t scale = 1;         ///< 1, 2, 4 or 8
     bool has_base_segment = false;  ///< FS or GS
     bool is_gs = false;             ///< which
     bool has_short_address = false; ///< 32 bits
-    std::uint8_t group = 0;         ///< GuestBlock::groups, or kNoGroup
     std::int32_t displacement = 0;  ///< kRip: from the start of the page
-    std::int32_t group_offset = 0;  ///< of the first byte from the group's
+};
+
+/// A memory operand of 64-bit code, explicit or of the stack.
+struct MemoryAccess : EffectiveAddress {
+    std::uint8_t size_bytes = 0;
+    bool reads = false, writes = false;
+    std::uint8_t group = 0;        ///< GuestBlock::groups, or kNoGroup
+    std::int32_t group_offset = 0; ///< of the first byte from the group's
     static constexpr std::uint8_t kNoGroup = 0xFF;
 };
 

@@ -34,9 +34,12 @@ void handle(int number, siginfo_t* info, void* context) {
     const Running& self = running;
     const auto* at = reinterpret_cast<const void*>(registers[REG_RIP]);
     if (self.cache != nullptr && self.cache->contains(at)) {
-        if (const std::uint8_t* recovery = self.cache->recovery(at)) {
-            self.frame->fault_at = at;
-            registers[REG_RIP] = static_cast<greg_t>(reinterpret_cast<std::uintptr_t>(recovery));
+        if (const FaultSite* site = self.cache->fault_site(at)) {
+            const Thunks& thunks = self.cache->thunks();
+            const void* leave = site->flags_in_eflags ? thunks.exit_fault_flags : thunks.exit_fault;
+            self.frame->fault_site = site;
+            registers[REG_RCX] = site->offset;
+            registers[REG_RIP] = static_cast<greg_t>(reinterpret_cast<std::uintptr_t>(leave));
             return;
         }
     }

@@ -7,8 +7,8 @@ namespace touka::cpu::translator {
 
 class TranslationCache;
 
-/// While it exists, faults of this thread at fault sites of `cache` go on at their recovery; the site is left in
-/// Frame::fault_at. All other faults are what they were before.
+/// While it exists, faults of this thread at fault sites of `cache` leave translated code; the site is left in
+/// Frame::fault_site. All other faults are what they were before.
 /// @thread the vCPU's; one at a time on each.
 class HostFaultScope {
 public:

@@ -65,7 +65,7 @@ void BlockEmitter::emit_address(const MemoryAccess& a, std::int32_t before, cons
 
 void BlockEmitter::emit_check(const MemoryAccess& access, std::int32_t before, std::uint32_t span_bytes,
                               const Reg64& at, bool is_group) {
-    flags_home();
+    flags_safe();
     const std::size_t retry = getSize();
     emit_address(access, before, at);
     mov(ecx, at.cvt32());
@@ -74,7 +74,7 @@ void BlockEmitter::emit_check(const MemoryAccess& access, std::int32_t before, s
     cmp(at, static_cast<std::uint32_t>(spec::kPageSize) - span_bytes);
     const std::size_t jump = forward_jump(0x0F87); // JA
     add(at, ptr[Reg64(kHostTable) + rcx * 8 + LookasideTable::kHostPagesOffset]);
-    check_stubs_.push_back({jump, retry, access, before, span_bytes, is_group, offset_});
+    check_stubs_.push_back({jump, retry, access, before, span_bytes, is_group, offset_, lost_flags()});
 }
 
 unsigned BlockEmitter::waiting(std::uint8_t group) const {

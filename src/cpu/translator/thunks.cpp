@@ -77,32 +77,31 @@ public:
 
     const void* fill(const Callees& callees) {
         const void* at = begin();
-        constexpr std::size_t kReturnAddress = 8;
-        for_each_mapped(
-            [&](std::size_t guest, const Reg64& host) { mov(ptr[rsp + kReturnAddress + o_.gpr + guest * 8], host); });
+        for_each_mapped([&](std::size_t guest, const Reg64& host) { mov(ptr[rsp + o_.gpr + guest * 8], host); });
         Xbyak::Label no_vectors, done, leave;
-        cmp(dword[rsp + kReturnAddress + o_.sse_off], 0);
+        cmp(dword[rsp + o_.sse_off], 0);
         jne(no_vectors, T_NEAR);
-        save_vectors(kReturnAddress);
+        save_vectors(0);
         vzeroupper();
         L(no_vectors);
         static_assert(kHostPointers[1] == 8);
-        mov(ptr[rsp + kReturnAddress + o_.kept_pointer], r8);
-        mov(rsi, rax);
-        mov(edx, ecx);
-        call_out(callees.self, reinterpret_cast<std::uint64_t>(callees.fill));
-        test(eax, eax);
+        mov(ptr[rsp + o_.kept_pointer], r8);
+        mov(esi, ecx);
+        mov(rdi, reinterpret_cast<std::uint64_t>(callees.self));
+        mov(rax, reinterpret_cast<std::uint64_t>(callees.fill));
+        call(rax);
+        test(rax, rax);
         jz(leave, T_NEAR);
-        cmp(dword[rsp + kReturnAddress + o_.sse_off], 0);
+        mov(ptr[rsp + o_.go_on], rax);
+        cmp(dword[rsp + o_.sse_off], 0);
         jne(done, T_NEAR);
-        restore_vectors(kReturnAddress);
+        restore_vectors(0);
         L(done);
-        mov(r8, ptr[rsp + kReturnAddress + o_.kept_pointer]);
-        for_each_caller_saved(
-            [&](std::size_t guest, const Reg64& host) { mov(host, ptr[rsp + kReturnAddress + o_.gpr + guest * 8]); });
-        ret();
+        mov(r8, ptr[rsp + o_.kept_pointer]);
+        for_each_caller_saved([&](std::size_t guest, const Reg64& host) { mov(host, ptr[rsp + o_.gpr + guest * 8]); });
+        jmp(ptr[rsp + o_.go_on]);
         L(leave);
-        leave_from_call(kReturnAddress);
+        leave_from_call(0);
         return at;
     }
 
@@ -259,6 +258,7 @@ FrameOffsets::FrameOffsets(const VcpuMemory& v) {
     next_offset = v.offset_of(f.next_offset);
     selectors = v.offset_of(p.segments.front().selector);
     kept_pointer = v.offset_of(f.kept_pointer);
+    go_on = v.offset_of(f.go_on);
     x87_place = v.offset_of(p.regs.x87_place);
     sse_off = v.offset_of(f.sse_off);
     avx_off = v.offset_of(f.avx_off);
@@ -272,8 +272,8 @@ FrameOffsets::FrameOffsets(const VcpuMemory& v) {
 Thunks make_thunks(interpreter::CodeMemory& code, const FrameOffsets& offsets, const Callees& callees) {
     ThunkWriter w(code, offsets);
     Thunks t;
-    t.enter =
-        reinterpret_cast<void (*)(VcpuMemory*, const void*, std::uint64_t)>(reinterpret_cast<std::uintptr_t>(w.enter()));
+    t.enter = reinterpret_cast<void (*)(VcpuMemory*, const void*, std::uint64_t)>(
+        reinterpret_cast<std::uintptr_t>(w.enter()));
     const void* leave = w.leave();
     t.exit_interpret = w.exit_at_offset(ExitReason::kInterpret, leave);
     t.exit_request = w.exit_at_offset(ExitReason::kRequest, leave);

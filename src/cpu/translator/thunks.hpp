@@ -13,7 +13,7 @@ struct FrameOffsets {
     explicit FrameOffsets(const VcpuMemory& vcpu);
     std::size_t gpr, status, system_flags, rip, requests, vectors, mxcsr, fs_base, gs_base;
     std::size_t host_rsp, rip_base, table, open_table, closed_table, jump_generation, jumps;
-    std::size_t kernel_gs_base, tsc_offset, interrupt_waiting, next_offset, x87_place, kept_pointer, selectors;
+    std::size_t kernel_gs_base, tsc_offset, interrupt_waiting, next_offset, x87_place, kept_pointer, go_on, selectors;
     std::size_t sse_off, avx_off, sse_allowed, avx_allowed, exit_reason, exit_data, host_mxcsr, jump_code;
 };
 
@@ -32,8 +32,7 @@ struct Thunks {
     const void* exit_lookup = nullptr;      ///< RAX: where the guest goes on
     const void* exit_link = nullptr;        ///< ECX: the number of the link
     const void* exit_link_flags = nullptr;  ///< likewise; the status flags are in EFLAGS
-    /// Called with RAX: linear address, ECX: an AccessWord. Comes back when the access may be tried again; else leaves.
-    /// Clobbers RAX, RCX, EFLAGS.
+    /// ECX: the number of a CheckSite. Goes on where Callees::fill says, or leaves. Clobbers RAX, RCX, EFLAGS.
     const void* fill = nullptr;
     /// Called with ECX: offset of an instruction, EAX: of the next one. The interpreter does it; comes back only when
     /// that is where the guest goes on, with all registers of the guest in place. Clobbers RAX, RCX, EFLAGS.
@@ -42,22 +41,11 @@ struct Thunks {
     const void* load_vectors = nullptr;
 };
 
-/// What the thunk that fills lookaside tables is told of an access, in one word.
-struct AccessWord {
-    std::uint32_t value = 0;
-    static constexpr AccessWord make(std::uint16_t offset, std::uint32_t length_bytes, bool write) {
-        return {offset | length_bytes << 12 | (write ? 1u << 31 : 0u)};
-    }
-    [[nodiscard]] constexpr std::uint32_t offset() const { return value & 0xFFF; } ///< of the instruction in its page
-    [[nodiscard]] constexpr std::uint32_t length_bytes() const { return value >> 12 & 0x7FFFF; }
-    [[nodiscard]] constexpr bool is_write() const { return value >> 31 != 0; }
-};
-
 /// What translated code calls.
 struct Callees {
     void* self = nullptr;
-    /// See Thunks::fill. @return 0: leave, with rip and Frame set.
-    std::uint32_t (*fill)(void* self, std::uint64_t linear, AccessWord access) = nullptr;
+    /// @return the check, which may be tried again; nullptr: leave, with rip, status flags and Frame set.
+    const void* (*fill)(void* self, std::uint32_t check_number) = nullptr;
     std::uint32_t (*interpret)(void* self) = nullptr; ///< @return 0: leave
 };
 

@@ -37,16 +37,16 @@ bool is_in_page(std::uint32_t target) { return target < spec::kPageSize; }
 } // namespace
 
 void BlockEmitter::add_link(std::size_t site, std::uint32_t target, std::uint16_t from, bool grouped) {
-    const auto number = static_cast<std::uint32_t>(links_->size());
+    const auto number = static_cast<std::uint32_t>(tables_->links.size());
     const bool with_flags = flags_ == Flags::kHost;
     link_stubs_.push_back({site, number, with_flags});
-    links_->push_back({.site = const_cast<std::uint8_t*>(getCode()) + site,
-                       .page = translation_->page,
-                       .target = static_cast<std::uint16_t>(target),
-                       .mode = translation_->mode,
-                       .grouped = grouped,
-                       .with_flags = with_flags,
-                       .backward = target <= from});
+    tables_->links.push_back({.site = const_cast<std::uint8_t*>(getCode()) + site,
+                              .page = translation_->page,
+                              .target = static_cast<std::uint16_t>(target),
+                              .mode = translation_->mode,
+                              .grouped = grouped,
+                              .with_flags = with_flags,
+                              .backward = target <= from});
 }
 
 std::size_t BlockEmitter::look_up_jump() {

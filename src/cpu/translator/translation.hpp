@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "cpu/translator/flag_recipe.hpp"
 #include "cpu/translator/guest_instruction.hpp"
 
 namespace touka::cpu::translator {
@@ -12,15 +13,26 @@ namespace touka::cpu::translator {
 /// The modes that decide what code is made of bytes.
 enum class BlockMode : std::uint8_t { kSupervisor, kUser };
 
-/// A host instruction that may fault for a reason of the guest's, and where to go on when it does.
+/// A host instruction that may fault for a reason of the guest's: what is left of the guest's instruction then.
 struct FaultSite {
-    std::uint32_t at = 0;       ///< offset of the host instruction from the block's code
-    std::uint32_t recovery = 0; ///< offset of the code that brings the guest's state in order and leaves
-    MemoryAccess access;        ///< whose page may have to become writable; size 0 for none
+    std::uint32_t at = 0;         ///< offset of the host instruction from the block's code
+    std::uint16_t offset = 0;     ///< of the guest's instruction in its page
+    bool flags_in_eflags = false; ///< the guest's status flags
+    FlagRecipe flags;             ///< if they are nowhere
+    EffectiveAddress address;     ///< whose page may have to become writable
+    std::uint8_t size_bytes = 0;
+    bool writes = false;
 };
 
-/// Those of all blocks, one after the other.
-using FaultSites = std::vector<FaultSite>;
+/// The check of an access or of a group of them: what to do when the lookaside table has no right to it.
+struct CheckSite {
+    std::uint32_t retry = 0; ///< the check, as its distance from the start of code memory
+    std::uint16_t offset = 0;
+    std::uint16_t length_bytes = 0;
+    bool writes = false;
+    FlagRecipe flags; ///< if the guest's status flags are nowhere
+    EffectiveAddress address;
+};
 
 /// A jump inside its page whose target was not translated when it was emitted.
 struct Link {
@@ -31,6 +43,13 @@ struct Link {
     bool grouped = true;     ///< the target is the block whose accesses are checked each for itself, if not
     bool with_flags = false; ///< the guest's status flags are in EFLAGS there
     bool backward = false;   ///< may close a loop: the target must look at requests
+};
+
+/// What code has beside it, for all blocks, one after the other.
+struct SideTables {
+    std::vector<Link> links;
+    std::vector<CheckSite> checks;
+    std::vector<FaultSite> fault_sites;
 };
 
 struct Translation {
@@ -51,7 +70,7 @@ struct Translation {
     const std::uint8_t* flags_entry = nullptr; ///< status flags in EFLAGS
     const std::uint8_t* flags_entry_without_poll = nullptr;
     const std::uint8_t* jump_entry = nullptr;                 ///< from the jump cache; RAX is its key
-    std::uint32_t first_fault_site = 0, fault_site_count = 0; ///< in FaultSites, ascending
+    std::uint32_t first_fault_site = 0, fault_site_count = 0; ///< in SideTables::fault_sites, ascending
 
     Translation* next_in_bucket = nullptr;
     std::array<Translation*, 2> next_in_page{}; ///< of the first and of the second page's blocks

@@ -88,7 +88,7 @@ Translation* TranslationCache::translate(std::uint64_t rip, spec::GuestAddress p
         t.second_generation = read_code(t.second_page, bytes.data() + kPageSize);
         static_cast<void>(decode_guest_block(bytes, t.offset, supervisor, grouped, *decoded_));
     }
-    emitter_->emit(*decoded_, t, links_, fault_sites_);
+    emitter_->emit(*decoded_, t, tables_);
     Translation& kept = store_.make();
     kept = t;
     store_.enter(kept);
@@ -110,7 +110,7 @@ std::uint32_t TranslationCache::read_code(std::uint64_t page, std::uint8_t* byte
 }
 
 void TranslationCache::link(std::uint32_t number, std::uint64_t rip) {
-    const Link from = links_[number];
+    const Link from = tables_.links[number];
     const std::uint64_t drops = drop_count_;
     const Translation* found =
         find(rip, spec::GuestAddress{from.page * kPageSize + from.target}, from.mode, from.grouped);
@@ -146,31 +146,22 @@ void TranslationCache::drop_stale() {
 
 void TranslationCache::drop_all() {
     store_.clear();
-    links_.clear();
-    fault_sites_.clear();
+    tables_.links.clear();
+    tables_.checks.clear();
+    tables_.fault_sites.clear();
     clear_jumps(vcpu_.frame);
     reset_code();
     ++drop_count_;
     ++counters_.dropped_all;
 }
 
-const FaultSite* TranslationCache::site_at(const void* at) const {
+const FaultSite* TranslationCache::fault_site(const void* at) const {
     const Translation* t = store_.containing(at);
     if (t == nullptr) return nullptr;
     const auto offset = static_cast<std::uint32_t>(static_cast<const std::uint8_t*>(at) - t->code);
-    const auto sites = std::span(fault_sites_).subspan(t->first_fault_site, t->fault_site_count);
+    const auto sites = std::span(tables_.fault_sites).subspan(t->first_fault_site, t->fault_site_count);
     const auto site = std::ranges::lower_bound(sites, offset, {}, &FaultSite::at);
     return site != sites.end() && site->at == offset ? &*site : nullptr;
-}
-
-const std::uint8_t* TranslationCache::recovery(const void* at) const {
-    const FaultSite* site = site_at(at);
-    return site != nullptr ? store_.containing(at)->code + site->recovery : nullptr;
-}
-
-const MemoryAccess* TranslationCache::access_at(const void* at) const {
-    const FaultSite* site = site_at(at);
-    return site != nullptr && site->access.size_bytes != 0 ? &site->access : nullptr;
 }
 
 } // namespace touka::cpu::translator

@@ -17,7 +17,7 @@ namespace touka::cpu::translator {
 struct CacheCounters {
     std::uint64_t blocks = 0;        ///< translated
     std::uint64_t guest_bytes = 0;   ///< of code
-    std::uint64_t host_bytes = 0;    ///< made of it
+    std::uint64_t host_bytes = 0;    ///< made of it, without what runs rarely
     std::uint64_t links = 0;         ///< jumps linked
     std::uint64_t dropped_pages = 0; ///< because their code was written
     std::uint64_t dropped_all = 0;   ///< because memory was full
@@ -44,15 +44,16 @@ public:
     /// Makes jump `link` lead to its target, whose linear address is `rip`, from now on.
     void link(std::uint32_t number, std::uint64_t rip);
     /// The target of a link: what page and offset to go on at.
-    [[nodiscard]] const Link& link_at(std::uint32_t number) const { return links_[number]; }
+    [[nodiscard]] const Link& link_at(std::uint32_t number) const { return tables_.links[number]; }
     /// Drops what was made of pages that were written since.
     void drop_stale();
 
-    /// Where execution goes on after a fault at host address `at`. For the signal handler: changes nothing.
-    /// @return nullptr when `at` is not a fault site.
-    [[nodiscard]] const std::uint8_t* recovery(const void* at) const;
-    /// The access at a fault site, or nullptr.
-    [[nodiscard]] const MemoryAccess* access_at(const void* at) const;
+    /// The fault site at host address `at`, valid until something is translated; or nullptr. For the signal handler:
+    /// changes nothing.
+    [[nodiscard]] const FaultSite* fault_site(const void* at) const;
+    [[nodiscard]] const CheckSite& check(std::uint32_t number) const { return tables_.checks[number]; }
+    /// Where a check is tried again.
+    [[nodiscard]] const void* retry(const CheckSite& check) const { return code_.executable() + check.retry; }
     [[nodiscard]] bool contains(const void* at) const { return code_.contains(at); }
 
     [[nodiscard]] const CacheCounters& counters() const { return counters_; }
@@ -67,7 +68,6 @@ private:
     void drop_page(std::uint64_t page);
     void drop_all();
     void reset_code();
-    [[nodiscard]] const FaultSite* site_at(const void* at) const;
 
     VcpuMemory& vcpu_;
     memory::GuestMemory& memory_;
@@ -77,8 +77,7 @@ private:
     Thunks thunks_;
     std::unique_ptr<BlockEmitter> emitter_;
     TranslationStore store_;
-    FaultSites fault_sites_;
-    std::vector<Link> links_;
+    SideTables tables_;
     std::unique_ptr<GuestBlock> decoded_;
     std::uint64_t drop_count_ = 0; ///< grows when all code was dropped
     CacheCounters counters_;

@@ -32,16 +32,23 @@ TranslatorVcpu::TranslatorVcpu(Region region, const memory::GuardedView& view)
 
 TranslatorVcpu::~TranslatorVcpu() { vcpu_.processor.translations = nullptr; }
 
-std::uint32_t TranslatorVcpu::fill(void* self, std::uint64_t linear, AccessWord access) {
+void TranslatorVcpu::bring_flags(const FlagRecipe& recipe) {
+    auto& regs = vcpu_.processor.regs;
+    if (recipe) regs.status = follow(recipe, regs.gpr);
+}
+
+const void* TranslatorVcpu::fill(void* self, std::uint32_t check_number) {
     auto& vcpu = *static_cast<TranslatorVcpu*>(self);
-    const auto result = vcpu.spaces_.fill(linear, access.length_bytes(), access.is_write());
-    if (result == AddressSpaces::Fill::kDone) return 1;
+    const CheckSite& check = vcpu.cache_.check(check_number);
+    const auto result = vcpu.spaces_.fill(vcpu.linear_address(check.address), check.length_bytes, check.writes);
+    if (result == AddressSpaces::Fill::kDone) return vcpu.cache_.retry(check);
+    vcpu.bring_flags(check.flags);
     Frame& frame = vcpu.vcpu_.frame;
-    vcpu.vcpu_.processor.rip = frame.rip_base + access.offset();
+    vcpu.vcpu_.processor.rip = frame.rip_base + check.offset;
     const bool crossing = result == AddressSpaces::Fill::kCrossing;
     frame.exit_reason = std::to_underlying(ExitReason::kInterpret);
     frame.exit_data = std::to_underlying(crossing ? Unfinished::kCrossing : Unfinished::kRefused);
-    return 0;
+    return nullptr;
 }
 
 std::uint32_t TranslatorVcpu::interpret_inline(void* self) {
@@ -96,33 +103,31 @@ void TranslatorVcpu::follow_link() {
     cache_.link(vcpu_.frame.exit_data, p.rip);
 }
 
-std::uint64_t TranslatorVcpu::linear_address(const MemoryAccess& a) const {
+std::uint64_t TranslatorVcpu::linear_address(const EffectiveAddress& a) const {
     const Processor& p = vcpu_.processor;
     std::uint64_t sum = static_cast<std::uint64_t>(std::int64_t{a.displacement});
-    if (a.base == MemoryAccess::kRip)
+    if (a.base == EffectiveAddress::kRip)
         sum += vcpu_.frame.rip_base;
-    else if (a.base != MemoryAccess::kNone)
+    else if (a.base != EffectiveAddress::kNone)
         sum += p.regs.gpr[a.base];
-    if (a.index != MemoryAccess::kNone) sum += p.regs.gpr[a.index] * a.scale;
+    if (a.index != EffectiveAddress::kNone) sum += p.regs.gpr[a.index] * a.scale;
     if (a.has_short_address) sum &= 0xFFFF'FFFF;
     if (a.has_base_segment) sum += p.segment(a.is_gs ? SegmentName::kGs : SegmentName::kFs).base;
     return sum;
 }
 
-bool TranslatorVcpu::made_writable() {
-    const MemoryAccess* access = cache_.access_at(vcpu_.frame.fault_at);
-    if (access == nullptr || !access->writes) return false;
-    const std::uint64_t linear = linear_address(*access);
+bool TranslatorVcpu::made_writable(const FaultSite& site) {
+    if (!site.writes) return false;
+    const std::uint64_t linear = linear_address(site.address);
     // A page with code is written by the interpreter, which sees to it that the code is dropped.
-    return spaces_.fill(linear, access->size_bytes, true) == AddressSpaces::Fill::kDone && spaces_.may_store(linear);
+    return spaces_.fill(linear, site.size_bytes, true) == AddressSpaces::Fill::kDone && spaces_.may_store(linear);
 }
 
 void TranslatorVcpu::interpret_left_over() {
-    if (vcpu_.frame.fault_at != nullptr) {
+    if (const FaultSite* site = std::exchange(vcpu_.frame.fault_site, nullptr)) {
         ++statistics_.host_faults;
-        const bool retry = made_writable();
-        vcpu_.frame.fault_at = nullptr;
-        if (retry) return;
+        bring_flags(site->flags);
+        if (made_writable(*site)) return;
     }
     Processor& p = vcpu_.processor;
     statistics_.count_interpreted(vcpu_.frame.exit_data);

@@ -38,13 +38,15 @@ private:
     void follow_link();
     /// Translated code could not do the instruction at rip.
     void interpret_left_over();
-    [[nodiscard]] bool made_writable();
-    [[nodiscard]] std::uint64_t linear_address(const MemoryAccess& access) const;
+    [[nodiscard]] bool made_writable(const FaultSite& site);
+    [[nodiscard]] std::uint64_t linear_address(const EffectiveAddress& address) const;
+    /// The status flags are nowhere, if there is a recipe.
+    void bring_flags(const FlagRecipe& recipe);
     void allow_vectors();
     /// Makes the host's x87 registers the guest's, or interprets the instruction that needs them.
     void bring_x87();
     [[nodiscard]] static std::uint32_t interpret_inline(void* self);
-    [[nodiscard]] static std::uint32_t fill(void* self, std::uint64_t linear, AccessWord access);
+    [[nodiscard]] static const void* fill(void* self, std::uint32_t check_number);
 
     VcpuMemory& vcpu_;
     Region region_;
