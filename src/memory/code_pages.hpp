@@ -12,12 +12,28 @@ namespace touka::memory {
 class GuardedView;
 
 /// One byte and one generation a page, indexed by guest page number; any thread.
+///
+/// Writers look at the mark after they stored, or hold the right to store unseen through GuardedView::writable(). Of a
+/// page with rights it is known who holds them: the right of one who marks the page himself is his to give up; for all
+/// others the page becomes read-only in the view, which costs a system call now and one when it is written.
 class CodePages {
 public:
+    /// Who may hold rights to a page.
+    using Holder = std::uint16_t;
+    static constexpr Holder kNobody = 0, kSeveral = 0xFFFF;
+
     explicit CodePages(std::uint64_t page_count);
+    [[nodiscard]] Holder new_holder() { return static_cast<Holder>(holder_count_.fetch_add(1) + 1); }
+    /// @return false: the page holds code, there is no right. Pairs with mark(), as one of both sees the other.
+    [[nodiscard]] bool take_right(std::uint64_t page, Holder holder);
     /// Marks the page as holding code that somebody decoded. A writer that stored before this returns either
     /// sees the mark or its bytes are seen by whoever decodes after this returns (membarrier inside).
-    void mark(std::uint64_t page);
+    /// @return true: `self` alone holds rights, and must call give_up() or protect() before it decodes.
+    [[nodiscard]] bool mark(std::uint64_t page, Holder self = kNobody);
+    /// `self` holds no right any more.
+    void give_up(std::uint64_t page, Holder self) { holders_[page].compare_exchange_strong(self, kNobody); }
+    /// Rights come to nothing as long as the page is marked.
+    void protect(std::uint64_t page);
     [[nodiscard]] bool is_marked(std::uint64_t page) const { return marks_[page].load(std::memory_order_acquire) != 0; }
     /// A page with code was written: what was decoded from it is stale. Clears the mark.
     void invalidate(std::uint64_t page);
@@ -34,9 +50,13 @@ public:
     void on_invalidate(std::function<void()> listener) { listener_ = std::move(listener); }
 
 private:
+    void protect_locked(std::uint64_t page);
     void invalidate_all();
 
     std::uint64_t page_count_;
+    std::atomic<Holder> holder_count_{0};
+    std::unique_ptr<std::atomic<Holder>[]> holders_;
+    std::unique_ptr<bool[]> read_only_; ///< in the view; under changing_
     std::unique_ptr<std::atomic<std::uint8_t>[]> marks_;
     std::unique_ptr<std::atomic<std::uint32_t>[]> generations_;
     /// Makes mark and protection change as one, where there is a view. No lock is taken inside.

@@ -38,7 +38,7 @@ TEST(GuestMemory, GivesNoSpanThatLeavesItsRange) {
 
 TEST(GuestMemory, WritingAPageWithCodeMakesItsDecodedCodeStale) {
     const auto memory = GuestMemory::create(2 * kMiB).value();
-    memory->code_pages().mark(5);
+    EXPECT_FALSE(memory->code_pages().mark(5));
     const auto before = memory->code_pages().generation(5);
     memory->written(GuestAddress{6 * spec::kPageSize}, 1);
     EXPECT_EQ(memory->code_pages().generation(5), before);

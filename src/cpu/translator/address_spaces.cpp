@@ -13,12 +13,13 @@ using spec::kPageSize;
 using namespace spec::x86;
 
 AddressSpaces::AddressSpaces(VcpuMemory& vcpu, const memory::GuardedView& view)
-    : vcpu_(vcpu), view_(view), space_(spaces_.data()) {
+    : vcpu_(vcpu), view_(view), holder_(vcpu.processor.memory.code_pages().new_holder()),
+      rights_(vcpu.processor.memory.top().value / kPageSize), space_(spaces_.data()) {
     all_flushed();
 }
 
 bool AddressSpaces::is_mapped() const {
-    return supervisor_.is_mapped() &&
+    return rights_.is_mapped() && supervisor_.is_mapped() &&
            std::ranges::all_of(spaces_, [](const Space& s) { return s.user.is_mapped() && s.open.is_mapped(); });
 }
 
@@ -41,9 +42,40 @@ AddressSpaces::Fill AddressSpaces::fill(std::uint64_t linear, std::uint32_t leng
     const std::uint64_t page = translation->physical.value / kPageSize;
     if (translation->writable) p.memory.dirty_log().mark(page);
     p.memory.expect_use(page);
-    std::byte* host = translation->writable ? view_.writable() : view_.read_only();
-    running().fill(linear, host + page * kPageSize, translation->global);
+    LookasideTable& into = running();
+    std::byte* host = view_.read_only() + page * kPageSize;
+    if (translation->writable && p.memory.code_pages().take_right(page, holder_)) {
+        host = view_.writable() + page * kPageSize;
+        rights_.note(page, {number_of(into), LookasideTable::slot_of(linear)},
+                     [&](TableSlot s) { return table(s.table).leads_to(s.slot, host); });
+    }
+    into.fill(linear, host, translation->global);
     return Fill::kDone;
+}
+
+void AddressSpaces::mark_code(std::uint64_t page) {
+    memory::CodePages& pages = vcpu_.processor.memory.code_pages();
+    if (!pages.mark(page, holder_)) return;
+    const std::byte* host = view_.writable() + page * kPageSize;
+    const bool given_up = rights_.take(page, [&](TableSlot s) {
+        if (table(s.table).leads_to(s.slot, host)) table(s.table).drop_slot(s.slot);
+    });
+    if (given_up)
+        pages.give_up(page, holder_);
+    else
+        pages.protect(page);
+}
+
+std::uint8_t AddressSpaces::number_of(const LookasideTable& wanted) const {
+    if (&wanted == &supervisor_) return 0;
+    const bool open = &wanted == &space_->open;
+    return static_cast<std::uint8_t>(1 + 2 * (space_ - spaces_.data()) + (open ? 1 : 0));
+}
+
+LookasideTable& AddressSpaces::table(std::uint8_t number) {
+    if (number == 0) return supervisor_;
+    Space& space = spaces_[(number - 1u) / 2];
+    return (number - 1u) % 2 != 0 ? space.open : space.user;
 }
 
 bool AddressSpaces::may_store(std::uint64_t linear) {

@@ -9,13 +9,14 @@
 #include "cpu/interpreter/translation_listener.hpp"
 #include "cpu/translator/frame.hpp"
 #include "cpu/translator/lookaside_table.hpp"
+#include "cpu/translator/store_rights.hpp"
 #include "memory/guarded_view.hpp"
 
 namespace touka::cpu::translator {
 
 /// A CR3 with its PCID names an address space; what was filled for it waits for its return, as PCIDs promise guests.
 /// Pages that may be written by stores come from GuardedView::writable(), all others from read_only(): a store there is
-/// a SIGSEGV, after which the access is looked at in full.
+/// a SIGSEGV, after which the access is looked at in full. Filling a page for stores takes a right to it (CodePages).
 /// @thread its vCPU's.
 class AddressSpaces final : public interpreter::TranslationListener {
 public:
@@ -31,6 +32,9 @@ public:
 
     /// The page of `linear` was filled for writing and holds no code.
     [[nodiscard]] bool may_store(std::uint64_t linear);
+
+    /// The page of RAM holds code: from now on nobody stores there unseen.
+    void mark_code(std::uint64_t page);
 
     /// Sets what Frame and R14 must hold for the running privilege and address space.
     void select();
@@ -60,11 +64,15 @@ private:
     [[nodiscard]] LookasideTable& running();
     /// By the low bits of the page's number, apart for the halves of the address space.
     [[nodiscard]] static std::size_t code_bit(std::uint64_t rip) { return (rip >> 12 & 0x7FFF) | rip >> 63 << 15; }
+    [[nodiscard]] std::uint8_t number_of(const LookasideTable& table) const;
+    [[nodiscard]] LookasideTable& table(std::uint8_t number);
     void new_generation(Space& space);
     [[nodiscard]] std::uint16_t next_generation();
 
     VcpuMemory& vcpu_;
     const memory::GuardedView& view_;
+    memory::CodePages::Holder holder_;
+    StoreRights rights_;
     LookasideTable supervisor_;
     std::array<Space, kSpaces> spaces_;
     Space* space_;

@@ -12,9 +12,11 @@ namespace {
 constexpr std::uint64_t kPageMask = ~std::uint64_t{spec::kPageSize - 1};
 constexpr std::uint64_t kLargePageSlots = 512;
 
-std::uint32_t slot(std::uint64_t linear) { return static_cast<std::uint32_t>((linear >> 12) % LookasideTable::kSlots); }
-
 } // namespace
+
+std::uint32_t LookasideTable::slot_of(std::uint64_t linear) {
+    return static_cast<std::uint32_t>((linear >> 12) % kSlots);
+}
 
 LookasideTable::LookasideTable() {
     void* mapped =
@@ -29,7 +31,7 @@ LookasideTable::~LookasideTable() {
 }
 
 void LookasideTable::fill(std::uint64_t linear, std::byte* host_page, bool global) {
-    const std::uint32_t at = slot(linear);
+    const std::uint32_t at = slot_of(linear);
     tags_[at] = linear & kPageMask;
     host_pages_[at] = reinterpret_cast<std::uint64_t>(host_page);
     (global ? global_ : local_).push_back(at);
@@ -37,15 +39,21 @@ void LookasideTable::fill(std::uint64_t linear, std::byte* host_page, bool globa
     if (local_.size() + global_.size() > kLongList) give_back();
 }
 
-std::uint64_t LookasideTable::host_page(std::uint64_t linear) const { return host_pages_[slot(linear)]; }
+std::uint64_t LookasideTable::host_page(std::uint64_t linear) const { return host_pages_[slot_of(linear)]; }
 
-void LookasideTable::drop(std::uint64_t linear) {
-    tags_[slot(linear)] = 0;
-    host_pages_[slot(linear)] = 0;
+void LookasideTable::drop(std::uint64_t linear) { drop_slot(slot_of(linear)); }
+
+void LookasideTable::drop_slot(std::uint32_t slot) {
+    tags_[slot] = 0;
+    host_pages_[slot] = 0;
+}
+
+bool LookasideTable::leads_to(std::uint32_t slot, const std::byte* host_page) const {
+    return host_pages_[slot] == reinterpret_cast<std::uint64_t>(host_page);
 }
 
 void LookasideTable::drop_large(std::uint64_t linear) {
-    const std::uint64_t first = slot(linear) & ~(kLargePageSlots - 1);
+    const std::uint64_t first = slot_of(linear) & ~(kLargePageSlots - 1);
     std::fill_n(tags_ + first, kLargePageSlots, 0);
     std::fill_n(host_pages_ + first, kLargePageSlots, 0);
 }

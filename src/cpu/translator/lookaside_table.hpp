@@ -34,6 +34,9 @@ public:
     /// Host address of the page last filled for the slot of `linear`.
     [[nodiscard]] std::uint64_t host_page(std::uint64_t linear) const;
     void drop(std::uint64_t linear);
+    [[nodiscard]] static std::uint32_t slot_of(std::uint64_t linear);
+    [[nodiscard]] bool leads_to(std::uint32_t slot, const std::byte* host_page) const;
+    void drop_slot(std::uint32_t slot);
     /// All slots of the 2 MiB that `linear` lies in.
     void drop_large(std::uint64_t linear);
     void clear();

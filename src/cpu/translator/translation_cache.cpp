@@ -33,9 +33,10 @@ void set_displacement(std::uint8_t* site, const std::uint8_t* executable_site, c
 
 } // namespace
 
-TranslationCache::TranslationCache(VcpuMemory& vcpu, const Callees& callees, std::size_t code_bytes)
-    : vcpu_(vcpu), memory_(vcpu.processor.memory), callees_(callees), offsets_(vcpu), code_(code_bytes),
-      decoded_(std::make_unique<GuestBlock>()) {
+TranslationCache::TranslationCache(VcpuMemory& vcpu, AddressSpaces& spaces, const Callees& callees,
+                                   std::size_t code_bytes)
+    : vcpu_(vcpu), spaces_(spaces), memory_(vcpu.processor.memory), callees_(callees), offsets_(vcpu),
+      code_(code_bytes), decoded_(std::make_unique<GuestBlock>()) {
     if (has_memory()) reset_code();
 }
 
@@ -102,9 +103,8 @@ Translation* TranslationCache::translate(std::uint64_t rip, spec::GuestAddress p
 
 std::uint32_t TranslationCache::read_code(std::uint64_t page, std::uint8_t* bytes) {
     // The generation before the bytes, so that a write in between leaves the block stale.
-    auto& pages = memory_.code_pages();
-    const std::uint32_t generation = pages.generation(page);
-    pages.mark(page);
+    const std::uint32_t generation = memory_.code_pages().generation(page);
+    spaces_.mark_code(page);
     copy_page(memory_.base() + page * kPageSize, bytes);
     return generation;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cpu/interpreter/code_memory.hpp"
+#include "cpu/translator/address_spaces.hpp"
 #include "cpu/translator/block_emitter.hpp"
 #include "cpu/translator/thunks.hpp"
 #include "cpu/translator/translation_store.hpp"
@@ -31,7 +32,8 @@ class TranslationCache {
 public:
     static constexpr std::size_t kDefaultCodeBytes = 48 << 20;
 
-    TranslationCache(VcpuMemory& vcpu, const Callees& callees, std::size_t code_bytes = kDefaultCodeBytes);
+    TranslationCache(VcpuMemory& vcpu, AddressSpaces& spaces, const Callees& callees,
+                     std::size_t code_bytes = kDefaultCodeBytes);
 
     /// Whether the host gave memory that may be executed.
     [[nodiscard]] bool has_memory() const { return code_.size_bytes() != 0; }
@@ -70,6 +72,7 @@ private:
     void reset_code();
 
     VcpuMemory& vcpu_;
+    AddressSpaces& spaces_;
     memory::GuestMemory& memory_;
     Callees callees_;
     FrameOffsets offsets_;

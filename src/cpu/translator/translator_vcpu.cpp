@@ -26,7 +26,7 @@ interpreter::OwnedProcessor borrow(Processor& processor) {
 
 TranslatorVcpu::TranslatorVcpu(Region region, const memory::GuardedView& view)
     : InterpreterVcpu(borrow(region->processor)), vcpu_(*region), region_(std::move(region)), spaces_(vcpu_, view),
-      cache_(vcpu_, {.self = this, .fill = &fill, .interpret = &interpret_inline}) {
+      cache_(vcpu_, spaces_, {.self = this, .fill = &fill, .interpret = &interpret_inline}) {
     vcpu_.processor.translations = &spaces_;
 }
 
