@@ -126,6 +126,7 @@ void BlockEmitter::emit_instruction(const GuestInstruction& i) {
         case Kind::kInterruptFlag: return interrupt_flag(i);
         case Kind::kSwapGs: return swap_gs();
         case Kind::kReadTimeStamp: return read_time_stamp();
+        case Kind::kString: return string_operation(i);
         case Kind::kCalled: return called(i);
         case Kind::kJump: return jump(i);
         case Kind::kJumpIf: return jump_if(i);
@@ -186,6 +187,7 @@ void BlockEmitter::emit_stubs(const Translation& t) {
         site.address.displacement += s.before;
         tables_->checks.push_back(site);
     }
+    for (const StringStub& s : string_stubs_) emit_string_stub(s);
     for (const LinkStub& s : link_stubs_) {
         resolve(s.jump);
         mov(ecx, s.number);
@@ -213,6 +215,7 @@ void BlockEmitter::start(const GuestBlock& block, Translation& t, SideTables& ta
     miss_stubs_.clear();
     x87_stubs_.clear();
     link_stubs_.clear();
+    string_stubs_.clear();
 }
 
 void BlockEmitter::emit(const GuestBlock& block, Translation& t, SideTables& tables) {

@@ -120,6 +120,20 @@ private:
     void push_flags(const GuestInstruction& i);
     void read_selector(const GuestInstruction& i);
     void called(const GuestInstruction& i);
+    void call_interpreter(const GuestInstruction& i);
+
+    // string_instruction.cpp
+    struct StringStub {
+        const GuestInstruction* instruction;
+        bool moves;
+        std::size_t behind = 0, fault_site = 0;
+        std::size_t jump_count = 0;
+        std::array<std::size_t, 6> jumps{};
+    };
+    void string_operation(const GuestInstruction& i);
+    void find_string(unsigned guest, const Xbyak::Reg64& to, std::uint32_t element_bytes, StringStub& stub);
+    void bring_string_home(bool moves);
+    void emit_string_stub(const StringStub& stub);
 
     // stack.cpp
     void push_value(const GuestInstruction& i);
@@ -205,6 +219,7 @@ private:
     std::vector<MissStub> miss_stubs_;
     std::vector<X87Stub> x87_stubs_;
     std::vector<LinkStub> link_stubs_;
+    std::vector<StringStub> string_stubs_;
 };
 
 } // namespace touka::cpu::translator

@@ -248,6 +248,16 @@ bool is_about_x87_state(ZydisMnemonic mnemonic) {
     }
 }
 
+/// In registers of full width, and not relative to FS or GS.
+Kind classify_string(const GuestInstruction& i) {
+    const auto& info = i.decoded.info;
+    const bool repeats = (info.attributes & ZYDIS_ATTRIB_HAS_REP) != 0;
+    const ZydisRegister segment =
+        i.operand(1).type == ZYDIS_OPERAND_TYPE_MEMORY ? i.operand(1).mem.segment : ZYDIS_REGISTER_NONE;
+    const bool flat = segment != ZYDIS_REGISTER_FS && segment != ZYDIS_REGISTER_GS;
+    return repeats && flat && info.address_width == 64 ? Kind::kString : Kind::kCalled;
+}
+
 Kind classify_lea(GuestInstruction& i) {
     const auto& info = i.decoded.info;
     if (info.operand_width == 16 || !take_memory(i, i.operand(1))) return Kind::kInterpreted;
@@ -257,7 +267,8 @@ Kind classify_lea(GuestInstruction& i) {
 }
 
 Kind kind_of(GuestInstruction& i, bool supervisor) {
-    switch (i.decoded.info.mnemonic) {
+    const auto& info = i.decoded.info;
+    switch (info.mnemonic) {
         case ZYDIS_MNEMONIC_MOV:
             if (reads_selector(i)) return Kind::kReadSelector;
             return copied_if_possible(i);
@@ -333,6 +344,15 @@ Kind kind_of(GuestInstruction& i, bool supervisor) {
         case ZYDIS_MNEMONIC_VZEROUPPER:
         case ZYDIS_MNEMONIC_VZEROALL: i.uses_vectors = i.uses_avx = true; return Kind::kCopied;
         case ZYDIS_MNEMONIC_CMPXCHG16B: return take_memory(i, i.operand(0)) ? Kind::kCompareExchange : Kind::kCalled;
+        case ZYDIS_MNEMONIC_MOVSB:
+        case ZYDIS_MNEMONIC_MOVSW:
+        case ZYDIS_MNEMONIC_MOVSQ:
+        case ZYDIS_MNEMONIC_STOSB:
+        case ZYDIS_MNEMONIC_STOSW:
+        case ZYDIS_MNEMONIC_STOSD:
+        case ZYDIS_MNEMONIC_STOSQ: return classify_string(i);
+        case ZYDIS_MNEMONIC_MOVSD:
+            return info.meta.category == ZYDIS_CATEGORY_STRINGOP ? classify_string(i) : copied_if_possible(i);
         case ZYDIS_MNEMONIC_PUSHFQ: return classify_push_flags(i);
         case ZYDIS_MNEMONIC_CLI:
         case ZYDIS_MNEMONIC_STI: return supervisor ? Kind::kInterruptFlag : Kind::kCalled;
@@ -340,7 +360,6 @@ Kind kind_of(GuestInstruction& i, bool supervisor) {
         case ZYDIS_MNEMONIC_RDTSC: return supervisor ? Kind::kReadTimeStamp : Kind::kCalled;
         default: break;
     }
-    const auto& info = i.decoded.info;
     switch (info.meta.category) {
         case ZYDIS_CATEGORY_COND_BR: {
             const bool counts = info.mnemonic == ZYDIS_MNEMONIC_JCXZ || info.mnemonic == ZYDIS_MNEMONIC_JECXZ ||

@@ -56,6 +56,7 @@ enum class Kind : std::uint8_t {
     kInterruptFlag, ///< CLI, STI
     kSwapGs,
     kReadTimeStamp,
+    kString,     ///< REP MOVS, REP STOS
     kCalled,     ///< the interpreter does it, and translated code goes on
     kInterpreted ///< ends the block; the interpreter does it
 };

@@ -38,7 +38,11 @@ void handle(int number, siginfo_t* info, void* context) {
             const Thunks& thunks = self.cache->thunks();
             const void* leave = site->flags_in_eflags ? thunks.exit_fault_flags : thunks.exit_fault;
             self.frame->fault_site = site;
-            registers[REG_RCX] = site->offset;
+            if (site->recovery != 0) {
+                leave = self.cache->recovery(*site);
+            } else {
+                registers[REG_RCX] = site->offset;
+            }
             registers[REG_RIP] = static_cast<greg_t>(reinterpret_cast<std::uintptr_t>(leave));
             return;
         }

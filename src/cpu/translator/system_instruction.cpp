@@ -90,6 +90,10 @@ void BlockEmitter::called(const GuestInstruction& i) {
     flags_home();
     forget_pointers();
     has_x87_ = false;
+    call_interpreter(i);
+}
+
+void BlockEmitter::call_interpreter(const GuestInstruction& i) {
     mov(dword[rsp + o_.exit_data], static_cast<std::uint32_t>(i.decoded.info.mnemonic));
     mov(ecx, i.offset);
     mov(eax, i.next_offset());

@@ -22,6 +22,9 @@ struct FaultSite {
     EffectiveAddress address;     ///< whose page may have to become writable
     std::uint8_t size_bytes = 0;
     bool writes = false;
+    /// Code that brings the guest's registers in order and leaves, as its distance from the start of code memory; or 0,
+    /// where they are in order.
+    std::uint32_t recovery = 0;
 };
 
 /// The check of an access or of a group of them: what to do when the lookaside table has no right to it.

@@ -53,6 +53,7 @@ public:
     /// The fault site at host address `at`, valid until something is translated; or nullptr. For the signal handler:
     /// changes nothing.
     [[nodiscard]] const FaultSite* fault_site(const void* at) const;
+    [[nodiscard]] const void* recovery(const FaultSite& site) const { return code_.executable() + site.recovery; }
     [[nodiscard]] const CheckSite& check(std::uint32_t number) const { return tables_.checks[number]; }
     /// Where a check is tried again.
     [[nodiscard]] const void* retry(const CheckSite& check) const { return code_.executable() + check.retry; }

@@ -124,15 +124,20 @@ bool TranslatorVcpu::made_writable(const FaultSite& site) {
 }
 
 void TranslatorVcpu::interpret_left_over() {
-    if (const FaultSite* site = std::exchange(vcpu_.frame.fault_site, nullptr)) {
+    Processor& p = vcpu_.processor;
+    std::uint64_t stored_to = 0;
+    const FaultSite* site = std::exchange(vcpu_.frame.fault_site, nullptr);
+    if (site != nullptr) {
         ++statistics_.host_faults;
         bring_flags(site->flags);
-        if (made_writable(*site)) return;
+        if (site->recovery == 0 && made_writable(*site)) return;
+        stored_to = linear_address(site->address);
     }
-    Processor& p = vcpu_.processor;
     statistics_.count_interpreted(vcpu_.frame.exit_data);
     interpreter::select_tlb(p);
     interpreter::interpret_one(p);
+    // The page holds no code any more; the next store need not find that out by another fault.
+    if (site != nullptr && site->writes && !p.fault) static_cast<void>(spaces_.fill(stored_to, site->size_bytes, true));
 }
 
 void TranslatorVcpu::bring_x87() {
