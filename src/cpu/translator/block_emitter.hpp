@@ -66,7 +66,8 @@ private:
     /// A jump of `opcode` (0xE9, or 0x0F8x) to a stub that is emitted later; @return where its displacement is.
     std::size_t forward_jump(unsigned opcode);
     void resolve(std::size_t displacement_at);
-    /// The next host instruction may fault on account of the running guest instruction.
+    /// The next host instruction may fault on account of the running guest instruction: it stores, divides, or has an
+    /// operand that must be aligned. Loads of what the lookaside table knows do not.
     void may_fault(const MemoryAccess* access);
 
     // flags.cpp

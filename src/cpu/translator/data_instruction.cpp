@@ -141,7 +141,7 @@ void BlockEmitter::copied(const GuestInstruction& i) {
             mov(Reg64(host), home(guest));
         borrowed[borrowed_count++] = {guest, host, is_written(o), is_high_byte(o.reg.value)};
     }
-    if (i.has_access) may_fault(&i.access);
+    if (i.has_access && (i.access.writes || i.uses_vectors)) may_fault(&i.access);
     put(host_bytes(i.decoded, form));
     for (std::size_t b = 0; b < borrowed_count; ++b) {
         if (!borrowed[b].written) continue;
@@ -193,7 +193,7 @@ void BlockEmitter::multiply_divide(const GuestInstruction& i) {
     }
     flags_host();
     mov(rax, Reg64(kHostOf[kGuestRax]));
-    may_fault(i.has_access ? &i.access : nullptr);
+    may_fault(nullptr);
     put(host_bytes(i.decoded, form));
     mov(Reg64(kHostOf[kGuestRax]), rax);
 }

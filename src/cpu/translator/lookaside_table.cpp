@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::uint64_t kPageMask = ~std::uint64_t{spec::kPageSize - 1};
 constexpr std::uint64_t kLargePageSlots = 512;
+/// The tag of a page that belongs in the last slot.
+constexpr std::uint64_t kNeverInSlot0 = kPageMask;
 
 } // namespace
 
@@ -24,6 +26,7 @@ LookasideTable::LookasideTable() {
     if (mapped == MAP_FAILED) return;
     tags_ = static_cast<std::uint64_t*>(mapped);
     host_pages_ = tags_ + kSlots;
+    drop_slot(0);
 }
 
 LookasideTable::~LookasideTable() {
@@ -44,7 +47,7 @@ std::uint64_t LookasideTable::host_page(std::uint64_t linear) const { return hos
 void LookasideTable::drop(std::uint64_t linear) { drop_slot(slot_of(linear)); }
 
 void LookasideTable::drop_slot(std::uint32_t slot) {
-    tags_[slot] = 0;
+    tags_[slot] = slot == 0 ? kNeverInSlot0 : 0;
     host_pages_[slot] = 0;
 }
 
@@ -56,6 +59,7 @@ void LookasideTable::drop_large(std::uint64_t linear) {
     const std::uint64_t first = slot_of(linear) & ~(kLargePageSlots - 1);
     std::fill_n(tags_ + first, kLargePageSlots, 0);
     std::fill_n(host_pages_ + first, kLargePageSlots, 0);
+    if (first == 0) drop_slot(0);
 }
 
 void LookasideTable::clear() {
@@ -66,15 +70,13 @@ void LookasideTable::clear() {
 void LookasideTable::clear_local() { clear_listed(local_); }
 
 void LookasideTable::clear_listed(std::vector<std::uint32_t>& list) {
-    for (const std::uint32_t at : list) {
-        tags_[at] = 0;
-        host_pages_[at] = 0;
-    }
+    for (const std::uint32_t at : list) drop_slot(at);
     list.clear();
 }
 
 void LookasideTable::give_back() {
     ::madvise(tags_, 2 * kSlots * 8, MADV_DONTNEED);
+    drop_slot(0);
     local_.clear();
     global_.clear();
 }

@@ -12,8 +12,8 @@ namespace touka::cpu::translator {
 /// address is not canonical; so one unsigned compare with 4096 - size finds misses and accesses that leave the page
 /// alike.
 ///
-/// Empty slots hold 0, which is page 0's tag: its host page is 0 then, too, where the host has nothing mapped, and the
-/// access ends as a SIGSEGV.
+/// Empty slots hold 0, which no page of another slot has for a tag; slot 0, where page 0 belongs, has a tag of its own
+/// for being empty. So an access that was found here does not fault, unless it stores to a read-only page.
 /// @thread its vCPU's.
 class LookasideTable {
 public:

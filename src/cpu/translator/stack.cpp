@@ -21,7 +21,6 @@ void BlockEmitter::push_value(const GuestInstruction& i) {
     if (i.has_access) {
         place = open(i.second_access, Pointer::kOwn);
         const Place from = open(i.access, Pointer::kScratch);
-        may_fault(&i.access);
         mov(rax, ptr[at(from)]);
         may_fault(&i.second_access);
         mov(ptr[at(place)], rax);
@@ -44,7 +43,6 @@ void BlockEmitter::pop_value(const GuestInstruction& i) {
     const unsigned guest = general_number(i.operand(0));
     const Place place = open(i.access);
     const Reg64 to(kHostOf[guest] == kAtHome ? kHostRcx : kHostOf[guest]);
-    may_fault(&i.access);
     mov(to, ptr[at(place)]);
     set_guest(guest, to);
     move_stack_pointer(8);
@@ -53,7 +51,6 @@ void BlockEmitter::pop_value(const GuestInstruction& i) {
 void BlockEmitter::leave_frame(const GuestInstruction& i) {
     const Place place = open(i.access);
     const Reg64 frame(kHostOf[kGuestRbp]), stack(kHostOf[kGuestRsp]);
-    may_fault(&i.access);
     mov(rcx, ptr[at(place)]);
     Xbyak::CodeGenerator::lea(stack, ptr[frame + 8]);
     mov(frame, rcx);

@@ -102,7 +102,6 @@ void BlockEmitter::jump_if(const GuestInstruction& i) {
 void BlockEmitter::load_target(const GuestInstruction& i) {
     if (i.has_access) {
         const Place from = open(i.access, Pointer::kScratch);
-        may_fault(&i.access);
         mov(rax, ptr[at(from)]);
         return;
     }
@@ -146,7 +145,6 @@ void BlockEmitter::call_indirect(const GuestInstruction& i) {
 void BlockEmitter::return_near(const GuestInstruction& i) {
     flags_home();
     const Place place = open(i.access);
-    may_fault(&i.access);
     mov(rax, ptr[at(place)]);
     miss_stubs_.push_back({look_up_jump(), i.offset, false});
     const auto& o = i.operand(0);
