@@ -12,6 +12,12 @@ using interpreter::AccessKind;
 using spec::kPageSize;
 using namespace spec::x86;
 
+namespace {
+
+constexpr std::uint64_t kLargePagePages = 512;
+
+} // namespace
+
 AddressSpaces::AddressSpaces(VcpuMemory& vcpu, const memory::GuardedView& view)
     : vcpu_(vcpu), view_(view), holder_(vcpu.processor.memory.code_pages().new_holder()),
       rights_(vcpu.processor.memory.top().value / kPageSize), space_(spaces_.data()) {
@@ -100,6 +106,7 @@ std::uint16_t AddressSpaces::next_generation() {
     if (++last_generation_ == 0) {
         // All have been used: start again, with nothing left from the first time.
         clear_jumps(vcpu_.frame);
+        used_anew_ = true;
         for (Space& space : spaces_) space.generation = ++last_generation_;
         supervisor_generation_ = ++last_generation_;
         ++last_generation_;
@@ -123,7 +130,7 @@ void AddressSpaces::all_flushed() {
     }
     space_->cr3 = vcpu_.processor.cr3;
     sizes_ = {};
-    code_pages_.reset();
+    code_pages_.clear();
 }
 
 void AddressSpaces::page_flushed(std::uint64_t linear) {
@@ -140,10 +147,16 @@ void AddressSpaces::page_flushed(std::uint64_t linear) {
     if (supervisor)
         for (Space& space : spaces_) space.open.clear();
     std::uint16_t& generation = supervisor ? supervisor_generation_ : space_->generation;
-    if (sizes.large)
-        generation = next_generation();
-    else if (code_pages_.test(code_bit(linear)))
-        forget_jumps_into(vcpu_.frame, linear, jump_generation(generation));
+    if (has_code(linear, sizes.large)) generation = next_generation();
+}
+
+bool AddressSpaces::has_code(std::uint64_t linear, bool large) const {
+    const std::uint64_t page = linear / kPageSize;
+    if (!large) return code_pages_.contains(page);
+    const std::uint64_t first = page & ~(kLargePagePages - 1);
+    for (std::uint64_t n = first; n < first + kLargePagePages; ++n)
+        if (code_pages_.contains(n)) return true;
+    return false;
 }
 
 void AddressSpaces::address_space_changed(bool keep) {

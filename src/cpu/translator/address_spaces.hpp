@@ -2,9 +2,10 @@
 #pragma once
 
 #include <array>
-#include <bitset>
 #include <cstdint>
 #include <memory>
+#include <unordered_set>
+#include <utility>
 
 #include "cpu/interpreter/translation_listener.hpp"
 #include "cpu/translator/frame.hpp"
@@ -40,7 +41,9 @@ public:
     void select();
 
     /// Code at `rip` goes into the jump cache.
-    void note_code(std::uint64_t rip) { code_pages_.set(code_bit(rip)); }
+    void note_code(std::uint64_t rip) { code_pages_.insert(rip / spec::kPageSize); }
+    /// Whether generations, of which there are 65535, began to be used a second time since the last call.
+    [[nodiscard]] bool take_used_anew() { return std::exchange(used_anew_, false); }
 
     void all_flushed() override;
     void page_flushed(std::uint64_t linear) override;
@@ -62,8 +65,8 @@ private:
     };
 
     [[nodiscard]] LookasideTable& running();
-    /// By the low bits of the page's number, apart for the halves of the address space.
-    [[nodiscard]] static std::size_t code_bit(std::uint64_t rip) { return (rip >> 12 & 0x7FFF) | rip >> 63 << 15; }
+    /// Jumps may be known to lead to the page of `linear`, or to one of the 2 MiB around it.
+    [[nodiscard]] bool has_code(std::uint64_t linear, bool large) const;
     [[nodiscard]] std::uint8_t number_of(const LookasideTable& table) const;
     [[nodiscard]] LookasideTable& table(std::uint8_t number);
     void new_generation(Space& space);
@@ -84,8 +87,8 @@ private:
         bool large = false, huge = false; ///< 2 or 4 MiB, 1 GiB
     };
     std::array<Sizes, 2> sizes_{}; ///< pages filled since the last flush, in each half of the address space
-    /// Linear pages that some jump may be known to lead to.
-    std::bitset<1 << 16> code_pages_;
+    bool used_anew_ = false;
+    std::unordered_set<std::uint64_t> code_pages_; ///< numbers of linear pages that some jump may be known to lead to
 };
 
 } // namespace touka::cpu::translator

@@ -166,6 +166,7 @@ void BlockEmitter::emit_stubs(const Translation& t) {
             leave_by(thunks_.exit_jump_miss, s.offset);
         }
     }
+    for (const FarStub& s : far_stubs_) emit_far_stub(s);
     flags_ = Flags::kHome; // after a check they are
     for (const CheckStub& s : check_stubs_) {
         resolve(s.jump);
@@ -213,6 +214,7 @@ void BlockEmitter::start(const GuestBlock& block, Translation& t, SideTables& ta
     flag_recipe_ = {};
     check_stubs_.clear();
     miss_stubs_.clear();
+    far_stubs_.clear();
     x87_stubs_.clear();
     link_stubs_.clear();
     string_stubs_.clear();

@@ -151,6 +151,7 @@ private:
     void return_near(const GuestInstruction& i);
     void go_to(std::uint32_t target, std::uint16_t from);
     void go_by_address(std::uint32_t target, std::uint16_t from);
+    void go_far(std::uint32_t target);
     void add_link(std::size_t site, std::uint32_t target, std::uint16_t from, bool grouped = true);
     void load_target(const GuestInstruction& i);
     /// RAX: linear address. Compares with the jump cache; @return the jump taken on a miss.
@@ -185,6 +186,12 @@ private:
         bool is_direct; ///< RAX is the key of the target, and the jump is done; else the instruction is to be
                         ///< interpreted
     };
+    struct FarStub {
+        std::size_t jump;
+        std::uint32_t target, number;
+    };
+    [[nodiscard]] std::size_t far_key(std::uint32_t number) const { return o_.far_keys + number * sizeof(FarKey); }
+    void emit_far_stub(const FarStub& stub);
     struct X87Stub {
         std::size_t jump;
         std::uint16_t offset;
@@ -218,6 +225,7 @@ private:
     bool has_x87_ = false; ///< it was checked in this block that the host's x87 registers are the guest's
     std::vector<CheckStub> check_stubs_;
     std::vector<MissStub> miss_stubs_;
+    std::vector<FarStub> far_stubs_;
     std::vector<X87Stub> x87_stubs_;
     std::vector<LinkStub> link_stubs_;
     std::vector<StringStub> string_stubs_;

@@ -18,6 +18,7 @@ enum class ExitReason : std::uint32_t {
     kRequest,   ///< somebody asked something of the processor
     kLink,      ///< a jump inside its page that is not linked yet: exit_data is its number
     kDone,      ///< the interpreter did an instruction for translated code, and it was not of the kind to go on after
+    kFarLink,   ///< a jump to another page that is not connected: exit_data is its number
     kX87,       ///< as kInterpret, when the guest's x87 registers cannot be brought into the host's
 };
 
@@ -36,10 +37,22 @@ struct FaultSite;
 /// Where a jump that does not know its target looks first: by the low bits of the address.
 inline constexpr std::size_t kJumpCacheEntries = 1 << 16;
 
+/// More jumps from page to page than these go by the jump cache.
+inline constexpr std::size_t kFarLinks = 1 << 19;
+
 /// Translated code at linear address `rip`: key = rip ^ JumpCache's generation. One cache line has all of a slot.
 struct alignas(16) JumpSlot {
     std::uint64_t key = 0;
     const void* code = nullptr;
+};
+
+/// For the code of a FarLink to read: whether its jump may be taken.
+struct FarKey {
+    /// Linear address of the jump's page ^ JumpCache's generation, while the jump is connected for that address space;
+    /// 0 otherwise, which no page has.
+    std::uint64_t key = 0;
+    /// How often others may still come by before the jump is theirs: code may run in several address spaces.
+    std::uint32_t patience = 0;
 };
 
 struct alignas(64) Frame {
@@ -58,6 +71,7 @@ struct alignas(64) Frame {
     const FaultSite* fault_site = nullptr; ///< that execution left by, or nullptr
     std::uint32_t host_mxcsr = 0x1F80;
     std::array<JumpSlot, kJumpCacheEntries> jumps{};
+    std::array<FarKey, kFarLinks> far_keys{};
 };
 
 /// One vCPU's memory, laid out for addressing everything from RSP, which points here while translated code runs; its

@@ -32,15 +32,6 @@ inline void forget_jump(Frame& frame, std::uint16_t page_offset, const void* cod
         if (frame.jumps[slot].code == code) frame.jumps[slot] = {};
 }
 
-/// Forgets jumps to instructions that lie, if only with their last bytes, in the linear page of `rip`, under
-/// `generation`.
-inline void forget_jumps_into(Frame& frame, std::uint64_t rip, std::uint64_t generation) {
-    constexpr std::uint64_t kLongestInstruction = 15;
-    const std::uint64_t page = rip & ~(spec::kPageSize - 1);
-    for (std::uint64_t at = page - (kLongestInstruction - 1); at != page + spec::kPageSize; ++at)
-        if (JumpSlot& slot = frame.jumps[jump_slot(at)]; slot.key == (at ^ generation)) slot = {};
-}
-
 inline void clear_jumps(Frame& frame) { frame.jumps.fill({}); }
 
 } // namespace touka::cpu::translator

@@ -27,7 +27,7 @@ std::string most_interpreted(const std::vector<std::uint64_t>& by_mnemonic) {
 } // namespace
 
 std::string Statistics::text() const {
-    constexpr std::array kNames{"lookup", "interpret", "request", "link", "done", "x87"};
+    constexpr std::array kNames{"lookup", "interpret", "request", "link", "done", "far link", "x87"};
     std::string lines =
         fmt::format("blocks {} of {} guest bytes, {} host bytes, {} links; {:.3f} s spent translating\n"
                     "dropped: {} pages written, {} times all\n"

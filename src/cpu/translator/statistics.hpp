@@ -15,7 +15,7 @@ struct Statistics {
     CacheCounters cache;
     std::uint64_t lookaside_fills = 0;
     std::uint64_t lookaside_flushes = 0;
-    std::array<std::uint64_t, 6> exits{};    ///< by ExitReason
+    std::array<std::uint64_t, 7> exits{};    ///< by ExitReason
     std::uint64_t host_faults = 0;           ///< SIGSEGV and SIGFPE of translated code
     std::uint64_t interpreted = 0;           ///< instructions
     std::vector<std::uint64_t> untranslated; ///< of these, the ones that are never translated, by ZydisMnemonic

@@ -68,6 +68,12 @@ public:
         mov(ptr[rsp + o_.rip], rax);
         return jump_out(at, ExitReason::kLookup, leave);
     }
+    const void* exit_far_link(const void* leave) {
+        const void* at = begin();
+        mov(ptr[rsp + o_.rip], rax);
+        mov(dword[rsp + o_.exit_data], ecx);
+        return jump_out(at, ExitReason::kFarLink, leave);
+    }
     const void* exit_link(bool with_flags, const void* leave) {
         const void* at = begin();
         if (with_flags) save_flags();
@@ -251,6 +257,7 @@ FrameOffsets::FrameOffsets(const VcpuMemory& v) {
     closed_table = v.offset_of(f.closed_table);
     jump_generation = v.offset_of(f.jump_generation);
     jumps = v.offset_of(f.jumps);
+    far_keys = v.offset_of(f.far_keys);
     jump_code = v.offset_of(f.jump_code);
     kernel_gs_base = v.offset_of(p.msr.kernel_gs_base);
     tsc_offset = v.offset_of(p.msr.tsc_offset);
@@ -283,6 +290,7 @@ Thunks make_thunks(interpreter::CodeMemory& code, const FrameOffsets& offsets, c
     t.exit_fault = w.exit_unfinished(Unfinished::kHostFault, false, leave);
     t.exit_fault_flags = w.exit_unfinished(Unfinished::kHostFault, true, leave);
     t.exit_lookup = w.exit_lookup(leave);
+    t.exit_far_link = w.exit_far_link(leave);
     t.exit_link = w.exit_link(false, leave);
     t.exit_link_flags = w.exit_link(true, leave);
     t.fill = w.fill(callees);

@@ -12,7 +12,7 @@ namespace touka::cpu::translator {
 struct FrameOffsets {
     explicit FrameOffsets(const VcpuMemory& vcpu);
     std::size_t gpr, status, system_flags, rip, requests, vectors, mxcsr, fs_base, gs_base;
-    std::size_t host_rsp, rip_base, table, open_table, closed_table, jump_generation, jumps;
+    std::size_t host_rsp, rip_base, table, open_table, closed_table, jump_generation, jumps, far_keys;
     std::size_t kernel_gs_base, tsc_offset, interrupt_waiting, next_offset, x87_place, kept_pointer, go_on, selectors;
     std::size_t sse_off, avx_off, sse_allowed, avx_allowed, exit_reason, exit_data, host_mxcsr, jump_code;
 };
@@ -30,6 +30,7 @@ struct Thunks {
     const void* exit_fault = nullptr;       ///< ECX: likewise; for Unfinished::kHostFault
     const void* exit_fault_flags = nullptr; ///< likewise; the status flags are in EFLAGS
     const void* exit_lookup = nullptr;      ///< RAX: where the guest goes on
+    const void* exit_far_link = nullptr;    ///< RAX: where the guest goes on; ECX: the number of the link
     const void* exit_link = nullptr;        ///< ECX: the number of the link
     const void* exit_link_flags = nullptr;  ///< likewise; the status flags are in EFLAGS
     /// ECX: the number of a CheckSite. Goes on where Callees::fill says, or leaves. Clobbers RAX, RCX, EFLAGS.

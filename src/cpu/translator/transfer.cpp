@@ -66,9 +66,41 @@ void BlockEmitter::go_to(std::uint32_t target, std::uint16_t from) {
         if (flags_ == Flags::kEither) flags_ = Flags::kHome;
         return add_link(forward_jump(0xE9), target, from);
     }
-    go_by_address(target, from);
+    if (tables_->far_links.is_full()) return go_by_address(target, from);
+    go_far(target);
 }
 
+/// To another page. Requests are looked at there.
+void BlockEmitter::go_far(std::uint32_t target) {
+    flags_home();
+    mov(rax, ptr[rsp + o_.rip_base]);
+    xor_(rax, ptr[rsp + o_.jump_generation]);
+    const auto number = tables_->far_links.next_number();
+    cmp(rax, ptr[rsp + far_key(number) + offsetof(FarKey, key)]);
+    const std::size_t not_ours = forward_jump(0x0F85); // JNE
+    add(qword[rsp + o_.rip_base], target & ~static_cast<std::uint32_t>(spec::kPageSize - 1));
+    const std::size_t site = forward_jump(0xE9);
+    tables_->far_links.add(const_cast<std::uint8_t*>(getCode()) + site);
+    far_stubs_.push_back({not_ours, target, number});
+}
+
+void BlockEmitter::emit_far_stub(const FarStub& stub) {
+    resolve(stub.jump);
+    mov(rax, ptr[rsp + o_.rip_base]);
+    add(rax, stub.target);
+    sub(dword[rsp + far_key(stub.number) + offsetof(FarKey, patience)], 1);
+    const std::size_t impatient = forward_jump(0x0F82); // JB
+    flags_ = Flags::kHome;
+    const std::size_t unknown = look_up_jump();
+    jump_to_found();
+    resolve(unknown);
+    xor_(rax, ptr[rsp + o_.jump_generation]);
+    resolve(impatient);
+    mov(ecx, stub.number);
+    jump_to_thunk(thunks_.exit_far_link);
+}
+
+/// Through the jump cache.
 void BlockEmitter::go_by_address(std::uint32_t target, std::uint16_t from) {
     flags_home();
     mov(rax, ptr[rsp + o_.rip_base]);

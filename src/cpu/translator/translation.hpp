@@ -3,8 +3,10 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <vector>
 
+#include "cpu/translator/far_links.hpp"
 #include "cpu/translator/flag_recipe.hpp"
 #include "cpu/translator/guest_instruction.hpp"
 
@@ -50,9 +52,12 @@ struct Link {
 
 /// What code has beside it, for all blocks, one after the other.
 struct SideTables {
+    explicit SideTables(std::span<FarKey> keys) : far_links(keys) {}
+
     std::vector<Link> links;
     std::vector<CheckSite> checks;
     std::vector<FaultSite> fault_sites;
+    FarLinks far_links;
 };
 
 struct Translation {
@@ -75,6 +80,7 @@ struct Translation {
     const std::uint8_t* jump_entry = nullptr;                 ///< from the jump cache; RAX is its key
     std::uint32_t first_fault_site = 0, fault_site_count = 0; ///< in SideTables::fault_sites, ascending
 
+    std::uint32_t first_far_link = FarLink::kNone; ///< of those that lead here
     Translation* next_in_bucket = nullptr;
     std::array<Translation*, 2> next_in_page{}; ///< of the first and of the second page's blocks
 };

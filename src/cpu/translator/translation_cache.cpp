@@ -36,7 +36,7 @@ void set_displacement(std::uint8_t* site, const std::uint8_t* executable_site, c
 TranslationCache::TranslationCache(VcpuMemory& vcpu, AddressSpaces& spaces, const Callees& callees,
                                    std::size_t code_bytes)
     : vcpu_(vcpu), spaces_(spaces), memory_(vcpu.processor.memory), callees_(callees), offsets_(vcpu),
-      code_(code_bytes), decoded_(std::make_unique<GuestBlock>()) {
+      code_(code_bytes), tables_(vcpu.frame.far_keys), decoded_(std::make_unique<GuestBlock>()) {
     if (has_memory()) reset_code();
 }
 
@@ -127,13 +127,31 @@ void TranslationCache::link(std::uint32_t number, std::uint64_t rip) {
     ++counters_.links;
 }
 
-void TranslationCache::forget(const Translation& t) {
+Translation* TranslationCache::link_far(std::uint32_t number, std::uint64_t rip, spec::GuestAddress physical,
+                                        BlockMode mode) {
+    const std::uint64_t drops = drop_count_;
+    Translation* to = find(rip, physical, mode);
+    if (to == nullptr || drops != drop_count_) return to; // the jump itself may be gone
+    if (to->second_page != Translation::kOnePage) {
+        tables_.far_links.give_up(number);
+        return to;
+    }
+    const std::uint8_t* site =
+        code_.executable() + (tables_.far_links.site(number) - code_.writable_alias(code_.executable()));
+    const std::uint64_t key = vcpu_.frame.rip_base ^ vcpu_.frame.jump_generation;
+    tables_.far_links.connect(number, *to, key, static_cast<std::int32_t>(to->entry - (site + 4)));
+    ++counters_.links;
+    return to;
+}
+
+void TranslationCache::forget(Translation& t) {
+    tables_.far_links.cut(t);
     store_.forget(t);
     forget_jump(vcpu_.frame, t.offset, t.jump_entry);
 }
 
 void TranslationCache::drop_page(std::uint64_t page) {
-    store_.take_page(page, [this](const Translation& t) { forget(t); });
+    store_.take_page(page, [this](Translation& t) { forget(t); });
     ++counters_.dropped_pages;
 }
 
@@ -149,6 +167,7 @@ void TranslationCache::drop_all() {
     tables_.links.clear();
     tables_.checks.clear();
     tables_.fault_sites.clear();
+    tables_.far_links.clear();
     clear_jumps(vcpu_.frame);
     reset_code();
     ++drop_count_;

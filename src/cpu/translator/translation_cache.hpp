@@ -45,6 +45,11 @@ public:
                                     bool grouped = true);
     /// Makes jump `link` lead to its target, whose linear address is `rip`, from now on.
     void link(std::uint32_t number, std::uint64_t rip);
+    /// As link(), for the jump to another page that left to `rip`, which is `physical`, from the page at `rip_base`.
+    /// @return the target, or nullptr.
+    Translation* link_far(std::uint32_t number, std::uint64_t rip, spec::GuestAddress physical, BlockMode mode);
+    /// Generations of jumps are used anew.
+    void forget_far_links() { tables_.far_links.cut_all(); }
     /// The target of a link: what page and offset to go on at.
     [[nodiscard]] const Link& link_at(std::uint32_t number) const { return tables_.links[number]; }
     /// Drops what was made of pages that were written since.
@@ -65,7 +70,7 @@ private:
     Translation* translate(std::uint64_t rip, spec::GuestAddress physical, BlockMode mode, bool grouped);
     /// Whether what lies behind a crossing instruction's page is what it was made from.
     [[nodiscard]] bool is_second_page_right(const Translation& t, std::uint64_t rip);
-    void forget(const Translation& t);
+    void forget(Translation& t);
     /// Copies a page, which is marked as code from now on. @return the generation that the copy stands for.
     [[nodiscard]] std::uint32_t read_code(std::uint64_t page, std::uint8_t* bytes);
     void drop_page(std::uint64_t page);

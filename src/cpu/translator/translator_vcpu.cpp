@@ -85,15 +85,35 @@ const void* TranslatorVcpu::find_entry() {
     Processor& p = vcpu_.processor;
     if (const void* known = recall_jump(vcpu_.frame, p.rip)) return known;
     ++statistics_.jump_cache_misses;
-    const interpreter::CodePointer code = interpreter::fetch_pointer(p, p.rip);
-    if (!code.ok || code.host == nullptr) return nullptr;
-    const BlockMode mode = p.cpl == 3 ? BlockMode::kUser : BlockMode::kSupervisor;
-    const Translation* t = cache_.find(p.rip, code.physical, mode);
+    const auto physical = code_at_rip();
+    if (!physical) return nullptr;
+    const Translation* t = cache_.find(p.rip, *physical, mode());
     if (t == nullptr) return nullptr;
-    remember_jump(vcpu_.frame, p.rip, t->jump_entry);
-    spaces_.note_code(p.rip);
-    if (t->second_page != Translation::kOnePage) spaces_.note_code(p.rip + kPageSize);
+    remember(*t);
     return t->jump_entry;
+}
+
+std::optional<spec::GuestAddress> TranslatorVcpu::code_at_rip() {
+    const interpreter::CodePointer code = interpreter::fetch_pointer(vcpu_.processor, vcpu_.processor.rip);
+    if (!code.ok || code.host == nullptr) return std::nullopt;
+    return code.physical;
+}
+
+BlockMode TranslatorVcpu::mode() const { return vcpu_.processor.cpl == 3 ? BlockMode::kUser : BlockMode::kSupervisor; }
+
+void TranslatorVcpu::remember(const Translation& target) {
+    const std::uint64_t rip = vcpu_.processor.rip;
+    remember_jump(vcpu_.frame, rip, target.jump_entry);
+    spaces_.note_code(rip);
+    if (target.second_page != Translation::kOnePage) spaces_.note_code(rip + kPageSize);
+}
+
+void TranslatorVcpu::follow_far_link() {
+    const auto physical = code_at_rip();
+    vcpu_.processor.fault.reset(); // it is found again when execution goes on
+    if (!physical) return;
+    const Translation* target = cache_.link_far(vcpu_.frame.exit_data, vcpu_.processor.rip, *physical, mode());
+    if (target != nullptr) remember(*target);
 }
 
 void TranslatorVcpu::follow_link() {
@@ -152,6 +172,7 @@ void TranslatorVcpu::bring_x87() {
 void TranslatorVcpu::run_translated() {
     Processor& p = vcpu_.processor;
     spaces_.select();
+    if (spaces_.take_used_anew()) cache_.forget_far_links();
     const void* entry = find_entry();
     if (entry == nullptr) {
         // A fault of the fetch, or code outside of RAM.
@@ -167,6 +188,7 @@ void TranslatorVcpu::run_translated() {
         // An interrupt that waited for STI is not among the requests any more.
         case ExitReason::kRequest: p.attention |= p.interrupt_waiting != 0; break;
         case ExitReason::kLink: follow_link(); break;
+        case ExitReason::kFarLink: follow_far_link(); break;
         case ExitReason::kX87: bring_x87(); break;
         case ExitReason::kInterpret: interpret_left_over(); break;
     }

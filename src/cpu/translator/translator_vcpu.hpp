@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "cpu/interpreter/interpreter_vcpu.hpp"
@@ -36,6 +37,13 @@ private:
     /// @return where to enter; nullptr: the interpreter must take the instruction at rip.
     [[nodiscard]] const void* find_entry();
     void follow_link();
+    void follow_far_link();
+    /// From now on jumps to rip find `target`.
+    void remember(const Translation& target);
+    /// Where the instruction at rip is; nothing where it is not in RAM, or cannot be fetched: then Processor::fault
+    /// says why.
+    [[nodiscard]] std::optional<spec::GuestAddress> code_at_rip();
+    [[nodiscard]] BlockMode mode() const;
     /// Translated code could not do the instruction at rip.
     void interpret_left_over();
     [[nodiscard]] bool made_writable(const FaultSite& site);
