@@ -81,6 +81,12 @@ private:
     [[nodiscard]] FlagRecipe lost_flags() const { return flags_ == Flags::kLost ? flag_recipe_ : FlagRecipe{}; }
     /// Clobbers RAX where they are at home.
     void flags_host();
+    /// As flags_host(), unless the running instruction only passes flags on and nobody sees them before they are
+    /// overwritten. Clobbers RAX if needs_flags().
+    void bring_flags();
+    [[nodiscard]] bool needs_flags() const;
+    /// Behind the running instruction, flags are overwritten before anything reads them or can fault.
+    [[nodiscard]] bool die_unseen() const;
     /// As flags_host(), but only CF counts; clobbers nothing.
     void carry_host();
 

@@ -395,6 +395,7 @@ FlagUse flag_use(const GuestInstruction& i) {
     use.writes = written != 0;
     use.overwrites = written == kStatus && i.kind != Kind::kShiftByCl;
     use.reads = (flags->tested & kStatus) != 0 || (use.writes && !use.overwrites);
+    use.passes_on = i.kind == Kind::kShiftByCl;
     use.reads_carry_only = reads_carry_only(i.decoded.info.mnemonic);
     return use;
 }
@@ -449,6 +450,10 @@ bool changes_more_than_registers(const GuestInstruction& i) {
     }
 }
 
+bool may_divide_by_zero(ZydisMnemonic mnemonic) {
+    return mnemonic == ZYDIS_MNEMONIC_DIV || mnemonic == ZYDIS_MNEMONIC_IDIV;
+}
+
 /// Flags that the manuals call undefined depend on what they were before.
 bool keeps_undefined_flags(ZydisMnemonic mnemonic) {
     switch (mnemonic) {
@@ -483,6 +488,7 @@ void classify(GuestInstruction& i, bool supervisor) {
     if (keeps_undefined_flags(i.decoded.info.mnemonic)) {
         i.flags.overwrites = false;
         i.flags.reads = true;
+        i.flags.passes_on = !may_divide_by_zero(i.decoded.info.mnemonic); // a fault shows them
     }
 }
 

@@ -31,7 +31,10 @@ HostRegister& field_of(const ZydisDecodedOperand& o, HostForm& form, const Instr
 }
 
 /// The instruction replaces all 64 bits of the register and does not look at them: 32-bit results clear the upper half.
+/// BSF and BSR of nothing change nothing.
 bool is_replaced_unread(const GuestInstruction& i, unsigned guest) {
+    const ZydisMnemonic mnemonic = i.decoded.info.mnemonic;
+    if (mnemonic == ZYDIS_MNEMONIC_BSF || mnemonic == ZYDIS_MNEMONIC_BSR) return false;
     for (std::size_t n = 0; n < i.decoded.info.operand_count; ++n) {
         const auto& o = i.operand(n);
         if (general_number(o) == guest && (o.actions != ZYDIS_OPERAND_ACTION_WRITE || o.size < kWordBits / 2))
@@ -76,7 +79,7 @@ void BlockEmitter::copied(const GuestInstruction& i) {
     HostForm form;
     if (i.has_access) {
         Place place = open_for(i);
-        if (i.flags.reads && !i.flags.reads_carry_only && flags_ == Flags::kHome) place = moved_to_rcx(place);
+        if (needs_flags()) place = moved_to_rcx(place);
         form.memory = true;
         form.base = place.base;
         form.displacement = place.displacement;
@@ -84,7 +87,7 @@ void BlockEmitter::copied(const GuestInstruction& i) {
     if (i.flags.reads_carry_only)
         carry_host();
     else if (i.flags.reads)
-        flags_host();
+        bring_flags();
 
     struct Borrowed {
         unsigned guest;
@@ -191,7 +194,7 @@ void BlockEmitter::multiply_divide(const GuestInstruction& i) {
     } else {
         form.rm = kHostOf[guest];
     }
-    flags_host();
+    bring_flags();
     mov(rax, Reg64(kHostOf[kGuestRax]));
     may_fault(nullptr);
     put(host_bytes(i.decoded, form));
@@ -199,7 +202,7 @@ void BlockEmitter::multiply_divide(const GuestInstruction& i) {
 }
 
 void BlockEmitter::shift_by_cl(const GuestInstruction& i) {
-    flags_host();
+    bring_flags();
     HostForm form;
     const std::size_t count = i.decoded.info.operand_count_visible - 1u;
     HostRegister scratch = kHostRax;

@@ -23,6 +23,20 @@ bool is_plain(const GuestInstruction& i) {
     }
 }
 
+/// Between registers, and cannot fault.
+bool computes_only(const GuestInstruction& i) {
+    switch (i.kind) {
+        case Kind::kCopied: return !i.uses_x87;
+        case Kind::kNothing:
+        case Kind::kLea:
+        case Kind::kSignExtend:
+        case Kind::kShiftByCl: return true;
+        case Kind::kMultiplyDivide:
+            return i.decoded.info.mnemonic == ZYDIS_MNEMONIC_MUL || i.decoded.info.mnemonic == ZYDIS_MNEMONIC_IMUL;
+        default: return false;
+    }
+}
+
 } // namespace
 
 void BlockEmitter::save_flags() {
@@ -65,6 +79,25 @@ void BlockEmitter::flags_host() {
         add(al, 0x7F);
         sahf();
     }
+    flags_ = Flags::kHost;
+}
+
+bool BlockEmitter::die_unseen() const {
+    for (const GuestInstruction& i : std::span(block_->instructions).first(block_->count).subspan(index_ + 1)) {
+        if (i.has_access || i.has_second_access || !computes_only(i)) return false;
+        if (i.flags.overwrites) return true;
+        if (i.flags.reads && !i.flags.passes_on) return false;
+    }
+    return false;
+}
+
+bool BlockEmitter::needs_flags() const {
+    const FlagUse& use = block_->instructions[index_].flags;
+    return flags_ == Flags::kHome && use.reads && !use.reads_carry_only && !(use.passes_on && die_unseen());
+}
+
+void BlockEmitter::bring_flags() {
+    if (needs_flags()) flags_host();
     flags_ = Flags::kHost;
 }
 

@@ -65,6 +65,7 @@ enum class Kind : std::uint8_t {
 struct FlagUse {
     bool reads = false;            ///< their values matter, or some stay
     bool reads_carry_only = false; ///< of them all, CF; the others get new values
+    bool passes_on = false;        ///< reads, but only in order to leave some as they were
     bool overwrites = false;       ///< all six get new values, or undefined ones
     bool writes = false;           ///< some get new values
 };

@@ -11,15 +11,18 @@ using Xbyak::Reg64;
 
 namespace {
 
-/// All its operands are immediates, or registers that have a host register to themselves.
-[[nodiscard]] bool leaves_scratch_alone(const GuestInstruction& i) {
+/// It needs RCX at most, beside the registers that its operands have to themselves.
+[[nodiscard]] bool leaves_rax_alone(const GuestInstruction& i) {
     if (i.kind != Kind::kCopied || i.uses_x87) return false;
+    std::uint8_t borrowed = kNoRegister;
     for (std::size_t n = 0; n < i.decoded.info.operand_count; ++n) {
         const auto& o = i.operand(n);
-        if (o.type != ZYDIS_OPERAND_TYPE_REGISTER) continue;
-        if (is_high_byte(o.reg.value)) return false;
         const std::uint8_t number = general_number(o);
-        if (number < kHostOf.size() && kHostOf[number] == kAtHome) return false;
+        if (number == kNoRegister) continue;
+        if (is_high_byte(o.reg.value)) return false;
+        if (kHostOf[number] != kAtHome || number == borrowed) continue;
+        if (borrowed != kNoRegister) return false;
+        borrowed = number;
     }
     return true;
 }
@@ -117,7 +120,7 @@ BlockEmitter::Place BlockEmitter::open_for(const GuestInstruction& i) {
 
 void BlockEmitter::open_ahead(const GuestInstruction& i, const GuestInstruction* next) {
     if (next == nullptr || next->kind != Kind::kCopied || !next->has_access || next->uses_x87) return;
-    if (!i.flags.overwrites || i.flags.reads || i.has_access || !leaves_scratch_alone(i)) return;
+    if (!i.flags.overwrites || i.flags.reads || i.has_access || !leaves_rax_alone(i)) return;
     if (next->flags.overwrites && !next->flags.reads) return; // nobody wants them
     if (changes_address(i, next->access)) return;
     place_ahead_ = open(next->access);
