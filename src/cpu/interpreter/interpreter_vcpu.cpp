@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
+#include <thread>
+
 #include "cpu/interpreter/block_cache.hpp"
 #include "cpu/interpreter/msr.hpp"
 #include "cpu/interpreter/reset.hpp"
@@ -12,6 +15,13 @@
 namespace touka::cpu::interpreter {
 
 using namespace spec::x86;
+
+namespace {
+
+/// Between two looks at the clock.
+constexpr int kLooksATime = 32;
+
+} // namespace
 
 InterpreterVcpu::InterpreterVcpu(OwnedProcessor processor) : processor_(std::move(processor)) {
     reset_state(*processor_);
@@ -67,8 +77,26 @@ bool InterpreterVcpu::wait_until_runnable() {
         constexpr std::uint32_t kAlways = request::kKick | request::kInit | request::kStartup;
         const std::uint32_t awaited = halted ? kAlways | request::kInterrupt | request::kNmi : kAlways;
         const std::uint32_t left = p.requests.load(std::memory_order_acquire);
-        if ((left & awaited) == 0) p.requests.wait(left, std::memory_order_acquire);
+        if ((left & awaited) == 0) wait_for_request(left);
     }
+}
+
+void InterpreterVcpu::wait_for_request(std::uint32_t left) {
+    using Clock = std::chrono::steady_clock;
+    const auto& requests = processor_->requests;
+    const Clock::time_point start = Clock::now();
+    if (halt_polling_.window() != HaltPolling::Duration{}) {
+        do {
+            for (int n = 0; n < kLooksATime; ++n) {
+                if (requests.load(std::memory_order_acquire) != left) return;
+                __builtin_ia32_pause();
+            }
+            std::this_thread::yield(); // whoever is to wake us may need this processor
+        } while (Clock::now() - start < halt_polling_.window());
+    }
+    const Clock::time_point asleep = Clock::now();
+    requests.wait(left, std::memory_order_acquire);
+    halt_polling_.slept(Clock::now() - asleep);
 }
 
 VcpuExit InterpreterVcpu::run() {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "cpu/interpreter/halt_polling.hpp"
 #include "cpu/interpreter/processor.hpp"
 #include "cpu/interpreter/run_loop.hpp"
 #include "cpu/vcpu.hpp"
@@ -53,7 +54,11 @@ private:
     /// An interrupt or NMI ends HLT.
     [[nodiscard]] bool has_wake_event();
 
+    /// Waits for a request beside `left`, which were there.
+    void wait_for_request(std::uint32_t left);
+
     OwnedProcessor processor_;
+    HaltPolling halt_polling_;
 };
 
 } // namespace touka::cpu::interpreter
