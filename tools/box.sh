@@ -32,7 +32,7 @@ make_box() {
                 }
             done
     done
-    (cd "$root" && find . | LC_ALL=C sort | cpio -o -H newc --quiet -R 0:0) >"$BOX/initrd.cpio"
+    pack_root "$root" "$BOX/initrd.cpio"
     rm -rf --one-file-system "$tree" "$BOX"/*.deb
     echo "$stamp" >"$BOX/stamp"
 }

@@ -1,8 +1,11 @@
-# Configure, build, format, lint, benchmark.
+# Configure, build, format, lint.
 
 PRESETS="release debug asan-ubsan tsan clang fuzz"
 
-sources() { git ls-files --cached --others --exclude-standard -- 'src/*.[ch]pp' 'apps/*.[ch]pp' 'tests/*.[ch]pp'; }
+sources() {
+    git ls-files --cached --others --exclude-standard -- \
+        'src/*.[ch]pp' 'apps/*.[ch]pp' 'tests/*.[ch]pp' 'bench/*.[ch]pp'
+}
 
 # build_preset PRESET [TARGET...]
 build_preset() {
@@ -56,17 +59,6 @@ lint() {
     # Even --quiet counts, for every file, what it did not say of the system's headers.
     printf '%s\n' "$files" | xargs -P "$(nproc)" -n 1 clang-tidy-19 --quiet -p build/clang 2>&1 |
         { grep -v '^[0-9]* warnings\? generated\.$' || true; }
-}
-
-bench() {
-    steps 2
-    step "Building"
-    build_preset release
-    step "Running"
-    local program
-    for program in build/release/bin/*_bench; do
-        show "$program" ${1:+--benchmark_filter="$1"}
-    done
 }
 
 clean() {

@@ -6,7 +6,9 @@ PACKAGES_TEST="acpica-tools e2fsprogs iproute2 iperf3 cpio busybox-static"
 PACKAGES_GUEST="mmdebstrap e2fsprogs lz4"
 PACKAGES_CLANG="clang-19 clang-tidy-19 libclang-rt-19-dev"
 PACKAGES_FORMAT="clang-format-19"
-PACKAGES_BOX="qemu-system-x86 busybox-static cpio kmod lz4"
+PACKAGES_BENCH="mmdebstrap cpio binutils python3"
+PACKAGES_QEMU="qemu-system-x86"
+PACKAGES_BOX="$PACKAGES_QEMU busybox-static cpio kmod lz4"
 
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then

@@ -25,7 +25,7 @@ make_test_guest() {
         /sbin/debugfs -R "dump $path $root/modules/$module.ko" "$GUEST/disk.raw" 2>/dev/null
         echo "$module" >>"$root/modules/order"
     done
-    (cd "$root" && find . | LC_ALL=C sort | cpio -o -H newc --quiet -R 0:0) >"$TEST_GUEST/initrd.cpio"
+    pack_root "$root" "$TEST_GUEST/initrd.cpio"
     cp "$GUEST/vmlinuz" "$TEST_GUEST/vmlinuz"
     echo "$stamp" >"$TEST_GUEST/stamp"
 }

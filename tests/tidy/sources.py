@@ -38,7 +38,8 @@ def complaints(name, text):
 
 def main(root):
     listed = subprocess.run(
-        ["git", "-C", root, "ls-files", "--cached", "--others", "--exclude-standard", "src", "apps", "tests"],
+        ["git", "-C", root, "ls-files", "--cached", "--others", "--exclude-standard", "src", "apps", "tests",
+         "bench"],
         capture_output=True, text=True, check=True).stdout.split("\n")
     names = [name for name in listed if name.endswith((".hpp", ".cpp"))]
     errors = []
