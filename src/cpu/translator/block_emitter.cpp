@@ -177,7 +177,7 @@ void BlockEmitter::emit_stubs(Translation& t, FaultSites& fault_sites) {
     std::uint32_t recovery = 0;
     for (const FaultStub& s : fault_stubs_) {
         if (last == nullptr || last->offset != s.offset || last->with_flags != s.with_flags) {
-            recovery = static_cast<std::uint32_t>(getSize() - start_);
+            recovery = from_start();
             leave_by(s.with_flags ? thunks_.exit_fault_flags : thunks_.exit_fault, s.offset);
         }
         last = &s;
@@ -210,20 +210,23 @@ void BlockEmitter::emit(const GuestBlock& block, Translation& t, std::vector<Lin
     emit_entries(block, t);
     for (std::size_t n = 0; n < block.count; ++n) {
         offset_ = block.instructions[n].offset;
+        outline_.instructions[n] = from_start();
         const GuestInstruction& i = block.instructions[n];
         open_ahead(i, n + 1 < block.count ? &block.instructions[n + 1] : nullptr);
         emit_instruction(i);
     }
+    outline_.instructions[block.count] = from_start();
     const auto looks_backward = static_cast<std::uint16_t>(spec::kPageSize);
     const std::uint16_t from = block.ends_polled ? looks_backward : block.instructions[block.count - 1].offset;
     if (block.ends_open && block.meets_crossing)
         go_by_address(block.end_offset(), from);
     else if (block.ends_open)
         go_to(block.end_offset(), from);
+    outline_.stubs = from_start();
     emit_stubs(t, fault_sites);
     t.fault_site_count = static_cast<std::uint32_t>(fault_sites.size()) - t.first_fault_site;
-    t.code_bytes = static_cast<std::uint32_t>(getSize() - start_);
-    memory_.commit(getSize() - start_);
+    t.code_bytes = from_start();
+    memory_.commit(t.code_bytes);
 }
 
 } // namespace touka::cpu::translator

@@ -8,6 +8,7 @@
 #include <initializer_list>
 #include <vector>
 
+#include "cpu/translator/block_outline.hpp"
 #include "cpu/translator/guest_block.hpp"
 #include "cpu/translator/host_form.hpp"
 #include "cpu/translator/thunks.hpp"
@@ -26,6 +27,8 @@ public:
     /// @param translation page, generation, offset, mode and grouped are set; the rest is filled in.
     /// @param links, fault_sites what the block has of them is appended; links are numbered by their place there.
     void emit(const GuestBlock& block, Translation& translation, std::vector<Link>& links, FaultSites& fault_sites);
+    /// Of the block emitted last.
+    [[nodiscard]] const BlockOutline& outline() const { return outline_; }
 
     /// More than any block takes.
     static constexpr std::size_t kMaxBytes = 64 << 10;
@@ -53,6 +56,7 @@ private:
     void emit_stubs(Translation& t, FaultSites& fault_sites);
     void start(const GuestBlock& block, Translation& t, std::vector<Link>& links);
     [[nodiscard]] const std::uint8_t* here() const { return executable_ + getSize(); }
+    [[nodiscard]] std::uint32_t from_start() const { return static_cast<std::uint32_t>(getSize() - start_); }
     void jump_to_thunk(const void* thunk);
     void call_thunk(const void* thunk);
     void leave_by(const void* thunk, std::uint16_t offset);
@@ -181,7 +185,8 @@ private:
     const GuestBlock* block_ = nullptr;
     Translation* translation_ = nullptr;
     std::vector<Link>* links_ = nullptr;
-    std::size_t start_ = 0;    ///< of the block in code memory
+    std::size_t start_ = 0; ///< of the block in code memory
+    BlockOutline outline_;
     std::uint16_t offset_ = 0; ///< of the running guest instruction
     Flags flags_ = Flags::kHome;
     std::array<std::uint8_t, kHostPointers.size()> pointer_groups_{}; ///< the groups that kHostPointers point to
