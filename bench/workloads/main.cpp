@@ -86,8 +86,10 @@ int run(int argc, char** argv) {
     bool all_well = true;
     for (const Workload& workload : catalogue()) {
         if (!names.empty() && std::ranges::find(names, workload.name) == names.end()) continue;
-        if (list) fmt::print("{} {}\n", name_of(workload.group), workload.name);
-        else all_well = run_and_print(workload, scale) && all_well;
+        if (list)
+            fmt::print("{} {}\n", name_of(workload.group), workload.name);
+        else
+            all_well = run_and_print(workload, scale) && all_well;
     }
     return all_well ? EXIT_SUCCESS : EXIT_FAILURE;
 }

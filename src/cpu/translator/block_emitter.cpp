@@ -230,6 +230,7 @@ void BlockEmitter::emit(const GuestBlock& block, Translation& t, SideTables& tab
         const GuestInstruction& i = block.instructions[n];
         index_ = n;
         offset_ = i.offset;
+        outline_.instructions[n] = from_start();
         open_ahead(i, n + 1 < block.count ? &block.instructions[n + 1] : nullptr);
         emit_instruction(i);
         if (i.flags.writes) {
@@ -237,6 +238,7 @@ void BlockEmitter::emit(const GuestBlock& block, Translation& t, SideTables& tab
             flag_maker_ = n;
         }
     }
+    outline_.instructions[block.count] = from_start();
     const auto looks_backward = static_cast<std::uint16_t>(spec::kPageSize);
     const std::uint16_t from = block.ends_polled ? looks_backward : block.instructions[block.count - 1].offset;
     if (block.ends_open && block.meets_crossing)
@@ -244,10 +246,12 @@ void BlockEmitter::emit(const GuestBlock& block, Translation& t, SideTables& tab
     else if (block.ends_open)
         go_to(block.end_offset(), from);
     t.fault_site_count = static_cast<std::uint32_t>(tables.fault_sites.size()) - t.first_fault_site;
-    t.code_bytes = static_cast<std::uint32_t>(getSize() - start_);
+    t.code_bytes = from_start();
     memory_.commit(t.code_bytes);
+    outline_.stubs = static_cast<std::int64_t>(cold_at_) - static_cast<std::int64_t>(start_);
     setSize(cold_at_);
     emit_stubs(t);
+    outline_.stub_bytes = static_cast<std::uint32_t>(getSize() - cold_at_);
     cold_at_ = getSize();
 }
 

@@ -8,6 +8,7 @@
 #include <initializer_list>
 #include <vector>
 
+#include "cpu/translator/block_outline.hpp"
 #include "cpu/translator/guest_block.hpp"
 #include "cpu/translator/host_form.hpp"
 #include "cpu/translator/thunks.hpp"
@@ -26,6 +27,8 @@ public:
     /// @param translation page, generation, offset, mode and grouped are set; the rest is filled in.
     /// @param tables what the block has of them is appended; entries are numbered by their place there.
     void emit(const GuestBlock& block, Translation& translation, SideTables& tables);
+    /// Of the block emitted last.
+    [[nodiscard]] const BlockOutline& outline() const { return outline_; }
 
     /// What runs rarely is kept apart from what runs all the time, in chunks of this size.
     static constexpr std::size_t kColdChunkBytes = 256 << 10;
@@ -58,6 +61,7 @@ private:
     void emit_stubs(const Translation& t);
     void start(const GuestBlock& block, Translation& t, SideTables& tables);
     [[nodiscard]] const std::uint8_t* here() const { return executable_ + getSize(); }
+    [[nodiscard]] std::uint32_t from_start() const { return static_cast<std::uint32_t>(getSize() - start_); }
     void jump_to_thunk(const void* thunk);
     void call_thunk(const void* thunk);
     void leave_by(const void* thunk, std::uint16_t offset);
@@ -193,7 +197,7 @@ private:
                         ///< interpreted
     };
     struct FarStub {
-        std::size_t jump;
+        std::size_t jump, site;
         std::uint32_t target, number;
     };
     [[nodiscard]] std::size_t far_key(std::uint32_t number) const { return o_.far_keys + number * sizeof(FarKey); }
@@ -217,6 +221,7 @@ private:
     SideTables* tables_ = nullptr;
     std::size_t start_ = 0; ///< of the block in code memory
     std::size_t cold_at_ = 0, cold_end_ = 0;
+    BlockOutline outline_;
     std::uint16_t offset_ = 0; ///< of the running guest instruction
     std::size_t index_ = 0;    ///< of the running guest instruction in the block
     Flags flags_ = Flags::kHome;

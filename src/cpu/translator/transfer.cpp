@@ -81,11 +81,12 @@ void BlockEmitter::go_far(std::uint32_t target) {
     add(qword[rsp + o_.rip_base], target & ~static_cast<std::uint32_t>(spec::kPageSize - 1));
     const std::size_t site = forward_jump(0xE9);
     tables_->far_links.add(const_cast<std::uint8_t*>(getCode()) + site);
-    far_stubs_.push_back({not_ours, target, number});
+    far_stubs_.push_back({not_ours, site, target, number});
 }
 
 void BlockEmitter::emit_far_stub(const FarStub& stub) {
     resolve(stub.jump);
+    resolve(stub.site);
     mov(rax, ptr[rsp + o_.rip_base]);
     add(rax, stub.target);
     sub(dword[rsp + far_key(stub.number) + offsetof(FarKey, patience)], 1);
