@@ -69,7 +69,8 @@ private:
     void flags_home();
     /// Clobbers RAX where they are at home.
     void flags_host();
-    /// As flags_host(), but only CF counts; clobbers nothing.
+    /// For an instruction that sets the others anew: CF alone. Clobbers nothing, and should the instruction fault, all
+    /// flags are where they were.
     void carry_host();
 
     // memory_operand.cpp

@@ -136,6 +136,22 @@ TEST_F(Translator, PushesTheExactFlagsOfAFaultBetweenTheirWriterAndTheNext) {
     }
 }
 
+TEST_F(Translator, PushesTheExactFlagsWhenAnInstructionThatReadsCarryAloneFaults) {
+    m_.use_small_pages();
+    m_.map(0, kData, page_entry::P | page_entry::US);
+    m_.p.gpr(Gpr::kRbx) = kHigh;
+    m_.p.gpr(Gpr::kRax) = 5;
+    // mov ecx,[rbx]; cmp eax,6; mov ecx,[rsi]; inc dword [rbx]
+    code({0x8B, 0x0B, 0x83, 0xF8, 0x06, 0x8B, 0x0E, 0xFF, 0x03, kOut, kPort});
+    m_.p.gpr(Gpr::kRsi) = kData;
+    for (int round = 0; round < 2; ++round) {
+        const CpuState s = run();
+        EXPECT_EQ(vector_of(s), static_cast<unsigned>(Exception::kPageFault));
+        EXPECT_EQ(m_.peek(reg(s, Gpr::kRsp) + 8), kCode + 7);
+        EXPECT_EQ(m_.peek(reg(s, Gpr::kRsp) + 24) & 0x8D5, 0x95u); // 5 - 6: CF PF AF SF
+    }
+}
+
 TEST_F(Translator, LeavesRegistersAloneWhenAPushFaults) {
     m_.use_small_pages();
     m_.map(1, kData, kReadWrite);
