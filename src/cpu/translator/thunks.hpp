@@ -22,6 +22,9 @@ struct FrameOffsets {
 struct Thunks {
     /// C function: enters translated code at a Translation::jump_entry, with its key; returns at an exit.
     void (*enter)(Frame* frame, const void* code, std::uint64_t jump_key) = nullptr;
+    /// Entered by enter() to go on at Frame::jump_code, a Translation::flags_entry; Frame::rip_base is set. Leaves
+    /// nonsense in RegisterFile::status, as stale as after other instructions.
+    const void* to_flags_entry = nullptr;
     const void* exit_interpret = nullptr;   ///< ECX: offset of the instruction in its page
     const void* exit_request = nullptr;     ///< ECX: likewise
     const void* exit_unvectored = nullptr;  ///< ECX: likewise; as exit_interpret, for Unfinished::kVectors
@@ -32,6 +35,8 @@ struct Thunks {
     const void* exit_lookup = nullptr;      ///< RAX: where the guest goes on
     const void* exit_link = nullptr;        ///< ECX: the number of the link
     const void* exit_link_flags = nullptr;  ///< likewise; the status flags are in EFLAGS
+    /// Code for the jump cache that leads out instead of on; RAX is the key of where the guest goes on.
+    const void* exit_found = nullptr;
     /// Called with RAX: linear address, ECX: an AccessWord. Comes back when the access may be tried again; else leaves.
     /// Clobbers RAX, RCX, EFLAGS.
     const void* fill = nullptr;
