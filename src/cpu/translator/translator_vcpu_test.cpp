@@ -137,6 +137,20 @@ TEST_P(Translator, PushesTheExactFlagsOfAFaultBetweenTheirWriterAndTheNext) {
     }
 }
 
+TEST_P(Translator, BringsFlagsHomeBeforeACheckThatComesAheadOfTheirOverwriting) {
+    m_.use_small_pages();
+    m_.p.gpr(Gpr::kRbx) = kHigh;
+    code({0xEB, 0x0E});                                        // jmp to the next
+    code({0xF9, 0xEB, 0x0D}, kCode + 0x10);                    // stc; jmp to the next
+    code({0x31, 0xD2, 0x89, 0x13, kOut, kPort}, kCode + 0x20); // xor edx,edx; mov [rbx],edx
+    for (const std::uint64_t rip : {kCode, kCode + 0x10}) {
+        const CpuState s = run(rip);
+        EXPECT_EQ(vector_of(s), static_cast<unsigned>(Exception::kPageFault));
+        EXPECT_EQ(m_.peek(reg(s, Gpr::kRsp) + 8), kCode + 0x22);
+        EXPECT_EQ(m_.peek(reg(s, Gpr::kRsp) + 24) & 0x8D5, 0x44u); // ZF PF
+    }
+}
+
 TEST_P(Translator, PushesTheExactFlagsWhenAnInstructionThatReadsCarryAloneFaults) {
     m_.use_small_pages();
     m_.map(0, kData, page_entry::P | page_entry::US);
