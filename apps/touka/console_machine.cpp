@@ -19,7 +19,9 @@ public:
     void stop() override { machine_->stop(); }
     std::string report() const override {
         std::string text;
-        if (outcome_ == machine::Outcome::kCrashed || outcome_ == machine::Outcome::kFailed) text = machine_->failure();
+        if (outcome_ == machine::Outcome::kCrashed || outcome_ == machine::Outcome::kFailed ||
+            outcome_ == machine::Outcome::kDiffered)
+            text = machine_->failure();
         if (statistics_) text += machine_->statistics();
         return text;
     }

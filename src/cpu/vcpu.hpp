@@ -21,6 +21,7 @@ enum class VcpuExit {
     kKicked,   ///< somebody called kick(); nothing happened in the guest
     kShutdown, ///< triple fault: the processor is dead until reset
     kFailed,   ///< the engine cannot go on; failure() says why
+    kDiffered, ///< the engine's check of itself found that it is wrong; failure() shows it
 };
 
 enum class CpuError {
@@ -42,7 +43,7 @@ public:
     virtual void kick() = 0;
     [[nodiscard]] virtual std::expected<CpuState, CpuError> state() = 0;
     [[nodiscard]] virtual std::expected<void, CpuError> set_state(const CpuState& state) = 0;
-    /// Text for the user after kFailed: what happened, where, with the guest's registers.
+    /// Text for the user after kFailed and kDiffered: what happened, where, with the guest's registers.
     [[nodiscard]] virtual std::string failure() const = 0;
     /// What the guest wanted and the engine does not have (instructions, registers): lines for the user, empty if all
     /// was well. While the vCPU is stopped.

@@ -44,6 +44,7 @@ struct MachineConfig {
     bool entropy = true;  ///< virtio-rng
     bool balloon = false; ///< virtio-balloon
     bool virtio_console = false;
+    bool verify_translation = false;     ///< each block also runs on the interpreter; with the translator only
     std::uint32_t shutdown_grace_s = 60; ///< from SIGTERM's power button to power off
 };
 

@@ -32,6 +32,8 @@ Result check_machine(const MachineConfig& config) {
     if (config.memory_bytes < kSmallestMemoryBytes || config.memory_bytes > kLargestMemoryBytes) {
         return failure(fmt::format("{} MiB of memory are not possible: 16M to 1T", config.memory_bytes >> 20));
     }
+    if (config.verify_translation && config.engine != EngineChoice::kTranslator)
+        return failure("only the translator can be verified", "give --engine translator with --verify-translation");
     if (config.memory_bytes % 4096 != 0) return failure("the memory is not whole pages of 4 KiB");
     if (config.shutdown_grace_s > kLongestGrace_s) {
         return failure(fmt::format("a shutdown grace of {} s is too long: {} s at most", config.shutdown_grace_s,

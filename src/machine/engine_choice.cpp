@@ -14,6 +14,7 @@ namespace {
 
 using cpu::interpreter::InterpreterEngine;
 using cpu::kvm::KvmEngine;
+using cpu::translator::Checking;
 using cpu::translator::TranslatorEngine;
 
 std::unexpected<MachineError> no_engine(std::string text) {
@@ -35,8 +36,9 @@ std::expected<ChosenEngine, MachineError> make_interpreter(memory::GuestMemory& 
     return ChosenEngine{std::move(*engine), nullptr, std::move(note)};
 }
 
-std::expected<ChosenEngine, MachineError> make_translator(memory::GuestMemory& memory, std::string note) {
-    auto engine = TranslatorEngine::create(memory);
+std::expected<ChosenEngine, MachineError> make_translator(memory::GuestMemory& memory, std::string note,
+                                                          Checking checking = Checking::kOff) {
+    auto engine = TranslatorEngine::create(memory, checking);
     if (!engine)
         return no_engine("the translator needs AVX2 and BMI2 of this host's processor, and address space for guest RAM "
                          "twice more; use --engine interpreter");
@@ -45,17 +47,20 @@ std::expected<ChosenEngine, MachineError> make_translator(memory::GuestMemory& m
 
 } // namespace
 
-std::expected<ChosenEngine, MachineError> choose_engine(EngineChoice choice, std::uint32_t vcpu_count,
-                                                        memory::GuestMemory& memory) {
-    switch (choice) {
-        case EngineChoice::kKvm: return make_kvm(vcpu_count, memory, "engine: kvm, as asked");
+std::expected<ChosenEngine, MachineError> choose_engine(const MachineConfig& config, memory::GuestMemory& memory) {
+    switch (config.engine) {
+        case EngineChoice::kKvm: return make_kvm(config.cpu_count, memory, "engine: kvm, as asked");
         case EngineChoice::kInterpreter: return make_interpreter(memory, "engine: interpreter, as asked");
-        case EngineChoice::kTranslator: return make_translator(memory, "engine: translator, as asked");
+        case EngineChoice::kTranslator:
+            if (config.verify_translation)
+                return make_translator(memory, "engine: translator, each block verified by the interpreter",
+                                       Checking::kEachBlock);
+            return make_translator(memory, "engine: translator, as asked");
         case EngineChoice::kAuto: break;
     }
     const auto measured = cpu::kvm::measure_kvm();
     if (measured.usable()) {
-        return make_kvm(vcpu_count, memory,
+        return make_kvm(config.cpu_count, memory,
                         fmt::format("engine: kvm ({:.0f} million kernel instructions a second measured)",
                                     measured.instructions_per_second / 1e6));
     }

@@ -21,8 +21,8 @@ struct ChosenEngine {
 
 /// Makes the engine that was asked for, or for kAuto the fastest that works here: KVM where it runs kernel code at
 /// a usable speed, which is measured, else the interpreter.
-/// @param memory outlives the engine.
-[[nodiscard]] std::expected<ChosenEngine, MachineError> choose_engine(EngineChoice choice, std::uint32_t vcpu_count,
+/// @param config valid. @param memory outlives the engine.
+[[nodiscard]] std::expected<ChosenEngine, MachineError> choose_engine(const MachineConfig& config,
                                                                       memory::GuestMemory& memory);
 
 } // namespace touka::machine

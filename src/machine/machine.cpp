@@ -65,7 +65,7 @@ public:
                                                                      const MachineHost& host) {
         auto memory = memory::GuestMemory::create(config.memory_bytes);
         if (!memory) return std::unexpected(to_machine_error(memory.error(), config.memory_bytes));
-        auto engine = choose_engine(config.engine, config.cpu_count, **memory);
+        auto engine = choose_engine(config, **memory);
         if (!engine) return std::unexpected(engine.error());
         std::unique_ptr<Parts> parts(new Parts(config, host, std::move(*memory), std::move(*engine)));
 
@@ -93,6 +93,7 @@ public:
                 case MachineEvent::kResetByGuest: return end(Outcome::kReset);
                 case MachineEvent::kStopRequested: return end(Outcome::kStopped);
                 case MachineEvent::kProcessorFailed: return end(Outcome::kFailed);
+                case MachineEvent::kProcessorDiffered: return end(Outcome::kDiffered);
                 case MachineEvent::kProcessorShutdown: return end(Outcome::kCrashed);
                 case MachineEvent::kShutdownRequested: chipset_.acpi().press_power_button(); break;
             }

@@ -37,7 +37,7 @@ public:
     void request_shutdown();
     /// Ends the machine now, as pulling the plug does. Any thread.
     void stop();
-    /// After kCrashed and kFailed: text for the user, several lines.
+    /// After kCrashed, kFailed and kDiffered: text for the user, several lines.
     [[nodiscard]] std::string failure() const;
     /// What processors met that they could not do, for --stats: instructions and registers by name. After run().
     [[nodiscard]] std::string statistics() const;

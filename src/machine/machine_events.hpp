@@ -15,6 +15,7 @@ enum class MachineEvent : std::uint8_t {
     kStopRequested,     ///< somebody outside wants an end now
     kProcessorShutdown, ///< triple fault
     kProcessorFailed,   ///< the engine cannot go on
+    kProcessorDiffered, ///< the engine's check of itself found a difference
 };
 
 /// A queue with many writers and the control thread as its reader. put() never waits; devices call it from vCPU

@@ -9,6 +9,7 @@ enum class Outcome {
     kCrashed,    ///< a triple fault, or the guest reached a state that no processor continues from
     kStopped,    ///< stop() was called
     kFailed,     ///< the host failed
+    kDiffered,   ///< the engine's check of itself found a difference
 };
 
 } // namespace touka::machine

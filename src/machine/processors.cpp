@@ -14,6 +14,14 @@ cpu::CpuidTable cpuid_of(const cpu::CpuEngine& engine, std::uint32_t index, std:
                             .kvm_paravirtual = true});
 }
 
+MachineEvent to_event(cpu::VcpuExit exit) {
+    switch (exit) {
+        case cpu::VcpuExit::kShutdown: return MachineEvent::kProcessorShutdown;
+        case cpu::VcpuExit::kDiffered: return MachineEvent::kProcessorDiffered;
+        default: return MachineEvent::kProcessorFailed;
+    }
+}
+
 } // namespace
 
 std::expected<std::unique_ptr<Processors>, MachineError> Processors::create(cpu::CpuEngine& engine, std::uint32_t count,
@@ -35,11 +43,8 @@ std::expected<std::unique_ptr<Processors>, MachineError> Processors::create(cpu:
         auto state = made[index]->state();
         if (!state) return all->failed("has no readable state", index);
         all->power_on_.push_back(std::move(*state));
-        all->threads_.push_back(
-            std::make_unique<VcpuThread>(index, std::move(made[index]), [&events](cpu::VcpuExit exit) {
-                events.put(exit == cpu::VcpuExit::kShutdown ? MachineEvent::kProcessorShutdown
-                                                            : MachineEvent::kProcessorFailed);
-            }));
+        all->threads_.push_back(std::make_unique<VcpuThread>(
+            index, std::move(made[index]), [&events](cpu::VcpuExit exit) { events.put(to_event(exit)); }));
     }
     return all;
 }

@@ -72,6 +72,13 @@ TEST(CommandLine, FillsTheConfigurationFromFlags) {
     EXPECT_TRUE(command.quiet && command.stats && command.no_reboot);
 }
 
+TEST(CommandLine, VerifiesTheTranslatorAlone) {
+    EXPECT_TRUE(run({"--kernel", "k", "--engine", "translator", "--verify-translation"}).config.verify_translation);
+    EXPECT_FALSE(run({"--kernel", "k", "--engine", "translator"}).config.verify_translation);
+    EXPECT_EQ(failure({"run", "--kernel", "k", "--engine", "interpreter", "--verify-translation"}).text,
+              "only the translator can be verified");
+}
+
 TEST(CommandLine, FlagsWinOverTheFileAndDevicesAreAdded) {
     const ConfigFile file("kernel = \"/k\"\nmemory = \"2G\"\ncpus = 3\n"
                           "[[device]]\ntype = \"disk\"\npath = \"/a\"\n[[device]]\ntype = \"net\"\n");

@@ -8,6 +8,7 @@ ExitStatus to_exit_status(machine::Outcome outcome) {
         case machine::Outcome::kReset: return ExitStatus::kReset;
         case machine::Outcome::kCrashed: return ExitStatus::kCrashed;
         case machine::Outcome::kStopped: return ExitStatus::kStopped;
+        case machine::Outcome::kDiffered: return ExitStatus::kDiffered;
         case machine::Outcome::kFailed: break;
     }
     return ExitStatus::kFailed;

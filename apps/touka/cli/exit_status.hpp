@@ -17,6 +17,7 @@ enum class ExitStatus : int {
     kCrashed = 5,       ///< the guest crashed: triple fault
     kReset = 6,         ///< the guest asked for a reset under --no-reboot
     kStopped = 7,       ///< stopped from outside before the guest powered off
+    kDiffered = 8,      ///< --verify-translation found a difference
 };
 
 [[nodiscard]] ExitStatus to_exit_status(machine::Outcome outcome);
@@ -31,6 +32,7 @@ inline constexpr std::string_view kExitStatusHelp = "Exit status:\n"
                                                     "  4  the chosen engine does not work here\n"
                                                     "  5  the guest crashed (triple fault)\n"
                                                     "  6  the guest asked for a reset under --no-reboot\n"
-                                                    "  7  stopped from outside before the guest powered off\n";
+                                                    "  7  stopped from outside before the guest powered off\n"
+                                                    "  8  --verify-translation found a difference\n";
 
 } // namespace touka::cli

@@ -38,6 +38,7 @@ ExitStatus run_to_the_end(const RunCommand& command, const MachineFactory& make_
         if (const auto report = machine.report(); !report.empty()) messages.note(report);
         if (outcome == machine::Outcome::kCrashed) messages.error("the guest crashed");
         if (outcome == machine::Outcome::kFailed) messages.error("the machine failed");
+        if (outcome == machine::Outcome::kDiffered) messages.error("translated code did what the interpreter does not");
         if (outcome == machine::Outcome::kReset && asked_to_end) return ExitStatus::kStopped;
         if (outcome != machine::Outcome::kReset || command.no_reboot) return to_exit_status(outcome);
     }

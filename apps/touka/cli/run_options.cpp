@@ -73,6 +73,7 @@ std::string apply_machine_flags(const RunOptions& options, machine::MachineConfi
     }
     if (options.no_rng) config.entropy = false;
     if (options.balloon) config.balloon = true;
+    config.verify_translation = options.verify_translation;
     return {};
 }
 
@@ -126,6 +127,10 @@ void declare_run_options(CLI::App& run, RunOptions& options) {
     run.add_flag("--no-reboot", options.no_reboot, "end when the guest asks for a reset")->group("Behaviour");
     run.add_flag("-q,--quiet", options.quiet, "only errors on stderr")->group("Behaviour");
     run.add_flag("--stats", options.stats, "counters on stderr at the end")->group("Behaviour");
+    run.add_flag("--verify-translation", options.verify_translation,
+                 "with --engine translator: each block also runs on the\n"
+                 "interpreter; the first difference is shown and ends the run")
+        ->group("Behaviour");
     run.footer(fmt::format("{}\n{}", kExamples, kExitStatusHelp));
 }
 

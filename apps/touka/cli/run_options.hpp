@@ -17,6 +17,7 @@ struct RunOptions {
     std::optional<std::string> kernel, initrd, append, memory, cpus, engine, name, console, shutdown_grace;
     std::vector<std::string> disks, networks;
     bool no_rng = false, balloon = false, no_reboot = false, quiet = false, stats = false;
+    bool verify_translation = false;
 };
 
 /// Declares the flags, their help and the examples on the subcommand. `options` outlives it.

@@ -1,5 +1,6 @@
 // What is not RAM: the local APIC's page, and all else by the bus.
 #include "cpu/interpreter/memory_access.hpp"
+#include "cpu/interpreter/rehearsal.hpp"
 #include "cpu/interpreter/x87_state.hpp"
 
 namespace touka::cpu::interpreter {
@@ -8,6 +9,10 @@ using spec::GuestAddress;
 using spec::kPageSize;
 
 std::uint64_t read_device(Processor& p, GuestAddress physical, unsigned length_bytes) {
+    if (p.rehearsal != nullptr) {
+        p.rehearsal->give_up();
+        return 0;
+    }
     spill_x87(p.regs);
     const std::uint64_t offset = physical.value % kPageSize;
     if (const auto page = p.interrupts.page(); page && page->value == physical.value - offset) {
@@ -20,6 +25,7 @@ std::uint64_t read_device(Processor& p, GuestAddress physical, unsigned length_b
 }
 
 void write_device(Processor& p, GuestAddress physical, unsigned length_bytes, std::uint64_t value) {
+    if (p.rehearsal != nullptr) return p.rehearsal->give_up();
     spill_x87(p.regs);
     const std::uint64_t offset = physical.value % kPageSize;
     if (const auto page = p.interrupts.page(); page && page->value == physical.value - offset) {

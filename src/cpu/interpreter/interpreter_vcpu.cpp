@@ -105,7 +105,11 @@ VcpuExit InterpreterVcpu::run() {
         if (p.shutdown) return VcpuExit::kShutdown;
         if (take_requests()) break;
         if (p.run_state != RunState::kRunning && !wait_until_runnable()) break;
-        if (p.run_state == RunState::kRunning) static_cast<void>(execute_processor());
+        if (p.run_state != RunState::kRunning) continue;
+        if (execute_processor() == StopReason::kDiffered) {
+            spill_x87(p.regs);
+            return VcpuExit::kDiffered;
+        }
     }
     spill_x87(p.regs);
     return VcpuExit::kKicked;

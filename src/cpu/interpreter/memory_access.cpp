@@ -7,6 +7,7 @@
 
 #include "cpu/interpreter/block_cache.hpp"
 #include "cpu/interpreter/paging.hpp"
+#include "cpu/interpreter/rehearsal.hpp"
 
 namespace touka::cpu::interpreter {
 namespace {
@@ -40,7 +41,7 @@ std::uint64_t wrap(const Processor& p, std::uint64_t linear) { return p.long_mod
 /// Where one page's part of an access ends up.
 struct Target {
     GuestAddress physical;
-    std::byte* host = nullptr; ///< nullptr: a device
+    std::byte* host = nullptr; ///< nullptr: a device, or RAM that is only touched piece by piece
     bool ok = false;
 };
 
@@ -86,7 +87,8 @@ Target resolve(Processor& p, std::uint64_t linear, AccessKind kind, std::uint8_t
     const auto translated = translate(p, linear, kind, user);
     if (!translated) return {{}, nullptr, p.raise(Exception::kPageFault, translated.error(), linear)};
     if (translated->page_bytes > kPageSize) note_large_page(p.tlb, linear, translated->page_bytes);
-    if (!p.memory.is_ram(translated->physical)) return {translated->physical, nullptr, true};
+    // A rehearsal sees every access: each goes piece by piece, and none is remembered.
+    if (!p.memory.is_ram(translated->physical) || p.rehearsal != nullptr) return {translated->physical, nullptr, true};
     std::byte* host = p.memory.base() + translated->physical.value;
     fill(p, linear, kind, user, *translated, host);
     return {translated->physical, host, true};
@@ -137,6 +139,7 @@ void read_piece(Processor& p, const BounceBuffer::Piece& piece, std::byte* to) {
     if (p.memory.is_ram(piece.physical)) {
         std::byte* from = p.memory.base() + piece.physical.value;
         for (std::uint32_t i = 0; i < piece.length_bytes; ++i) to[i] = host::load<std::byte>(from + i);
+        if (p.rehearsal != nullptr) p.rehearsal->loaded(piece.physical, {to, piece.length_bytes});
         return;
     }
     for (std::uint32_t done = 0; done < piece.length_bytes;) {
@@ -147,8 +150,15 @@ void read_piece(Processor& p, const BounceBuffer::Piece& piece, std::byte* to) {
     }
 }
 
+void rehearse_store(Processor& p, const BounceBuffer::Piece& piece, const std::byte* from) {
+    const std::uint64_t page = piece.physical.value / kPageSize;
+    if (!p.memory.is_ram(piece.physical) || p.memory.code_pages().is_marked(page)) return p.rehearsal->give_up();
+    p.rehearsal->store(piece.physical, {from, piece.length_bytes});
+}
+
 void write_piece(Processor& p, const BounceBuffer::Piece& piece, const std::byte* from) {
     if (piece.length_bytes == 0) return;
+    if (p.rehearsal != nullptr) return rehearse_store(p, piece, from);
     if (p.memory.is_ram(piece.physical)) {
         std::byte* to = p.memory.base() + piece.physical.value;
         for (std::uint32_t i = 0; i < piece.length_bytes; ++i) host::store<std::byte>(to + i, from[i]);
@@ -165,6 +175,11 @@ void write_piece(Processor& p, const BounceBuffer::Piece& piece, const std::byte
     }
 }
 
+/// All of it, so that the device sees one access.
+bool is_device_access(const Processor& p, const std::array<BounceBuffer::Piece, 2>& pieces) {
+    return pieces[1].length_bytes == 0 && !p.memory.is_ram(pieces[0].physical);
+}
+
 } // namespace
 
 Loaded<std::uint64_t> load_slow(Processor& p, std::uint64_t linear, unsigned length_bytes, std::uint8_t access) {
@@ -174,7 +189,7 @@ Loaded<std::uint64_t> load_slow(Processor& p, std::uint64_t linear, unsigned len
     if (!resolve_pieces(p, linear, length_bytes, AccessKind::kRead, access, pieces, host)) return {0, false};
     if (!check_alignment(p, linear, length_bytes, access)) return {0, false};
     if (host != nullptr) return {load_host(host, length_bytes), true};
-    if (pieces[1].length_bytes == 0) return {read_device(p, pieces[0].physical, length_bytes), true};
+    if (is_device_access(p, pieces)) return {read_device(p, pieces[0].physical, length_bytes), true};
     std::array<std::byte, 8> bytes{};
     read_piece(p, pieces[0], bytes.data());
     read_piece(p, pieces[1], bytes.data() + pieces[0].length_bytes);
@@ -193,7 +208,7 @@ bool store_slow(Processor& p, std::uint64_t linear, unsigned length_bytes, std::
         code_written(p, host);
         return true;
     }
-    if (pieces[1].length_bytes == 0) {
+    if (is_device_access(p, pieces)) {
         write_device(p, pieces[0].physical, length_bytes, value);
         return true;
     }

@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "cpu/interpreter/processor.hpp"
+#include "cpu/interpreter/rehearsal.hpp"
 #include "spec/x86/page_table.hpp"
 
 namespace touka::cpu::interpreter {
@@ -42,9 +43,11 @@ enum class WalkResult { kMapped, kNotPresent, kReserved };
 /// A table outside of RAM reads as all ones, as from a bus where nobody answers: present, with reserved bits set
 /// (or, where no bit is reserved, a page at the top of the address space).
 template <class Entry>
-[[nodiscard]] std::uint64_t load_entry(const memory::GuestMemory& memory, std::uint64_t address) {
-    if (!memory.is_ram(spec::GuestAddress{address})) return Entry(~Entry{0});
-    return std::atomic_ref(*reinterpret_cast<Entry*>(memory.base() + address)).load(std::memory_order_relaxed);
+[[nodiscard]] std::uint64_t load_entry(const Processor& p, std::uint64_t address) {
+    const spec::GuestAddress at{address};
+    if (!p.memory.is_ram(at)) return Entry(~Entry{0});
+    if (p.rehearsal != nullptr && p.rehearsal->holds(at, sizeof(Entry))) p.rehearsal->give_up();
+    return std::atomic_ref(*reinterpret_cast<Entry*>(p.memory.base() + address)).load(std::memory_order_relaxed);
 }
 
 /// Levels of four-level and PAE paging from `level` down. Level 3 is the PML4, 0 the page table.
@@ -55,7 +58,7 @@ template <class Entry>
     for (;; --level) {
         const unsigned shift = 12 + 9 * static_cast<unsigned>(level);
         const std::uint64_t address = table + ((linear >> shift) & 0x1FF) * 8;
-        const std::uint64_t entry = load_entry<std::uint64_t>(p.memory, address);
+        const std::uint64_t entry = load_entry<std::uint64_t>(p, address);
         if ((entry & page_entry::P) == 0) return WalkResult::kNotPresent;
         const bool large = level > 0 && (entry & page_entry::PS) != 0;
         std::uint64_t reserved = always_reserved;
@@ -83,8 +86,7 @@ template <class Entry>
 /// The four PDPTEs are read at each walk, as AMD processors do; Intel's load them with CR3. (APM vol. 2 §5.2.3)
 [[nodiscard]] WalkResult walk_pae(const Processor& p, std::uint64_t linear, Walk& walk) {
     const std::uint64_t address_reserved = p.model.reserved_address_bits | page_entry::kHighIgnored;
-    const std::uint64_t pointer =
-        load_entry<std::uint64_t>(p.memory, (p.cr3 & cr3::kPaeAddress) + ((linear >> 30) & 3) * 8);
+    const std::uint64_t pointer = load_entry<std::uint64_t>(p, (p.cr3 & cr3::kPaeAddress) + ((linear >> 30) & 3) * 8);
     if ((pointer & page_entry::P) == 0) return WalkResult::kNotPresent;
     if ((pointer & (address_reserved | page_entry::NX | page_entry::kReservedPaePdpte)) != 0)
         return WalkResult::kReserved;
@@ -95,7 +97,7 @@ template <class Entry>
 
 [[nodiscard]] WalkResult walk_legacy(const Processor& p, std::uint64_t linear, Walk& walk) {
     const std::uint64_t directory = (p.cr3 & cr3::kLegacyAddress) + ((linear >> 22) & 0x3FF) * 4;
-    const std::uint64_t pde = load_entry<std::uint32_t>(p.memory, directory);
+    const std::uint64_t pde = load_entry<std::uint32_t>(p, directory);
     if ((pde & page_entry::P) == 0) return WalkResult::kNotPresent;
     if ((pde & page_entry::PS) != 0 && (p.cr4 & cr4::PSE) != 0) {
         const std::uint64_t high = (pde & page_entry::kPse36High) << page_entry::kPse36Shift;
@@ -108,7 +110,7 @@ template <class Entry>
     }
     walk.add(directory, pde);
     const std::uint64_t address = (pde & cr3::kLegacyAddress) + ((linear >> 12) & 0x3FF) * 4;
-    const std::uint64_t pte = load_entry<std::uint32_t>(p.memory, address);
+    const std::uint64_t pte = load_entry<std::uint32_t>(p, address);
     if ((pte & page_entry::P) == 0) return WalkResult::kNotPresent;
     walk.add(address, pte);
     walk.page_bytes = spec::kPageSize;

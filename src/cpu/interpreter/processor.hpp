@@ -73,6 +73,7 @@ struct ProcessorModel {
 };
 
 class BlockCache;
+class Rehearsal;
 
 /// Asks from other threads, looked at between blocks.
 namespace request {
@@ -134,6 +135,7 @@ struct Processor {
     UnknownMsrs unknown_msrs;
     Tlb tlb;
     TranslationListener* translations = nullptr; ///< told of each flush; outlives the processor's last instruction
+    Rehearsal* rehearsal = nullptr;              ///< not nullptr: instructions have no effect on memory
     BounceBuffer bounce;
     std::unique_ptr<BlockCache> blocks; ///< decoded code, private to this processor
 

@@ -11,6 +11,7 @@ enum class StopReason {
     kHalted,    ///< run_state is not kRunning and nothing is there to end that
     kShutdown,  ///< triple fault
     kBudget,    ///< the given number of blocks was run
+    kDiffered,  ///< an engine that checks itself found a difference
 };
 
 /// Runs until something in StopReason. Interrupts, NMIs and kFlushTlb requests are served inside; x87 registers are

@@ -6,23 +6,19 @@
 #include "cpu/translator/flag_recipe.hpp"
 
 namespace touka::cpu::translator {
-namespace {
 
-/// The first thing that the block does to flags is to overwrite them, before anything can end it: whoever comes with
-/// flags in EFLAGS need not bring them home.
-bool overwrites_flags_first(const GuestBlock& block) {
+bool BlockEmitter::overwrites_flags_first(const GuestBlock& block) {
     if (block.uses_vectors) return false;
     for (std::size_t n = 0; n < block.count; ++n) {
         const GuestInstruction& i = block.instructions[n];
         const bool simple = i.kind == Kind::kCopied || i.kind == Kind::kNothing || i.kind == Kind::kLea ||
                             (i.kind == Kind::kMultiplyDivide && i.flags.overwrites);
         if (!simple || i.has_access || i.flags.reads || i.uses_x87) return false;
-        if (i.flags.overwrites) return true;
+        const GuestInstruction* next = n + 1 < block.count ? &block.instructions[n + 1] : nullptr;
+        if (i.flags.overwrites) return !opens_ahead(i, next); // the check would come first
     }
     return false;
 }
-
-} // namespace
 
 BlockEmitter::BlockEmitter(interpreter::CodeMemory& memory, const FrameOffsets& offsets, const Thunks& thunks)
     : CodeGenerator(memory.size_bytes(), memory.writable_alias(memory.executable())), memory_(memory),

@@ -56,6 +56,9 @@ private:
     };
 
     // block_emitter.cpp: layout and what lies behind the block.
+    /// The first thing that the block does to flags is to overwrite them, before anything can end it: whoever comes
+    /// with flags in EFLAGS need not bring them home.
+    [[nodiscard]] static bool overwrites_flags_first(const GuestBlock& block);
     void emit_entries(const GuestBlock& block, Translation& t);
     void emit_instruction(const GuestInstruction& i);
     void emit_stubs(const Translation& t);
@@ -91,7 +94,8 @@ private:
     [[nodiscard]] bool needs_flags() const;
     /// Behind the running instruction, flags are overwritten before anything reads them or can fault.
     [[nodiscard]] bool die_unseen() const;
-    /// As flags_host(), but only CF counts; clobbers nothing.
+    /// For an instruction that sets the others anew: CF alone. Clobbers nothing, and should the instruction fault, all
+    /// flags are where they were.
     void carry_host();
 
     // memory_operand.cpp
@@ -102,6 +106,7 @@ private:
     /// When `i` sets flags that are wanted behind the access of `next`, that access is checked first: the check
     /// destroys flags, and bringing them back takes longer than the rest.
     void open_ahead(const GuestInstruction& i, const GuestInstruction* next);
+    [[nodiscard]] static bool opens_ahead(const GuestInstruction& i, const GuestInstruction* next);
     void emit_check(const MemoryAccess& access, std::int32_t before, std::uint32_t span_bytes, const Xbyak::Reg64& at,
                     bool is_group);
     [[nodiscard]] Place moved_to_rcx(Place place);

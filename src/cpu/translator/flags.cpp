@@ -105,7 +105,6 @@ void BlockEmitter::carry_host() {
     constexpr std::uint8_t kCarryBit = 8;
     static_assert(interpreter::StatusFlags::kCF == 1u << kCarryBit);
     if (flags_ == Flags::kHome) bt(word[rsp + o_.status], kCarryBit);
-    flags_ = Flags::kHost;
 }
 
 } // namespace touka::cpu::translator

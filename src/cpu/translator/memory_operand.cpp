@@ -118,11 +118,15 @@ BlockEmitter::Place BlockEmitter::open_for(const GuestInstruction& i) {
     return opened_ahead_ == &i ? place_ahead_ : open(i.access);
 }
 
+bool BlockEmitter::opens_ahead(const GuestInstruction& i, const GuestInstruction* next) {
+    if (next == nullptr || next->kind != Kind::kCopied || !next->has_access || next->uses_x87) return false;
+    if (!i.flags.overwrites || i.flags.reads || i.has_access || !leaves_rax_alone(i)) return false;
+    if (next->flags.overwrites && !next->flags.reads) return false; // nobody wants them
+    return !changes_address(i, next->access);
+}
+
 void BlockEmitter::open_ahead(const GuestInstruction& i, const GuestInstruction* next) {
-    if (next == nullptr || next->kind != Kind::kCopied || !next->has_access || next->uses_x87) return;
-    if (!i.flags.overwrites || i.flags.reads || i.has_access || !leaves_rax_alone(i)) return;
-    if (next->flags.overwrites && !next->flags.reads) return; // nobody wants them
-    if (changes_address(i, next->access)) return;
+    if (!opens_ahead(i, next)) return;
     place_ahead_ = open(next->access);
     opened_ahead_ = next;
 }

@@ -33,6 +33,16 @@ public:
         return at;
     }
 
+    const void* to_flags_entry() {
+        const void* at = begin();
+        movzx(eax, word[rsp + o_.status]);
+        add(al, 0x7F); // see BlockEmitter::flags_host
+        sahf();
+        not_(word[rsp + o_.status]);
+        jmp(ptr[rsp + o_.jump_code]);
+        return at;
+    }
+
     /// @return the address behind which EAX is the reason and rip is set.
     const void* leave() {
         const void* at = begin();
@@ -73,6 +83,12 @@ public:
         mov(ptr[rsp + o_.rip], rax);
         mov(dword[rsp + o_.exit_data], ecx);
         return jump_out(at, ExitReason::kFarLink, leave);
+    }
+    const void* exit_found(const void* lookup) {
+        const void* at = begin();
+        xor_(rax, ptr[rsp + o_.jump_generation]);
+        jmp(getCode() + (static_cast<const std::uint8_t*>(lookup) - executable_), T_NEAR);
+        return at;
     }
     const void* exit_link(bool with_flags, const void* leave) {
         const void* at = begin();
@@ -281,6 +297,7 @@ Thunks make_thunks(interpreter::CodeMemory& code, const FrameOffsets& offsets, c
     Thunks t;
     t.enter = reinterpret_cast<void (*)(VcpuMemory*, const void*, std::uint64_t)>(
         reinterpret_cast<std::uintptr_t>(w.enter()));
+    t.to_flags_entry = w.to_flags_entry();
     const void* leave = w.leave();
     t.exit_interpret = w.exit_at_offset(ExitReason::kInterpret, leave);
     t.exit_request = w.exit_at_offset(ExitReason::kRequest, leave);
@@ -291,6 +308,7 @@ Thunks make_thunks(interpreter::CodeMemory& code, const FrameOffsets& offsets, c
     t.exit_fault_flags = w.exit_unfinished(Unfinished::kHostFault, true, leave);
     t.exit_lookup = w.exit_lookup(leave);
     t.exit_far_link = w.exit_far_link(leave);
+    t.exit_found = w.exit_found(t.exit_lookup);
     t.exit_link = w.exit_link(false, leave);
     t.exit_link_flags = w.exit_link(true, leave);
     t.fill = w.fill(callees);

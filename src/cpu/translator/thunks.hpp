@@ -22,6 +22,9 @@ struct FrameOffsets {
 struct Thunks {
     /// C function: enters translated code at a Translation::jump_entry, with its key; returns at an exit.
     void (*enter)(VcpuMemory* vcpu, const void* code, std::uint64_t jump_key) = nullptr;
+    /// Entered by enter() to go on at Frame::jump_code, a Translation::flags_entry; Frame::rip_base is set. Leaves
+    /// nonsense in RegisterFile::status, as stale as after other instructions.
+    const void* to_flags_entry = nullptr;
     const void* exit_interpret = nullptr;   ///< ECX: offset of the instruction in its page
     const void* exit_request = nullptr;     ///< ECX: likewise
     const void* exit_unvectored = nullptr;  ///< ECX: likewise; as exit_interpret, for Unfinished::kVectors
@@ -33,6 +36,8 @@ struct Thunks {
     const void* exit_far_link = nullptr;    ///< RAX: where the guest goes on; ECX: the number of the link
     const void* exit_link = nullptr;        ///< ECX: the number of the link
     const void* exit_link_flags = nullptr;  ///< likewise; the status flags are in EFLAGS
+    /// Code for the jump cache that leads out instead of on; RAX is the key of where the guest goes on.
+    const void* exit_found = nullptr;
     /// ECX: the number of a CheckSite. Goes on where Callees::fill says, or leaves. Clobbers RAX, RCX, EFLAGS.
     const void* fill = nullptr;
     /// Called with ECX: offset of an instruction, EAX: of the next one. The interpreter does it; comes back only when

@@ -5,8 +5,9 @@
 
 namespace touka::cpu::translator {
 
-TranslatorEngine::TranslatorEngine(memory::GuestMemory& memory, const memory::GuardedView& view)
-    : memory_(memory), view_(view), tsc_frequency_hz_(interpreter::host_tsc_frequency_hz()) {
+TranslatorEngine::TranslatorEngine(memory::GuestMemory& memory, const memory::GuardedView& view, Checking checking)
+    : memory_(memory), view_(view), tsc_frequency_hz_(interpreter::host_tsc_frequency_hz()),
+      turn_(checking == Checking::kEachBlock ? std::make_unique<Turn>() : nullptr) {
     memory_.code_pages().on_invalidate([this] {
         for (TranslatorVcpu* vcpu : vcpus_) vcpu->code_written();
     });
@@ -14,13 +15,14 @@ TranslatorEngine::TranslatorEngine(memory::GuestMemory& memory, const memory::Gu
 
 TranslatorEngine::~TranslatorEngine() { memory_.code_pages().on_invalidate({}); }
 
-std::expected<std::unique_ptr<TranslatorEngine>, CpuError> TranslatorEngine::create(memory::GuestMemory& memory) {
+std::expected<std::unique_ptr<TranslatorEngine>, CpuError> TranslatorEngine::create(memory::GuestMemory& memory,
+                                                                                    Checking checking) {
     const bool suffices =
         interpreter::host_suffices() && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
     if (!suffices) return std::unexpected(CpuError::kUnavailable);
     const memory::GuardedView* view = memory.guarded_view();
     if (view == nullptr) return std::unexpected(CpuError::kHostFailure);
-    return std::unique_ptr<TranslatorEngine>(new TranslatorEngine(memory, *view));
+    return std::unique_ptr<TranslatorEngine>(new TranslatorEngine(memory, *view, checking));
 }
 
 CpuFeatures TranslatorEngine::features() const { return interpreter::executed_features(); }
@@ -29,7 +31,7 @@ std::expected<std::unique_ptr<Vcpu>, CpuError> TranslatorEngine::make_vcpu(std::
                                                                            VcpuPorts ports) {
     if (ports.bus == nullptr || ports.interrupts == nullptr) return std::unexpected(CpuError::kInvalidState);
     auto region = make_vcpu_memory(memory_, *ports.bus, *ports.interrupts, cpuid);
-    auto vcpu = region ? std::make_unique<TranslatorVcpu>(std::move(region), view_) : nullptr;
+    auto vcpu = region ? std::make_unique<TranslatorVcpu>(std::move(region), view_, turn_.get()) : nullptr;
     if (!vcpu || !vcpu->is_usable()) {
         failure_ = "the host gives no memory for translated code (its limits, or a policy against executable memory); "
                    "use --engine interpreter";

@@ -11,11 +11,18 @@
 
 namespace touka::cpu::translator {
 
+/// Whether translated code is checked while it runs.
+enum class Checking : std::uint8_t {
+    kOff,
+    kEachBlock, ///< each block also runs on the interpreter, and vCPUs take turns; Vcpu::run ends by kDiffered
+};
+
 /// @thread the machine's control thread.
 class TranslatorEngine final : public CpuEngine {
 public:
     /// @return kUnavailable on hosts without AVX2 and BMI2, and where memory may not be executed.
-    [[nodiscard]] static std::expected<std::unique_ptr<TranslatorEngine>, CpuError> create(memory::GuestMemory& memory);
+    [[nodiscard]] static std::expected<std::unique_ptr<TranslatorEngine>, CpuError>
+    create(memory::GuestMemory& memory, Checking checking = Checking::kOff);
     ~TranslatorEngine() override;
 
     [[nodiscard]] std::string_view name() const override { return "translator"; }
@@ -29,11 +36,12 @@ public:
     [[nodiscard]] std::string failure() const override { return failure_; }
 
 private:
-    TranslatorEngine(memory::GuestMemory& memory, const memory::GuardedView& view);
+    TranslatorEngine(memory::GuestMemory& memory, const memory::GuardedView& view, Checking checking);
 
     memory::GuestMemory& memory_;
     const memory::GuardedView& view_;
     std::uint64_t tsc_frequency_hz_;
+    std::unique_ptr<Turn> turn_;         ///< for checking; outlives the vCPUs
     std::vector<TranslatorVcpu*> vcpus_; ///< owned by the machine; outlived by guest memory's stores
     std::string failure_;
 };

@@ -24,9 +24,10 @@ interpreter::OwnedProcessor borrow(Processor& processor) {
 
 } // namespace
 
-TranslatorVcpu::TranslatorVcpu(Region region, const memory::GuardedView& view)
+TranslatorVcpu::TranslatorVcpu(Region region, const memory::GuardedView& view, Turn* turn)
     : InterpreterVcpu(borrow(region->processor)), vcpu_(*region), region_(std::move(region)), spaces_(vcpu_, view),
-      cache_(vcpu_, spaces_, {.self = this, .fill = &fill, .interpret = &interpret_inline}) {
+      cache_(vcpu_, spaces_, {.self = this, .fill = &fill, .interpret = &interpret_inline}), turn_(turn),
+      verifier_(turn != nullptr ? std::make_unique<Verifier>(vcpu_.processor) : nullptr) {
     vcpu_.processor.translations = &spaces_;
 }
 
@@ -55,12 +56,17 @@ std::uint32_t TranslatorVcpu::interpret_inline(void* self) {
     auto& vcpu = *static_cast<TranslatorVcpu*>(self);
     Processor& p = vcpu.vcpu_.processor;
     const Frame& frame = vcpu.vcpu_.frame;
+    if (!vcpu.passes_check(Arrival::kAtInstruction)) return 0;
     vcpu.statistics_.count_interpreted(frame.exit_data);
     interpreter::select_tlb(p);
     interpreter::interpret_one(p);
     if (p.attention || p.requests.load(std::memory_order_relaxed) != 0) return 0;
     if (p.rip != frame.rip_base + frame.next_offset) return 0;
     vcpu.spaces_.select();
+    if (vcpu.verifier_ != nullptr) {
+        vcpu.verifier_->rehearse_rest();
+        vcpu.expect_jump();
+    }
     return 1;
 }
 
@@ -83,12 +89,13 @@ void TranslatorVcpu::allow_vectors() {
 
 const void* TranslatorVcpu::find_entry() {
     Processor& p = vcpu_.processor;
-    if (const void* known = recall_jump(vcpu_.frame, p.rip)) return known;
+    if (const void* known = recall_jump(vcpu_.frame, p.rip); known != nullptr && verifier_ == nullptr) return known;
     ++statistics_.jump_cache_misses;
     const auto physical = code_at_rip();
     if (!physical) return nullptr;
-    const Translation* t = cache_.find(p.rip, *physical, mode());
+    const Translation* t = cache_.find(p.rip, *physical, mode(), std::exchange(enters_grouped_, true));
     if (t == nullptr) return nullptr;
+    if (verifier_ != nullptr) return checked_entry(*t);
     remember(*t);
     return t->jump_entry;
 }
@@ -116,11 +123,40 @@ void TranslatorVcpu::follow_far_link() {
     if (target != nullptr) remember(*target);
 }
 
-void TranslatorVcpu::follow_link() {
+const void* TranslatorVcpu::checked_entry(const Translation& t) {
     Processor& p = vcpu_.processor;
-    const Link link = cache_.link_at(vcpu_.frame.exit_data);
-    p.rip = vcpu_.frame.rip_base + link.target;
-    cache_.link(vcpu_.frame.exit_data, p.rip);
+    verifier_->rehearse(t);
+    expect_jump();
+    // Linked jumps bring the flags in EFLAGS, so that has its turn as well.
+    if (verifier_->rehearsal_count() % 2 == 0) return t.jump_entry;
+    vcpu_.frame.rip_base = p.rip & ~(kPageSize - 1);
+    vcpu_.frame.jump_code = t.flags_entry;
+    return cache_.thunks().to_flags_entry;
+}
+
+void TranslatorVcpu::expect_jump() {
+    if (const auto rip = verifier_->destination()) remember_jump(vcpu_.frame, *rip, cache_.thunks().exit_found);
+}
+
+bool TranslatorVcpu::passes_check(Arrival arrival) {
+    if (verifier_ == nullptr || verifier_->agrees(arrival)) return true;
+    vcpu_.processor.attention = true;
+    return false;
+}
+
+Arrival TranslatorVcpu::arrival() const {
+    switch (static_cast<ExitReason>(vcpu_.frame.exit_reason)) {
+        case ExitReason::kLookup:
+        case ExitReason::kFarLink: return Arrival::kByJump;
+        // A link to the same instruction, whose accesses are then checked each for itself, is no jump.
+        case ExitReason::kLink:
+            return cache_.link_at(vcpu_.frame.exit_data).grouped ? Arrival::kByJump : Arrival::kAtInstruction;
+        default: return Arrival::kAtInstruction;
+    }
+}
+
+void TranslatorVcpu::take_link_target() {
+    vcpu_.processor.rip = vcpu_.frame.rip_base + cache_.link_at(vcpu_.frame.exit_data).target;
 }
 
 std::uint64_t TranslatorVcpu::linear_address(const EffectiveAddress& a) const {
@@ -182,13 +218,23 @@ void TranslatorVcpu::run_translated() {
     allow_vectors();
     cache_.thunks().enter(&vcpu_, entry, p.rip ^ vcpu_.frame.jump_generation);
     ++statistics_.exits[vcpu_.frame.exit_reason];
-    switch (static_cast<ExitReason>(vcpu_.frame.exit_reason)) {
+    const auto reason = static_cast<ExitReason>(vcpu_.frame.exit_reason);
+    if (reason == ExitReason::kLink) take_link_target();
+    if (!passes_check(arrival())) return;
+    switch (reason) {
         case ExitReason::kLookup:
         case ExitReason::kDone: break;
         // An interrupt that waited for STI is not among the requests any more.
         case ExitReason::kRequest: p.attention |= p.interrupt_waiting != 0; break;
-        case ExitReason::kLink: follow_link(); break;
-        case ExitReason::kFarLink: follow_far_link(); break;
+        case ExitReason::kLink:
+            if (verifier_ == nullptr)
+                cache_.link(vcpu_.frame.exit_data, p.rip);
+            else
+                enters_grouped_ = cache_.link_at(vcpu_.frame.exit_data).grouped;
+            break;
+        case ExitReason::kFarLink:
+            if (verifier_ == nullptr) follow_far_link();
+            break;
         case ExitReason::kX87: bring_x87(); break;
         case ExitReason::kInterpret: interpret_left_over(); break;
     }
@@ -197,14 +243,17 @@ void TranslatorVcpu::run_translated() {
 StopReason TranslatorVcpu::execute_processor() {
     Processor& p = vcpu_.processor;
     const HostFaultScope faults(vcpu_.frame, cache_);
+    TurnHolder turn(turn_);
     p.attention = true;
     for (;;) {
+        turn.offer();
         const std::uint32_t requests = p.requests.load(std::memory_order_relaxed);
         if (requests != 0 || p.attention) [[unlikely]] {
             if ((requests & request::kCodeWritten) != 0) {
                 p.requests.fetch_and(~request::kCodeWritten, std::memory_order_acquire);
                 cache_.drop_stale();
             }
+            if (verifier_ != nullptr && !verifier_->report().empty()) return StopReason::kDiffered;
             StopReason reason{};
             if (!interpreter::attend(p, reason)) {
                 p.attention = true;
@@ -219,7 +268,15 @@ StopReason TranslatorVcpu::execute_processor() {
     }
 }
 
-std::string TranslatorVcpu::report() const { return InterpreterVcpu::report() + statistics().text(); }
+std::string TranslatorVcpu::report() const {
+    std::string text = InterpreterVcpu::report() + statistics().text();
+    if (verifier_ != nullptr) text += verifier_->counters().text();
+    return text;
+}
+
+std::string TranslatorVcpu::failure() const {
+    return (verifier_ != nullptr ? verifier_->report() : "") + InterpreterVcpu::failure();
+}
 
 Statistics TranslatorVcpu::statistics() const {
     Statistics s = statistics_;

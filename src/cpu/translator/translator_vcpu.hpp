@@ -9,7 +9,9 @@
 #include "cpu/translator/address_spaces.hpp"
 #include "cpu/translator/statistics.hpp"
 #include "cpu/translator/translation_cache.hpp"
+#include "cpu/translator/turn.hpp"
 #include "cpu/translator/vcpu_region.hpp"
+#include "cpu/translator/verifier.hpp"
 
 namespace touka::cpu::translator {
 
@@ -21,13 +23,15 @@ class TranslatorVcpu final : public interpreter::InterpreterVcpu {
 public:
     using Region = std::unique_ptr<VcpuMemory, void (*)(VcpuMemory*)>;
 
-    TranslatorVcpu(Region region, const memory::GuardedView& view);
+    /// @param turn nullptr, or what the vCPUs of an engine that checks each block share.
+    TranslatorVcpu(Region region, const memory::GuardedView& view, Turn* turn);
     ~TranslatorVcpu() override;
 
     /// Whether the host gave address space and memory that may be executed.
     [[nodiscard]] bool is_usable() const { return spaces_.is_mapped() && cache_.has_memory(); }
     [[nodiscard]] Statistics statistics() const;
     [[nodiscard]] std::string report() const override;
+    [[nodiscard]] std::string failure() const override;
 
 private:
     [[nodiscard]] interpreter::StopReason execute_processor() override;
@@ -36,7 +40,6 @@ private:
     void run_translated();
     /// @return where to enter; nullptr: the interpreter must take the instruction at rip.
     [[nodiscard]] const void* find_entry();
-    void follow_link();
     void follow_far_link();
     /// From now on jumps to rip find `target`.
     void remember(const Translation& target);
@@ -44,6 +47,15 @@ private:
     /// says why.
     [[nodiscard]] std::optional<spec::GuestAddress> code_at_rip();
     [[nodiscard]] BlockMode mode() const;
+    /// Starts the check of a block, which is to be entered there.
+    [[nodiscard]] const void* checked_entry(const Translation& t);
+    /// Returns and indirect jumps find the way that they take as if it had been taken before, but lead back here.
+    void expect_jump();
+    /// After translated code came back. @return false: there is a difference, and nothing is to go on.
+    [[nodiscard]] bool passes_check(Arrival arrival);
+    [[nodiscard]] Arrival arrival() const;
+    /// The running code's jump is to be linked: where it leads.
+    void take_link_target();
     /// Translated code could not do the instruction at rip.
     void interpret_left_over();
     [[nodiscard]] bool made_writable(const FaultSite& site);
@@ -61,6 +73,9 @@ private:
     AddressSpaces spaces_;
     TranslationCache cache_;
     Statistics statistics_;
+    bool enters_grouped_ = true; ///< the kind of block that the link leads to which is not made because of checks
+    Turn* turn_;
+    std::unique_ptr<Verifier> verifier_; ///< nullptr: nothing is checked. Else jumps lead back to the dispatcher
 };
 
 } // namespace touka::cpu::translator

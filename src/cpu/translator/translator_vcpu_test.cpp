@@ -31,11 +31,12 @@ public:
     Vcpu* running = nullptr;
 };
 
-/// ProgramMachine's memory and starting state on the translator. Handlers of exceptions end the program, too.
-class Translator : public testing::Test {
+/// ProgramMachine's memory and starting state on the translator, checked by the interpreter or not. Handlers of
+/// exceptions end the program, too.
+class Translator : public testing::TestWithParam<Checking> {
 protected:
     void SetUp() override {
-        auto made = TranslatorEngine::create(*m_.memory);
+        auto made = TranslatorEngine::create(*m_.memory, GetParam());
         if (!made) GTEST_SKIP() << "this host's processor has no AVX2 or no BMI2";
         engine_ = std::move(*made);
         vcpu_ = make(*engine_);
@@ -51,7 +52,7 @@ protected:
     CpuState resume(Vcpu& vcpu, const CpuState& from) {
         bus_.running = &vcpu;
         EXPECT_TRUE(vcpu.set_state(from));
-        EXPECT_EQ(vcpu.run(), VcpuExit::kKicked);
+        EXPECT_EQ(vcpu.run(), VcpuExit::kKicked) << vcpu.failure();
         return *vcpu.state();
     }
     /// From the fixture's registers at `rip` until the program ends.
@@ -76,7 +77,7 @@ protected:
     std::unique_ptr<Vcpu> vcpu_;
 };
 
-TEST_F(Translator, RunsTheNewBytesOfTheVeryNextInstruction) {
+TEST_P(Translator, RunsTheNewBytesOfTheVeryNextInstruction) {
     for (int round = 0; round < 3; ++round) {
         // mov byte [rip+1],7; mov eax,1: the immediate becomes 7
         code({0xC6, 0x05, 0x01, 0x00, 0x00, 0x00, 0x07, 0xB8, 0x01, 0x00, 0x00, 0x00, kOut, kPort});
@@ -84,7 +85,7 @@ TEST_F(Translator, RunsTheNewBytesOfTheVeryNextInstruction) {
     }
 }
 
-TEST_F(Translator, RunsALoopThatRewritesItselfAtEveryTurn) {
+TEST_P(Translator, RunsALoopThatRewritesItselfAtEveryTurn) {
     m_.p.gpr(Gpr::kRcx) = 1000;
     m_.p.gpr(Gpr::kRbx) = 0;
     // L: inc dword [rip+1]; mov eax,0; add ebx,eax; dec ecx; jnz L: EAX is 1, 2, 3, ...
@@ -93,7 +94,7 @@ TEST_F(Translator, RunsALoopThatRewritesItselfAtEveryTurn) {
     EXPECT_EQ(reg(run(), Gpr::kRbx), 1000u * 1001u / 2u);
 }
 
-TEST_F(Translator, ChecksEachAccessWhereAGroupLiesOnTwoPages) {
+TEST_P(Translator, ChecksEachAccessWhereAGroupLiesOnTwoPages) {
     m_.use_small_pages();
     m_.map(0, kData + 0x5000, kReadWrite);
     m_.map(1, kData + 0x2000, kReadWrite); // not behind it
@@ -116,7 +117,7 @@ TEST_F(Translator, ChecksEachAccessWhereAGroupLiesOnTwoPages) {
     }
 }
 
-TEST_F(Translator, PushesTheExactFlagsOfAFaultBetweenTheirWriterAndTheNext) {
+TEST_P(Translator, PushesTheExactFlagsOfAFaultBetweenTheirWriterAndTheNext) {
     m_.use_small_pages();
     m_.p.gpr(Gpr::kRax) = 5;
     m_.p.gpr(Gpr::kRcx) = kHigh + 0x123;
@@ -136,7 +137,37 @@ TEST_F(Translator, PushesTheExactFlagsOfAFaultBetweenTheirWriterAndTheNext) {
     }
 }
 
-TEST_F(Translator, LeavesRegistersAloneWhenAPushFaults) {
+TEST_P(Translator, BringsFlagsHomeBeforeACheckThatComesAheadOfTheirOverwriting) {
+    m_.use_small_pages();
+    m_.p.gpr(Gpr::kRbx) = kHigh;
+    code({0xEB, 0x0E});                                        // jmp to the next
+    code({0xF9, 0xEB, 0x0D}, kCode + 0x10);                    // stc; jmp to the next
+    code({0x31, 0xD2, 0x89, 0x13, kOut, kPort}, kCode + 0x20); // xor edx,edx; mov [rbx],edx
+    for (const std::uint64_t rip : {kCode, kCode + 0x10}) {
+        const CpuState s = run(rip);
+        EXPECT_EQ(vector_of(s), static_cast<unsigned>(Exception::kPageFault));
+        EXPECT_EQ(m_.peek(reg(s, Gpr::kRsp) + 8), kCode + 0x22);
+        EXPECT_EQ(m_.peek(reg(s, Gpr::kRsp) + 24) & 0x8D5, 0x44u); // ZF PF
+    }
+}
+
+TEST_P(Translator, PushesTheExactFlagsWhenAnInstructionThatReadsCarryAloneFaults) {
+    m_.use_small_pages();
+    m_.map(0, kData, page_entry::P | page_entry::US);
+    m_.p.gpr(Gpr::kRbx) = kHigh;
+    m_.p.gpr(Gpr::kRax) = 5;
+    // mov ecx,[rbx]; cmp eax,6; mov ecx,[rsi]; inc dword [rbx]
+    code({0x8B, 0x0B, 0x83, 0xF8, 0x06, 0x8B, 0x0E, 0xFF, 0x03, kOut, kPort});
+    m_.p.gpr(Gpr::kRsi) = kData;
+    for (int round = 0; round < 2; ++round) {
+        const CpuState s = run();
+        EXPECT_EQ(vector_of(s), static_cast<unsigned>(Exception::kPageFault));
+        EXPECT_EQ(m_.peek(reg(s, Gpr::kRsp) + 8), kCode + 7);
+        EXPECT_EQ(m_.peek(reg(s, Gpr::kRsp) + 24) & 0x8D5, 0x95u); // 5 - 6: CF PF AF SF
+    }
+}
+
+TEST_P(Translator, LeavesRegistersAloneWhenAPushFaults) {
     m_.use_small_pages();
     m_.map(1, kData, kReadWrite);
     m_.p.gpr(Gpr::kRsp) = kHigh + 0x1008;
@@ -152,7 +183,7 @@ TEST_F(Translator, LeavesRegistersAloneWhenAPushFaults) {
     EXPECT_EQ(m_.peek(frame + 32), kHigh + 0x1000);
 }
 
-TEST_F(Translator, SeesTheSecondPageOfAnInstructionChange) {
+TEST_P(Translator, SeesTheSecondPageOfAnInstructionChange) {
     m_.use_small_pages();
     m_.map(0, kData, kReadWrite);
     m_.map(1, kData + 0x3000, kReadWrite);
@@ -166,7 +197,7 @@ TEST_F(Translator, SeesTheSecondPageOfAnInstructionChange) {
     EXPECT_EQ(reg(run(kHigh + 0xFFE), Gpr::kRax), 0x66665511u);
 }
 
-TEST_F(Translator, SeesCodeThatAnotherThreadRewrites) {
+TEST_P(Translator, SeesCodeThatAnotherThreadRewrites) {
     code({0xB8, 0x01, 0x00, 0x00, 0x00, 0x83, 0xF8, 0x02, 0x75, 0xF6, kOut, kPort}); // L: mov eax,1; cmp eax,2; jne L
     std::thread writer([this] {
         std::this_thread::sleep_for(std::chrono::milliseconds(20)); // let the loop be translated and linked
@@ -177,7 +208,7 @@ TEST_F(Translator, SeesCodeThatAnotherThreadRewrites) {
     writer.join();
 }
 
-TEST_F(Translator, EndsAnEndlessLoopWhenKicked) {
+TEST_P(Translator, EndsAnEndlessLoopWhenKicked) {
     code({0xEB, 0xFE}); // jmp to itself
     std::thread other([this] {
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
@@ -187,7 +218,7 @@ TEST_F(Translator, EndsAnEndlessLoopWhenKicked) {
     other.join();
 }
 
-TEST_F(Translator, TakesAnInterruptBehindTheInstructionAfterSti) {
+TEST_P(Translator, TakesAnInterruptBehindTheInstructionAfterSti) {
     m_.port.pending = 0x40;
     // cli; mov ecx,1000; L: dec ecx; jnz L; sti; inc ebx; inc ebx; jmp to itself
     m_.p.gpr(Gpr::kRbx) = 0;
@@ -198,7 +229,7 @@ TEST_F(Translator, TakesAnInterruptBehindTheInstructionAfterSti) {
     EXPECT_EQ(reg(s, Gpr::kRbx), 1u);
 }
 
-TEST_F(Translator, GoesOnWhereAnotherEngineStopped) {
+TEST_P(Translator, GoesOnWhereAnotherEngineStopped) {
     auto interpreter = interpreter::InterpreterEngine::create(*m_.memory);
     ASSERT_TRUE(interpreter);
     const auto other = make(**interpreter);
@@ -217,6 +248,9 @@ TEST_F(Translator, GoesOnWhereAnotherEngineStopped) {
     std::memcpy(&sum, s.xsave.data() + 160, sizeof(sum)); // XMM0 of the legacy area
     EXPECT_EQ(sum, 21.0);
 }
+
+INSTANTIATE_TEST_SUITE_P(Checking, Translator, testing::Values(Checking::kOff, Checking::kEachBlock),
+                         [](const auto& checking) { return checking.param == Checking::kOff ? "Off" : "EachBlock"; });
 
 } // namespace
 } // namespace touka::cpu::translator
