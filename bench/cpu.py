@@ -1,6 +1,6 @@
 """The CPU engines on whole programs: ./dev bench cpu.
 
-Runs the workloads on the bare host, under QEMU's TCG and under Touka, one after the other in rounds, and prints a table
+Runs the workloads on the bare host, under QEMU's TCG and under Touka, taking turns at each, in rounds, and prints a table
 of the least times. The programs, the kernel and the processors used are the same for all.
 """
 import argparse
@@ -53,84 +53,135 @@ def choose_workloads(guest, pattern):
     return chosen
 
 
-class Bench:
-    """The engines' commands, and running them."""
+class Lost(Exception):
+    """An engine ended or fell silent where it should not have."""
 
-    def __init__(self, arguments, workloads):
+
+class Session:
+    """An engine's guest (for the host: the same root, without a guest), which does one thing at a time when told."""
+
+    def __init__(self, engine, command):
+        self.engine = engine
+        self.began = time.monotonic()
+        self.said = []
+        self.lines = queue.Queue()
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        threading.Thread(target=read_lines, args=(self.process.stdout, self.lines), daemon=True).start()
+
+    def wait_for(self, is_awaited, what):
+        """Reads lines up to one of which `is_awaited` is true. @return seconds since the process's start."""
+        try:
+            while (entry := self.lines.get(timeout=SILENCE_S)) is not None:
+                when, line = entry
+                self.said.append(line)
+                if is_awaited(line):
+                    return when - self.began
+            reason = f"ended with status {self.process.wait(SILENCE_S)}"
+        except (queue.Empty, subprocess.TimeoutExpired):
+            reason = f"was silent for {SILENCE_S} s"
+        raise Lost(f"{self.engine.name}: {reason} before {what}; its last lines:\n    " + "\n    ".join(self.said[-8:]))
+
+    def tell(self, line):
+        try:
+            self.process.stdin.write(line.encode() + b"\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            pass  # wait_for tells what it left behind
+
+    def work(self, workload):
+        self.tell(workload)
+        self.wait_for(self.engine.take, f"an answer to {workload}")
+
+    def finish(self):
+        """The guest powers off. What it thinks of its workloads, their lines have said."""
+        self.tell("")
+        end(self.process, patience_s=30)
+
+
+class Bench:
+    """The engines' commands, and the order in which things are run."""
+
+    def __init__(self, arguments, workloads, engines):
         self.arguments = arguments
-        self.names = [name for _, name in workloads]
+        self.workloads = [name for _, name in workloads]
+        self.engines = engines
+        self.lost = set()  # the names of engines that are not tried again
         cores = sorted(os.sched_getaffinity(0))[-arguments.cpus:]
         self.pinned = ["taskset", "--cpu-list", ",".join(map(str, cores))]
 
     def host_command(self):
         root = [] if os.geteuid() == 0 else ["sudo"]
-        return [*root, "unshare", "--mount", "--propagation", "private",
-                "sh", str(HERE / "on_host.sh"), str(self.arguments.guest / "root"),
-                "--scale", str(self.arguments.scale), ",".join(self.names)]
+        return [*self.pinned, *root, "unshare", "--mount", "--propagation", "private", "sh", str(HERE / "on_host.sh"),
+                str(self.arguments.guest / "root"), "--serve", "--scale", str(self.arguments.scale)]
 
-    def guest_command(self, engine, initrd, append):
+    def guest_command(self, engine, initrd, append=""):
         guest, cpus = self.arguments.guest, str(self.arguments.cpus)
         boot = ["--kernel", str(guest / "vmlinuz"), "--initrd", str(guest / initrd),
                 "--append", f"console=ttyS0 quiet panic=-1 {append}"]
-        if engine == TCG:
-            return [QEMU, "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", cpus, "-m", "1G", "-nodefaults",
-                    "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot",
+        if engine.name == TCG:
+            return [*self.pinned, QEMU, "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", cpus, "-m", "1G",
+                    "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot",
                     *(word.replace("--", "-", 1) for word in boot)]
-        return [self.arguments.touka, "run", "--quiet", "--no-reboot", "--engine", engine, "--cpus", cpus, "--memory", "1G",
-                *boot]
+        return [*self.pinned, self.arguments.touka, "run", "--quiet", "--no-reboot", "--engine", engine.name,
+                "--cpus", cpus, "--memory", "1G", *boot]
 
-    def start(self, engine):
-        """Times from the process's start to the guest's first program."""
-        self.follow(engine, self.guest_command(engine.name, "start.cpio", ""), start=True)
-
-    def work(self, engine, title):
-        """Runs the workloads once."""
-        command = self.host_command() if engine.name == HOST else self.guest_command(
-            engine.name, "root.cpio", f"scale={self.arguments.scale} workloads={','.join(self.names)}")
-        self.follow(engine, command, title=title)
-
-    def follow(self, engine, command, start=False, title=""):
-        began = time.monotonic()
-        process = subprocess.Popen([*self.pinned, *command], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT)
-        lines = queue.Queue()
-        threading.Thread(target=read_lines, args=(process.stdout, lines), daemon=True).start()
-        done, reached, said = 0, False, []
+    def attempt(self, engine, action):
+        """@return what the action did; None, and the engine is out, when it lost the engine."""
         try:
-            while (entry := lines.get(timeout=SILENCE_S)) is not None:
-                when, line = entry
-                said.append(line)
-                if line == "USERSPACE":
-                    reached = True
-                    if start:
-                        engine.add_time(START, when - began)
-                elif engine.take(line):
-                    done += 1
-                    progress(f"{title} {done}/{len(self.names)}")
-            status = process.wait(SILENCE_S)
-        except (queue.Empty, subprocess.TimeoutExpired):
-            status = f"silent for {SILENCE_S} s"
+            return action()
+        except Lost as loss:
+            engine.errors.append(str(loss))
+            self.lost.add(engine.name)
+            return None
+
+    def time_start(self, engine):
+        session = Session(engine, self.guest_command(engine, "start.cpio"))
+        try:
+            engine.add_time(START, session.wait_for("USERSPACE".__eq__, "/init"))
         finally:
-            end(process)
-        finished = reached if start else done == len(self.names)
-        # The workloads' own status says only what their lines have said.
-        if not finished or (status != 0 and engine.name != HOST):
-            after = f"after {done} of {len(self.names)} workloads" if not start else "on the way to /init"
-            engine.errors.append(f"{engine.name}: ended {after} (status {status}); its last lines:\n    "
-                                 + "\n    ".join(said[-8:]))
-        if not start:
-            note(f"{title}: {done} workloads in {time.monotonic() - began:.0f} s")
+            session.finish()
 
-
-def end(process):
-    """Ends what still runs; gently first, or what sudo started would outlive it."""
-    if process.poll() is None:
-        process.terminate()
+    def open_session(self, engine):
+        """@return a session that waits for workloads."""
+        session = Session(engine, self.host_command() if engine.name == HOST else self.guest_command(
+            engine, "root.cpio", f"scale={self.arguments.scale}"))
         try:
-            process.wait(5)
+            session.wait_for("READY".__eq__, "the first workload")
+        except BaseException:
+            end(session.process)
+            raise
+        return session
+
+    def round(self, title):
+        """Every workload once: an engine after the other, so that what else the machine does meets all of them."""
+        sessions = []
+        try:
+            for engine in self.engines:
+                progress(f"{title}, {engine.name} starts")
+                if engine.name != HOST and engine.name not in self.lost:
+                    self.attempt(engine, lambda: self.time_start(engine))
+                if engine.name not in self.lost:
+                    session = self.attempt(engine, lambda: self.open_session(engine))
+                    sessions += [session] if session else []
+            for number, workload in enumerate(self.workloads, 1):
+                for session in sessions:
+                    if session.engine.name in self.lost:
+                        continue
+                    progress(f"{title}, {workload} ({number} of {len(self.workloads)}), {session.engine.name}")
+                    self.attempt(session.engine, lambda: session.work(workload))
+        finally:
+            for session in sessions:
+                session.finish()
+
+
+def end(process, patience_s=0):
+    """Waits for its end, then ends it; gently first, or what sudo started would outlive it."""
+    for wait_s, insist in ((patience_s, process.terminate), (5, process.kill), (None, None)):
+        try:
+            process.wait(wait_s)
+            return
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            insist()
 
 
 def read_lines(stream, lines):
@@ -170,16 +221,13 @@ def main():
     if arguments.list:
         print("\n".join("/".join(entry) for entry in workloads))
         return 0
-    bench = Bench(arguments, workloads)
     engines = choose_engines(arguments)
+    bench = Bench(arguments, workloads, engines)
     for number in range(1, arguments.rounds + 1):
-        for engine in engines:
-            title = f"round {number} of {arguments.rounds}, {engine.name}"
-            progress(title)
-            if engine.name != HOST and not engine.errors:
-                bench.start(engine)
-            if not engine.errors:  # what cannot start, or failed in an earlier round, says nothing new
-                bench.work(engine, title)
+        began = time.monotonic()
+        title = f"round {number} of {arguments.rounds}"
+        bench.round(title)
+        note(f"{title}: {len(workloads)} workloads in {time.monotonic() - began:.0f} s")
 
     for engine in engines:
         for workload, reason in engine.lacks.items():

@@ -7,9 +7,9 @@ import unittest
 PROGRAM = os.environ.get("CPU_WORKLOADS", "build/release/bin/cpu_workloads")
 
 
-def run(*arguments):
+def run(*arguments, said=""):
     """@return (exit status, lines)"""
-    done = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, timeout=50)
+    done = subprocess.run([PROGRAM, *arguments], input=said, capture_output=True, text=True, timeout=50)
     return done.returncode, done.stdout.splitlines()
 
 
@@ -35,6 +35,12 @@ class Workloads(unittest.TestCase):
 
     def test_a_name_that_is_none_is_refused(self):
         self.assertNotEqual(run("--scale", "0.001", "qsorts")[0], 0)
+
+    def test_what_is_asked_for_is_run_until_an_empty_line(self):
+        status, lines = run("--scale", "0.001", "--serve", said="pipe\nqsort\n\nfork\n")
+        self.assertEqual(status, 0)
+        self.assertEqual(lines[0], "READY")
+        self.assertEqual([line.split()[2] for line in lines[1:]], ["pipe", "qsort"])
 
 
 if __name__ == "__main__":

@@ -3,10 +3,13 @@
 //   WORKLOAD <group> <name> <seconds> <hash of the answer>
 //   LACKING <group> <name> <what this machine lacks for it>
 //   FAILED <group> <name>       (why is on standard error)
+// With --serve it says READY and takes their names from standard input, so that engines can take turns at each
+// workload.
 #include <algorithm>
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <iostream>
 #include <optional>
 #include <string>
 #include <vector>
@@ -64,25 +67,43 @@ bool run_and_print(const Workload& workload, double scale) {
     return result || !lacking.empty();
 }
 
+const Workload* find(std::string_view name) {
+    const auto found = std::ranges::find(catalogue(), name, &Workload::name);
+    return found != catalogue().end() ? &*found : nullptr;
+}
+
 // @return what is wrong with it, as CLI11 wants it.
-std::string is_known(const std::string& name) {
-    const bool known = std::ranges::find(catalogue(), name, &Workload::name) != catalogue().end();
-    return known ? "" : "no workload " + name;
+std::string is_known(const std::string& name) { return find(name) != nullptr ? "" : "no workload " + name; }
+
+// One name a line; an empty one ends it, as a console has no end of file.
+bool serve(double scale) {
+    fmt::print("READY\n");
+    (void)std::fflush(stdout);
+    bool all_well = true;
+    for (std::string name; std::getline(std::cin, name) && !name.empty();) {
+        const Workload* const workload = find(name);
+        require(workload != nullptr, "no workload " + name);
+        all_well = run_and_print(*workload, scale) && all_well;
+    }
+    return all_well;
 }
 
 int run(int argc, char** argv) {
     CLI::App arguments{"Runs the workloads of the CPU benchmark."};
     bool list = false;
     bool nothing = false;
+    bool serving = false;
     double scale = 1;
     std::vector<std::string> names;
     arguments.add_flag("--list", list, "print group and name of each workload and end");
     arguments.add_flag("--nothing", nothing, "end at once (what fork_exec executes)");
+    arguments.add_flag("--serve", serving, "run those named on standard input, until an empty line");
     arguments.add_option("--scale", scale, "amount of work; 1 is what is measured")->check(CLI::PositiveNumber);
     arguments.add_option("name", names, "workloads to run (default all)")->delimiter(',')->check(is_known, "NAME");
     CLI11_PARSE(arguments, argc, argv);
 
     if (nothing) return EXIT_SUCCESS;
+    if (serving) return serve(scale) ? EXIT_SUCCESS : EXIT_FAILURE;
     bool all_well = true;
     for (const Workload& workload : catalogue()) {
         if (!names.empty() && std::ranges::find(names, workload.name) == names.end()) continue;
