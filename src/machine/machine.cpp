@@ -65,7 +65,7 @@ public:
                                                                      const MachineHost& host) {
         auto memory = memory::GuestMemory::create(config.memory_bytes);
         if (!memory) return std::unexpected(to_machine_error(memory.error(), config.memory_bytes));
-        auto engine = choose_engine(config.engine, config.cpu_count, **memory);
+        auto engine = choose_engine(config, **memory);
         if (!engine) return std::unexpected(engine.error());
         std::unique_ptr<Parts> parts(new Parts(config, host, std::move(*memory), std::move(*engine)));
 

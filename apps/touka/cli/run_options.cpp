@@ -68,11 +68,13 @@ std::string apply_machine_flags(const RunOptions& options, machine::MachineConfi
              take("--console", options.console, config.virtio_console, parse_console),
              take("--shutdown-grace", options.shutdown_grace, config.shutdown_grace_s,
                   number_in(0, machine::kLongestGrace_s)),
+             take("--dump-blocks", options.dump_blocks, config.translation_logs.blocks, as_written),
          }) {
         if (!problem.empty()) return problem;
     }
     if (options.no_rng) config.entropy = false;
     if (options.balloon) config.balloon = true;
+    config.translation_logs.perf_map = options.perf_map;
     return {};
 }
 
@@ -126,6 +128,13 @@ void declare_run_options(CLI::App& run, RunOptions& options) {
     run.add_flag("--no-reboot", options.no_reboot, "end when the guest asks for a reset")->group("Behaviour");
     run.add_flag("-q,--quiet", options.quiet, "only errors on stderr")->group("Behaviour");
     run.add_flag("--stats", options.stats, "counters on stderr at the end")->group("Behaviour");
+    text("--dump-blocks", options.dump_blocks, "FILE",
+         "write each block that the translator makes, guest and host form, when it is made: slow, and big",
+         "Translator's code");
+    run.add_flag("--perf-map", options.perf_map,
+                 "write /tmp/perf-PID.map, so that Linux' perf shows the guest's code as guest:ADDRESS;\n"
+                 "it cannot forget code that was dropped because code memory was full (--stats says how often)")
+        ->group("Translator's code");
     run.footer(fmt::format("{}\n{}", kExamples, kExitStatusHelp));
 }
 

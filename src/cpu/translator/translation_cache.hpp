@@ -8,6 +8,7 @@
 #include "cpu/interpreter/code_memory.hpp"
 #include "cpu/translator/block_emitter.hpp"
 #include "cpu/translator/thunks.hpp"
+#include "cpu/translator/translation_observer.hpp"
 #include "cpu/translator/translation_store.hpp"
 #include "memory/guest_memory.hpp"
 
@@ -31,7 +32,9 @@ class TranslationCache {
 public:
     static constexpr std::size_t kDefaultCodeBytes = 48 << 20;
 
-    TranslationCache(VcpuMemory& vcpu, const Callees& callees, std::size_t code_bytes = kDefaultCodeBytes);
+    /// @param observers are told of each block; they outlive this.
+    TranslationCache(VcpuMemory& vcpu, const Callees& callees, const TranslationObservers& observers,
+                     std::size_t code_bytes = kDefaultCodeBytes);
 
     /// Whether the host gave memory that may be executed.
     [[nodiscard]] bool has_memory() const { return code_.size_bytes() != 0; }
@@ -72,6 +75,7 @@ private:
     VcpuMemory& vcpu_;
     memory::GuestMemory& memory_;
     Callees callees_;
+    const TranslationObservers& observers_;
     FrameOffsets offsets_;
     interpreter::CodeMemory code_;
     Thunks thunks_;

@@ -4,8 +4,10 @@
 #include <expected>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "cpu/translator/translation_observer.hpp"
 #include "cpu/translator/translator_vcpu.hpp"
 #include "cpu/vcpu.hpp"
 
@@ -17,6 +19,9 @@ public:
     /// @return kUnavailable on hosts without AVX2 and BMI2, and where memory may not be executed.
     [[nodiscard]] static std::expected<std::unique_ptr<TranslatorEngine>, CpuError> create(memory::GuestMemory& memory);
     ~TranslatorEngine() override;
+
+    /// From now on `observer` is told of each block that is translated. Before any vCPU is made.
+    void observe(std::unique_ptr<TranslationObserver> observer) { observers_.push_back(std::move(observer)); }
 
     [[nodiscard]] std::string_view name() const override { return "translator"; }
     [[nodiscard]] CpuFeatures features() const override;
@@ -34,6 +39,7 @@ private:
     memory::GuestMemory& memory_;
     const memory::GuardedView& view_;
     std::uint64_t tsc_frequency_hz_;
+    TranslationObservers observers_;
     std::vector<TranslatorVcpu*> vcpus_; ///< owned by the machine; outlived by guest memory's stores
     std::string failure_;
 };

@@ -24,9 +24,10 @@ interpreter::OwnedProcessor borrow(Processor& processor) {
 
 } // namespace
 
-TranslatorVcpu::TranslatorVcpu(Region region, const memory::GuardedView& view)
+TranslatorVcpu::TranslatorVcpu(Region region, const memory::GuardedView& view, const TranslationObservers& observers,
+                               std::size_t code_bytes)
     : InterpreterVcpu(borrow(region->processor)), vcpu_(*region), region_(std::move(region)), spaces_(vcpu_, view),
-      cache_(vcpu_, {.self = this, .fill = &fill, .interpret = &interpret_inline}) {
+      cache_(vcpu_, {.self = this, .fill = &fill, .interpret = &interpret_inline}, observers, code_bytes) {
     vcpu_.processor.translations = &spaces_;
 }
 

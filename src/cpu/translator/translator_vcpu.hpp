@@ -20,7 +20,9 @@ class TranslatorVcpu final : public interpreter::InterpreterVcpu {
 public:
     using Region = std::unique_ptr<VcpuMemory, void (*)(VcpuMemory*)>;
 
-    TranslatorVcpu(Region region, const memory::GuardedView& view);
+    /// @param observers outlive this.
+    TranslatorVcpu(Region region, const memory::GuardedView& view, const TranslationObservers& observers,
+                   std::size_t code_bytes = TranslationCache::kDefaultCodeBytes);
     ~TranslatorVcpu() override;
 
     /// Whether the host gave address space and memory that may be executed.
