@@ -31,6 +31,13 @@ struct NetworkConfig {
     std::string mac; ///< empty: a stable one derived from the machine's name and the card's place
 };
 
+/// What is written down of the translator's code while it runs.
+struct TranslationLogs {
+    std::string blocks;    ///< a file that gets every block in guest and host form; empty: none
+    bool perf_map = false; ///< /tmp/perf-PID.map, for Linux' perf
+    [[nodiscard]] bool any() const { return perf_map || !blocks.empty(); }
+};
+
 struct MachineConfig {
     std::string name = "touka";
     EngineChoice engine = EngineChoice::kAuto;
@@ -44,7 +51,8 @@ struct MachineConfig {
     bool entropy = true;  ///< virtio-rng
     bool balloon = false; ///< virtio-balloon
     bool virtio_console = false;
-    bool verify_translation = false;     ///< each block also runs on the interpreter; with the translator only
+    bool verify_translation = false; ///< each block also runs on the interpreter; with the translator only
+    TranslationLogs translation_logs;
     std::uint32_t shutdown_grace_s = 60; ///< from SIGTERM's power button to power off
 };
 

@@ -39,6 +39,8 @@ Result check_machine(const MachineConfig& config) {
         return failure(fmt::format("a shutdown grace of {} s is too long: {} s at most", config.shutdown_grace_s,
                                    kLongestGrace_s));
     }
+    if (config.translation_logs.any() && config.engine != EngineChoice::kTranslator)
+        return failure("only the translator has code to write down", "add --engine translator");
     return {};
 }
 

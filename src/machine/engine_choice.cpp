@@ -2,10 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <unistd.h>
+
+#include <fstream>
 #include <utility>
 
 #include "cpu/interpreter/interpreter_engine.hpp"
 #include "cpu/kvm/kvm_measure.hpp"
+#include "cpu/translator/translation_log.hpp"
 #include "cpu/translator/translator_engine.hpp"
 
 namespace touka::machine {
@@ -36,26 +40,46 @@ std::expected<ChosenEngine, MachineError> make_interpreter(memory::GuestMemory& 
     return ChosenEngine{std::move(*engine), nullptr, std::move(note)};
 }
 
-std::expected<ChosenEngine, MachineError> make_translator(memory::GuestMemory& memory, std::string note,
-                                                          Checking checking = Checking::kOff) {
+/// What the user wants written down of `engine`'s code.
+std::expected<void, MachineError> open_logs(const TranslationLogs& logs, TranslatorEngine& engine) {
+    using cpu::translator::TranslationLog;
+    const auto open = [&](const std::string& path, TranslationLog::Text text) -> std::expected<void, MachineError> {
+        auto file = std::make_unique<std::ofstream>(path);
+        if (!*file)
+            return std::unexpected(
+                MachineError{MachineErrorKind::kUnusable, fmt::format("{} cannot be written", path)});
+        engine.observe(std::make_unique<TranslationLog>(std::move(file), text));
+        return {};
+    };
+    if (!logs.blocks.empty())
+        if (auto opened = open(logs.blocks, &cpu::translator::block_dump); !opened) return opened;
+    if (!logs.perf_map) return {};
+    return open(fmt::format("/tmp/perf-{}.map", ::getpid()), &cpu::translator::perf_map_line);
+}
+
+std::expected<ChosenEngine, MachineError> make_translator(const TranslationLogs& logs, memory::GuestMemory& memory,
+                                                          std::string note, Checking checking = Checking::kOff) {
     auto engine = TranslatorEngine::create(memory, checking);
     if (!engine)
         return no_engine("the translator needs AVX2 and BMI2 of this host's processor, and address space for guest RAM "
                          "twice more; use --engine interpreter");
+    if (auto opened = open_logs(logs, **engine); !opened) return std::unexpected(std::move(opened.error()));
     return ChosenEngine{std::move(*engine), nullptr, std::move(note)};
 }
 
 } // namespace
 
 std::expected<ChosenEngine, MachineError> choose_engine(const MachineConfig& config, memory::GuestMemory& memory) {
+    const std::uint32_t vcpu_count = config.cpu_count;
+    const TranslationLogs& logs = config.translation_logs;
     switch (config.engine) {
-        case EngineChoice::kKvm: return make_kvm(config.cpu_count, memory, "engine: kvm, as asked");
+        case EngineChoice::kKvm: return make_kvm(vcpu_count, memory, "engine: kvm, as asked");
         case EngineChoice::kInterpreter: return make_interpreter(memory, "engine: interpreter, as asked");
         case EngineChoice::kTranslator:
             if (config.verify_translation)
-                return make_translator(memory, "engine: translator, each block verified by the interpreter",
+                return make_translator(logs, memory, "engine: translator, each block verified by the interpreter",
                                        Checking::kEachBlock);
-            return make_translator(memory, "engine: translator, as asked");
+            return make_translator(logs, memory, "engine: translator, as asked");
         case EngineChoice::kAuto: break;
     }
     const auto measured = cpu::kvm::measure_kvm();
@@ -64,7 +88,7 @@ std::expected<ChosenEngine, MachineError> choose_engine(const MachineConfig& con
                         fmt::format("engine: kvm ({:.0f} million kernel instructions a second measured)",
                                     measured.instructions_per_second / 1e6));
     }
-    auto translator = make_translator(memory, fmt::format("engine: translator, because {}", measured.reason));
+    auto translator = make_translator(logs, memory, fmt::format("engine: translator, because {}", measured.reason));
     if (translator) return translator;
     return make_interpreter(
         memory, fmt::format("engine: interpreter, because {}, and {}", measured.reason, translator.error().text));

@@ -20,8 +20,9 @@ struct ChosenEngine {
 };
 
 /// Makes the engine that was asked for, or for kAuto the fastest that works here: KVM where it runs kernel code at
-/// a usable speed, which is measured, else the interpreter.
-/// @param config valid. @param memory outlives the engine.
+/// a usable speed, which is measured, else the translator, else the interpreter.
+/// @param config validated.
+/// @param memory outlives the engine.
 [[nodiscard]] std::expected<ChosenEngine, MachineError> choose_engine(const MachineConfig& config,
                                                                       memory::GuestMemory& memory);
 

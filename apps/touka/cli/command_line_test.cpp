@@ -79,6 +79,15 @@ TEST(CommandLine, VerifiesTheTranslatorAlone) {
               "only the translator can be verified");
 }
 
+TEST(CommandLine, TakesLogsOfTheTranslatorsCodeForTheTranslatorAlone) {
+    const auto logs =
+        run({"--kernel", "k", "--engine", "translator", "--dump-blocks", "b", "--perf-map"}).config.translation_logs;
+    EXPECT_EQ(logs.blocks, "b");
+    EXPECT_TRUE(logs.perf_map);
+    EXPECT_EQ(failure({"run", "--kernel", "k", "--perf-map"}).hint, "add --engine translator");
+    EXPECT_EQ(failure({"run", "--kernel", "k", "--engine", "kvm", "--dump-blocks", "b"}).status, ExitStatus::kUsage);
+}
+
 TEST(CommandLine, FlagsWinOverTheFileAndDevicesAreAdded) {
     const ConfigFile file("kernel = \"/k\"\nmemory = \"2G\"\ncpus = 3\n"
                           "[[device]]\ntype = \"disk\"\npath = \"/a\"\n[[device]]\ntype = \"net\"\n");

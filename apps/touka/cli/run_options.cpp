@@ -68,12 +68,14 @@ std::string apply_machine_flags(const RunOptions& options, machine::MachineConfi
              take("--console", options.console, config.virtio_console, parse_console),
              take("--shutdown-grace", options.shutdown_grace, config.shutdown_grace_s,
                   number_in(0, machine::kLongestGrace_s)),
+             take("--dump-blocks", options.dump_blocks, config.translation_logs.blocks, as_written),
          }) {
         if (!problem.empty()) return problem;
     }
     if (options.no_rng) config.entropy = false;
     if (options.balloon) config.balloon = true;
     config.verify_translation = options.verify_translation;
+    config.translation_logs.perf_map = options.perf_map;
     return {};
 }
 
@@ -131,6 +133,13 @@ void declare_run_options(CLI::App& run, RunOptions& options) {
                  "with --engine translator: each block also runs on the\n"
                  "interpreter; the first difference is shown and ends the run")
         ->group("Behaviour");
+    text("--dump-blocks", options.dump_blocks, "FILE",
+         "write each block that the translator makes, guest and host form, when it is made: slow, and big",
+         "Translator's code");
+    run.add_flag("--perf-map", options.perf_map,
+                 "write /tmp/perf-PID.map, so that Linux' perf shows the guest's code as guest:ADDRESS;\n"
+                 "it cannot forget code that was dropped because code memory was full (--stats says how often)")
+        ->group("Translator's code");
     run.footer(fmt::format("{}\n{}", kExamples, kExitStatusHelp));
 }
 

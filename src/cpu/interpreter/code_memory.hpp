@@ -1,11 +1,9 @@
-// Memory for generated code that is nowhere writable and executable at once: one memfd, mapped twice.
+// Memory for generated code that is nowhere writable and executable at once: the same pages, mapped twice.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
-
-#include "runtime/unique_fd.hpp"
 
 namespace touka::cpu::interpreter {
 
@@ -54,7 +52,6 @@ private:
     /// Pages ahead are mapped at once instead of by a fault each, in both mappings.
     void map_ahead();
 
-    runtime::UniqueFd fd_;
     std::size_t size_bytes_ = 0;
     std::size_t used_bytes_ = 0;
     std::size_t mapped_bytes_ = 0;

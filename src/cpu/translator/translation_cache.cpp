@@ -34,9 +34,9 @@ void set_displacement(std::uint8_t* site, const std::uint8_t* executable_site, c
 } // namespace
 
 TranslationCache::TranslationCache(VcpuMemory& vcpu, AddressSpaces& spaces, const Callees& callees,
-                                   std::size_t code_bytes)
-    : vcpu_(vcpu), spaces_(spaces), memory_(vcpu.processor.memory), callees_(callees), offsets_(vcpu),
-      code_(code_bytes), tables_(vcpu.frame.far_keys), decoded_(std::make_unique<GuestBlock>()) {
+                                   const TranslationObservers& observers, std::size_t code_bytes)
+    : vcpu_(vcpu), spaces_(spaces), memory_(vcpu.processor.memory), callees_(callees), observers_(observers),
+      offsets_(vcpu), code_(code_bytes), tables_(vcpu.frame.far_keys), decoded_(std::make_unique<GuestBlock>()) {
     if (has_memory()) reset_code();
 }
 
@@ -93,6 +93,8 @@ Translation* TranslationCache::translate(std::uint64_t rip, spec::GuestAddress p
     Translation& kept = store_.make();
     kept = t;
     store_.enter(kept);
+    for (const auto& observer : observers_)
+        observer->translated({rip, *decoded_, kept, emitter_->outline(), offsets_, thunks_, tables_.links});
 
     ++counters_.blocks;
     counters_.guest_bytes += t.length_bytes;

@@ -9,6 +9,7 @@
 #include "cpu/translator/address_spaces.hpp"
 #include "cpu/translator/block_emitter.hpp"
 #include "cpu/translator/thunks.hpp"
+#include "cpu/translator/translation_observer.hpp"
 #include "cpu/translator/translation_store.hpp"
 #include "memory/guest_memory.hpp"
 
@@ -32,8 +33,9 @@ class TranslationCache {
 public:
     static constexpr std::size_t kDefaultCodeBytes = 48 << 20;
 
+    /// @param observers are told of each block; they outlive this.
     TranslationCache(VcpuMemory& vcpu, AddressSpaces& spaces, const Callees& callees,
-                     std::size_t code_bytes = kDefaultCodeBytes);
+                     const TranslationObservers& observers, std::size_t code_bytes = kDefaultCodeBytes);
 
     /// Whether the host gave memory that may be executed.
     [[nodiscard]] bool has_memory() const { return code_.size_bytes() != 0; }
@@ -81,6 +83,7 @@ private:
     AddressSpaces& spaces_;
     memory::GuestMemory& memory_;
     Callees callees_;
+    const TranslationObservers& observers_;
     FrameOffsets offsets_;
     interpreter::CodeMemory code_;
     Thunks thunks_;

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
+#include <vector>
 
 #include "cpu/translator/block_outline.hpp"
 #include "cpu/translator/thunks.hpp"
@@ -27,5 +29,7 @@ public:
     /// @thread those of all vCPUs, at the same time.
     virtual void translated(const TranslatedBlock& block) = 0;
 };
+
+using TranslationObservers = std::vector<std::unique_ptr<TranslationObserver>>;
 
 } // namespace touka::cpu::translator

@@ -31,7 +31,7 @@ std::expected<std::unique_ptr<Vcpu>, CpuError> TranslatorEngine::make_vcpu(std::
                                                                            VcpuPorts ports) {
     if (ports.bus == nullptr || ports.interrupts == nullptr) return std::unexpected(CpuError::kInvalidState);
     auto region = make_vcpu_memory(memory_, *ports.bus, *ports.interrupts, cpuid);
-    auto vcpu = region ? std::make_unique<TranslatorVcpu>(std::move(region), view_, turn_.get()) : nullptr;
+    auto vcpu = region ? std::make_unique<TranslatorVcpu>(std::move(region), view_, observers_, turn_.get()) : nullptr;
     if (!vcpu || !vcpu->is_usable()) {
         failure_ = "the host gives no memory for translated code (its limits, or a policy against executable memory); "
                    "use --engine interpreter";

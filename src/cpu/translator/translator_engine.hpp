@@ -4,8 +4,10 @@
 #include <expected>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "cpu/translator/translation_observer.hpp"
 #include "cpu/translator/translator_vcpu.hpp"
 #include "cpu/vcpu.hpp"
 
@@ -25,6 +27,9 @@ public:
     create(memory::GuestMemory& memory, Checking checking = Checking::kOff);
     ~TranslatorEngine() override;
 
+    /// From now on `observer` is told of each block that is translated. Before any vCPU is made.
+    void observe(std::unique_ptr<TranslationObserver> observer) { observers_.push_back(std::move(observer)); }
+
     [[nodiscard]] std::string_view name() const override { return "translator"; }
     [[nodiscard]] CpuFeatures features() const override;
     [[nodiscard]] bool has_interrupt_chips() const override { return false; }
@@ -41,7 +46,8 @@ private:
     memory::GuestMemory& memory_;
     const memory::GuardedView& view_;
     std::uint64_t tsc_frequency_hz_;
-    std::unique_ptr<Turn> turn_;         ///< for checking; outlives the vCPUs
+    std::unique_ptr<Turn> turn_; ///< for checking; outlives the vCPUs
+    TranslationObservers observers_;
     std::vector<TranslatorVcpu*> vcpus_; ///< owned by the machine; outlived by guest memory's stores
     std::string failure_;
 };

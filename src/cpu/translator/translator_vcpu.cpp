@@ -24,10 +24,11 @@ interpreter::OwnedProcessor borrow(Processor& processor) {
 
 } // namespace
 
-TranslatorVcpu::TranslatorVcpu(Region region, const memory::GuardedView& view, Turn* turn)
+TranslatorVcpu::TranslatorVcpu(Region region, const memory::GuardedView& view, const TranslationObservers& observers,
+                               Turn* turn, std::size_t code_bytes)
     : InterpreterVcpu(borrow(region->processor)), vcpu_(*region), region_(std::move(region)), spaces_(vcpu_, view),
-      cache_(vcpu_, spaces_, {.self = this, .fill = &fill, .interpret = &interpret_inline}), turn_(turn),
-      verifier_(turn != nullptr ? std::make_unique<Verifier>(vcpu_.processor) : nullptr) {
+      cache_(vcpu_, spaces_, {.self = this, .fill = &fill, .interpret = &interpret_inline}, observers, code_bytes),
+      turn_(turn), verifier_(turn != nullptr ? std::make_unique<Verifier>(vcpu_.processor) : nullptr) {
     vcpu_.processor.translations = &spaces_;
 }
 

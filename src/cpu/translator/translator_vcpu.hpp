@@ -23,8 +23,9 @@ class TranslatorVcpu final : public interpreter::InterpreterVcpu {
 public:
     using Region = std::unique_ptr<VcpuMemory, void (*)(VcpuMemory*)>;
 
-    /// @param turn nullptr, or what the vCPUs of an engine that checks each block share.
-    TranslatorVcpu(Region region, const memory::GuardedView& view, Turn* turn);
+    /// @param observers outlive this. @param turn nullptr, or what the vCPUs of an engine that checks each block share.
+    TranslatorVcpu(Region region, const memory::GuardedView& view, const TranslationObservers& observers,
+                   Turn* turn = nullptr, std::size_t code_bytes = TranslationCache::kDefaultCodeBytes);
     ~TranslatorVcpu() override;
 
     /// Whether the host gave address space and memory that may be executed.

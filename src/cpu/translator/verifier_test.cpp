@@ -48,7 +48,8 @@ protected:
         make_vcpu_memory(*m_.memory, m_.bus, m_.port, m_.p.cpuid);
     interpreter::Processor& p_ = region_->processor;
     AddressSpaces spaces_{*region_, *m_.memory->guarded_view()};
-    TranslationCache cache_{*region_, spaces_, Callees{}, 1 << 20};
+    TranslationObservers observers_;
+    TranslationCache cache_{*region_, spaces_, Callees{}, observers_, 1 << 20};
     Verifier verifier_{p_};
 };
 
