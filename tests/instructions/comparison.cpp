@@ -98,10 +98,19 @@ std::string differences(const Case& test, const Result& expected, const Result& 
 }
 
 std::string describe(const Case& test) {
-    ZydisDisassembledInstruction text{};
     const auto mode = test.compat ? ZYDIS_MACHINE_MODE_LONG_COMPAT_32 : ZYDIS_MACHINE_MODE_LONG_64;
-    ZydisDisassembleIntel(mode, kEntry, test.bytes.data(), test.bytes.size(), &text);
-    std::string out = fmt::format("  {:02x} {} ({})\n   ", fmt::join(test.bytes, ""), text.text, test.note);
+    std::string out = fmt::format(" {}\n", test.note);
+    for (std::size_t at = 0; at < test.bytes.size();) {
+        const std::span rest = std::span(test.bytes).subspan(at);
+        ZydisDisassembledInstruction text{};
+        const bool ok =
+            ZYAN_SUCCESS(ZydisDisassembleIntel(mode, test.before.rip + at, rest.data(), rest.size(), &text));
+        const std::size_t length = ok ? text.info.length : rest.size();
+        out += fmt::format("  {:x} {:02x} {}\n", test.before.rip + at, fmt::join(rest.first(length), ""),
+                           ok ? text.text : "");
+        at += length;
+    }
+    out += "   ";
     for (std::size_t n = 0; n < (test.compat ? 8u : 16u); ++n) {
         out += fmt::format(" {}={:x}", kGprNames[n], test.before.gpr[n]);
     }

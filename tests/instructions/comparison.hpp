@@ -8,7 +8,7 @@ namespace touka::tests::instructions {
 
 /// What differs between two results of one case, one line each; empty when nothing does.
 [[nodiscard]] std::string differences(const Case& test, const Result& expected, const Result& actual);
-/// The case as text: bytes, disassembly, registers that matter.
+/// The case as text: disassembly, registers that matter.
 [[nodiscard]] std::string describe(const Case& test);
 
 } // namespace touka::tests::instructions

@@ -18,11 +18,6 @@ constexpr std::array kFaultPlacements = {Placement::kAcrossPages,  Placement::kU
                                          Placement::kReadOnly,     Placement::kIntoNothing,
                                          Placement::kIntoReadOnly, Placement::kOutOfTheAddressSpace};
 
-std::uint64_t number_from_environment(const char* name, std::uint64_t otherwise) {
-    const char* text = std::getenv(name);
-    return text != nullptr ? std::strtoull(text, nullptr, 0) : otherwise;
-}
-
 /// All forms, each with operands at harmless places and each memory operand at each kind of fault.
 void run_suite(Suite& suite) {
     const std::uint64_t seed = number_from_environment("TOUKA_SUITE_SEED", 1);

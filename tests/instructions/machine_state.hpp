@@ -18,15 +18,16 @@ struct PageLayout {
 inline constexpr std::uint64_t kPageBytes = 4096;
 inline constexpr std::uint64_t kCodePage = 0x1000'0000, kStackPage = 0x1001'0000, kDataPages = 0x1002'0000,
                                kReadOnlyPage = 0x1002'2000, kEdgePage = 0x1003'0000;
-inline constexpr std::array<PageLayout, 6> kPages = {{
-    {kCodePage, false, true},
+inline constexpr std::array<PageLayout, 7> kPages = {{
+    {kCodePage, false, true}, // followed by the second code page
     {kStackPage, true, false},
     {kDataPages, true, false},
     {kDataPages + kPageBytes, true, false}, // followed by the read-only page
     {kReadOnlyPage, false, false},
     {kEdgePage, true, false}, // followed by nothing
+    {kCodePage + kPageBytes, false, true},
 }};
-/// Where the instruction lies; the rest of the code page is INT3, so that every way out of it ends in a trap.
+/// Where single instructions lie; the rest of the code pages is INT3, so that every way out of them ends in a trap.
 inline constexpr std::uint64_t kEntry = kCodePage + 0x800;
 
 struct Memory {
@@ -51,10 +52,10 @@ struct Registers {
     std::array<std::array<std::uint8_t, 10>, 8> st{};
 };
 
-/// One instruction with its surroundings. Runs at CPL 3, in 64-bit or (compat) 32-bit code.
+/// An instruction, or a program of many, with its surroundings. Runs at CPL 3, in 64-bit or (compat) 32-bit code.
 struct Case {
     bool compat = false;
-    std::vector<std::uint8_t> bytes;
+    std::vector<std::uint8_t> bytes; ///< at before.rip
     Registers before;
     Memory memory;
     std::string note; ///< for reports: where the operands were put
@@ -70,6 +71,7 @@ struct Case {
 struct Result {
     static constexpr unsigned kShutdown = 256; ///< triple fault
     static constexpr unsigned kLost = 257;     ///< ended up where no exception of CPL 3 leads
+    static constexpr unsigned kDiffered = 258; ///< the engine's check of itself found a difference, and told stderr
     Registers after;
     Memory memory;
     unsigned vector = 0;

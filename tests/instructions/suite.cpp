@@ -17,15 +17,17 @@ constexpr unsigned kShownForms = 60;
 
 Memory random_memory(Random& random) {
     Memory memory;
-    memory.pages[0].fill(0xCC);
-    for (std::size_t n = 1; n < memory.pages.size(); ++n) {
-        fill_interesting(random, memory.pages[n].data(), memory.pages[n].size());
+    for (std::size_t n = 0; n < memory.pages.size(); ++n) {
+        if (kPages[n].executable)
+            memory.pages[n].fill(0xCC);
+        else
+            fill_interesting(random, memory.pages[n].data(), memory.pages[n].size());
     }
     return memory;
 }
 
 const Result& Suite::check(const std::string& form, Case& test) {
-    std::copy(test.bytes.begin(), test.bytes.end(), test.memory.at(kEntry));
+    for (std::size_t n = 0; n < test.bytes.size(); ++n) *test.memory.at(test.before.rip + n) = test.bytes[n];
     host_.run(test, expected_);
     if (!host_.is_telling(test, expected_)) {
         ++not_told_;

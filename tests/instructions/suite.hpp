@@ -14,7 +14,7 @@
 
 namespace touka::tests::instructions {
 
-/// Code page full of INT3, the others full of interesting values.
+/// Code pages full of INT3, the others full of interesting values.
 [[nodiscard]] Memory random_memory(Random& random);
 
 class Suite {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <utility>
@@ -15,7 +17,7 @@
 
 namespace touka::tests::instructions {
 
-enum class TestedEngine { kInterpreter, kTranslator };
+enum class TestedEngine { kInterpreter, kTranslator, kVerifiedTranslator };
 
 /// The bare host and an engine that runs on it.
 class InstructionSuite : public testing::TestWithParam<TestedEngine> {
@@ -27,7 +29,9 @@ protected:
         if (GetParam() == TestedEngine::kInterpreter)
             take(cpu::interpreter::InterpreterEngine::create(*memory_));
         else
-            take(cpu::translator::TranslatorEngine::create(*memory_));
+            take(cpu::translator::TranslatorEngine::create(*memory_, GetParam() == TestedEngine::kVerifiedTranslator
+                                                                         ? cpu::translator::Checking::kEachBlock
+                                                                         : cpu::translator::Checking::kOff));
         ASSERT_TRUE(engine_);
         guest_ = std::make_unique<VcpuExecutor>(*engine_, *memory_);
     }
@@ -43,8 +47,19 @@ protected:
 };
 
 inline std::string engine_name(const testing::TestParamInfo<TestedEngine>& info) {
-    return info.param == TestedEngine::kInterpreter ? "Interpreter" : "Translator";
+    switch (info.param) {
+        case TestedEngine::kInterpreter: return "Interpreter";
+        case TestedEngine::kTranslator: return "Translator";
+        case TestedEngine::kVerifiedTranslator: break;
+    }
+    return "VerifiedTranslator";
 }
 inline auto all_engines() { return testing::Values(TestedEngine::kInterpreter, TestedEngine::kTranslator); }
+
+/// A number of the environment, for reproducing and extending a run.
+[[nodiscard]] inline std::uint64_t number_from_environment(const char* name, std::uint64_t otherwise) {
+    const char* text = std::getenv(name);
+    return text != nullptr ? std::strtoull(text, nullptr, 0) : otherwise;
+}
 
 } // namespace touka::tests::instructions

@@ -59,18 +59,31 @@ void VcpuExecutor::write_port(std::uint16_t port, unsigned, std::uint32_t) {
 void VcpuExecutor::run(const Case& test, Result& result) { run_from(initial_state(test), test, result); }
 
 void VcpuExecutor::run_from(const cpu::CpuState& state, const Case& test, Result& result) {
-    constexpr std::uint64_t kBytes = sizeof(test.memory.pages);
-    std::memcpy(memory_.span(GuestAddress{kTestPagesPhysical}, kBytes).data(), test.memory.pages.data(), kBytes);
-    memory_.written(GuestAddress{kTestPagesPhysical}, kBytes);
+    put_memory(test.memory);
     if (!vcpu_->set_state(state)) give_up("the engine refuses the state");
     vector_.reset();
     while (!vector_) {
         const auto exit = vcpu_->run();
         if (exit == cpu::VcpuExit::kShutdown) vector_ = Result::kShutdown;
+        if (exit == cpu::VcpuExit::kDiffered) {
+            vector_ = Result::kDiffered;
+            std::fputs(vcpu_->failure().c_str(), stderr);
+        }
         if (exit == cpu::VcpuExit::kFailed) give_up("the engine failed: " + vcpu_->failure());
     }
     take_result(result);
+    constexpr std::uint64_t kBytes = sizeof(test.memory.pages);
     std::memcpy(result.memory.pages.data(), memory_.span(GuestAddress{kTestPagesPhysical}, kBytes).data(), kBytes);
+}
+
+void VcpuExecutor::put_memory(const Memory& memory) {
+    for (std::size_t n = 0; n < memory.pages.size(); ++n) {
+        const GuestAddress at{kTestPagesPhysical + n * kPageBytes};
+        std::byte* place = memory_.span(at, kPageBytes).data();
+        if (std::memcmp(place, memory.pages[n].data(), kPageBytes) == 0) continue;
+        std::memcpy(place, memory.pages[n].data(), kPageBytes);
+        memory_.written(at, kPageBytes);
+    }
 }
 
 void VcpuExecutor::take_result(Result& result) {
@@ -82,7 +95,7 @@ void VcpuExecutor::take_result(Result& result) {
     result.after = {};
     result.after.gpr = state->gpr;
     take_vectors(*state, result.after);
-    if (result.vector == Result::kShutdown) return;
+    if (result.vector == Result::kShutdown || result.vector == Result::kDiffered) return;
 
     // The exception's frame on the ring-0 stack: [error code,] RIP, CS, RFLAGS, RSP, SS.
     std::uint64_t frame = state->gpr[static_cast<std::size_t>(cpu::Gpr::kRsp)] - kSystemLinear;

@@ -45,6 +45,8 @@ private:
     std::uint32_t read_port(std::uint16_t, unsigned) override { return ~std::uint32_t{0}; }
     /// The stub of an exception reports its vector.
     void write_port(std::uint16_t port, unsigned width_bytes, std::uint32_t value) override;
+    /// Pages that hold these bytes already are left alone, and so is what was translated from them.
+    void put_memory(const Memory& memory);
     void take_result(Result& result);
 
     cpu::CpuEngine& engine_;

@@ -476,16 +476,15 @@ void classify(GuestInstruction& i, bool supervisor) {
     i.uses_vectors = i.uses_avx = i.uses_x87 = false;
     i.kind = kind_of(i, supervisor);
     if (i.kind == Kind::kInterpreted && !changes_more_than_registers(i)) i.kind = Kind::kCalled;
-    if (i.kind == Kind::kInterpreted || i.kind == Kind::kCalled) {
+    const bool is_own = i.kind != Kind::kInterpreted && i.kind != Kind::kCalled;
+    if (!is_own) {
         i.has_access = i.has_second_access = false;
         i.uses_vectors = i.uses_avx = i.uses_x87 = false;
     }
     i.flags = flag_use(i);
-    if (is_shift_by_nothing(i)) {
-        i.flags.overwrites = false;
-        i.flags.reads = true;
-    }
-    if (keeps_undefined_flags(i.decoded.info.mnemonic)) {
+    // The interpreter wants them all in place: it does what may change none of them after all (a shift of memory by a
+    // CL of 0, a repeated comparison with an RCX of 0), and what pushes them.
+    if (!is_own || is_shift_by_nothing(i) || keeps_undefined_flags(i.decoded.info.mnemonic)) {
         i.flags.overwrites = false;
         i.flags.reads = true;
         i.flags.passes_on = !may_divide_by_zero(i.decoded.info.mnemonic); // a fault shows them

@@ -141,6 +141,7 @@ void TranslatorVcpu::expect_jump() {
 
 bool TranslatorVcpu::passes_check(Arrival arrival) {
     if (verifier_ == nullptr || verifier_->agrees(arrival)) return true;
+    has_difference_ = true;
     vcpu_.processor.attention = true;
     return false;
 }
@@ -254,7 +255,7 @@ StopReason TranslatorVcpu::execute_processor() {
                 p.requests.fetch_and(~request::kCodeWritten, std::memory_order_acquire);
                 cache_.drop_stale();
             }
-            if (verifier_ != nullptr && !verifier_->report().empty()) return StopReason::kDiffered;
+            if (std::exchange(has_difference_, false)) return StopReason::kDiffered;
             StopReason reason{};
             if (!interpreter::attend(p, reason)) {
                 p.attention = true;

@@ -74,7 +74,8 @@ private:
     AddressSpaces spaces_;
     TranslationCache cache_;
     Statistics statistics_;
-    bool enters_grouped_ = true; ///< the kind of block that the link leads to which is not made because of checks
+    bool enters_grouped_ = true;  ///< the kind of block that the link leads to which is not made because of checks
+    bool has_difference_ = false; ///< found by a check, to be told
     Turn* turn_;
     std::unique_ptr<Verifier> verifier_; ///< nullptr: nothing is checked. Else jumps lead back to the dispatcher
 };

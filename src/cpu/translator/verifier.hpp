@@ -55,7 +55,7 @@ public:
 
     /// Where control goes when it leaves the block, if the interpreter got that far.
     [[nodiscard]] std::optional<std::uint64_t> destination() const;
-    /// Empty until there is a difference.
+    /// The last difference; empty until there is one.
     [[nodiscard]] const std::string& report() const { return report_; }
     [[nodiscard]] const VerifierCounters& counters() const { return counters_; }
     /// How many blocks were rehearsed.
