@@ -114,6 +114,8 @@ bool TranslatorVcpu::made_writable() {
     const MemoryAccess* access = cache_.access_at(vcpu_.frame.fault_at);
     if (access == nullptr || !access->writes) return false;
     const std::uint64_t linear = linear_address(*access);
+    // The page is not to blame: CMPXCHG16B of an address that is not aligned, or the kernel's limit of mappings.
+    if (spaces_.may_store(linear)) return false;
     // A page with code is written by the interpreter, which sees to it that the code is dropped.
     return spaces_.fill(linear, access->size_bytes, true) == AddressSpaces::Fill::kDone && spaces_.may_store(linear);
 }
