@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "cpu/interpreter/program_fixture.hpp"
@@ -29,7 +30,7 @@ struct Workshop {
     FrameOffsets offsets{*vcpu};
     interpreter::CodeMemory code{1 << 20};
     Thunks thunks = make_thunks(code, offsets, {});
-    BlockEmitter emitter{code, offsets, thunks};
+    std::optional<BlockEmitter> emitter{std::in_place, code, offsets, thunks};
     std::size_t first_byte = code.used_bytes();
 };
 
@@ -45,20 +46,23 @@ void check_block(const GuestBlock& block, std::uint16_t offset) {
                 block.groups[n].high - block.groups[n].low <= GuestBlock::kMaxGroupBytes);
 }
 
-void check_code(const Translation& t, const FaultSites& sites, std::span<const Link> links, Workshop& workshop) {
-    require(t.code_bytes <= BlockEmitter::kMaxBytes);
+void check_code(const Translation& t, const SideTables& tables, const BlockOutline& outline, Workshop& workshop) {
+    const std::vector<FaultSite>& sites = tables.fault_sites;
+    require(t.code_bytes <= BlockEmitter::kMaxPartBytes && outline.stub_bytes <= BlockEmitter::kMaxPartBytes);
     const std::uint8_t* end = t.code + t.code_bytes;
     for (const std::uint8_t* entry :
          {t.entry, t.entry_without_poll, t.flags_entry, t.flags_entry_without_poll, t.jump_entry})
         require(entry >= t.code && entry < end);
     require(t.first_fault_site == 0 && t.fault_site_count == sites.size());
     for (std::size_t n = 0; n < sites.size(); ++n) {
-        require(sites[n].at < t.code_bytes && sites[n].recovery < t.code_bytes);
+        require(sites[n].at < t.code_bytes);
         require(n == 0 || sites[n - 1].at < sites[n].at);
     }
     const std::uint8_t* writable = workshop.code.writable_alias(t.code);
-    for (const Link& link : links) {
-        require(link.site > writable && link.site + 4 <= writable + t.code_bytes);
+    for (const Link& link : tables.links) {
+        const bool from_block = link.site > writable && link.site + 4 <= writable + t.code_bytes;
+        const std::uint8_t* stubs = writable + outline.stubs;
+        require(from_block || (link.site > stubs && link.site + 4 <= stubs + outline.stub_bytes));
         require(link.target < kPageSize && link.page == t.page);
     }
 }
@@ -92,10 +96,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (workshop.code.free_space().size() < BlockEmitter::kMaxBytes) {
         workshop.code.clear();
         workshop.code.commit(workshop.first_byte - workshop.code.used_bytes()); // the thunks stay
+        workshop.emitter.emplace(workshop.code, workshop.offsets, workshop.thunks);
     }
-    std::vector<Link> links;
-    FaultSites sites;
-    workshop.emitter.emit(*block, t, links, sites);
-    check_code(t, sites, links, workshop);
+    SideTables tables(workshop.vcpu->frame.far_keys);
+    workshop.emitter->emit(*block, t, tables);
+    check_code(t, tables, workshop.emitter->outline(), workshop);
     return 0;
 }

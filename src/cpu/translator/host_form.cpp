@@ -1,5 +1,8 @@
 #include "cpu/translator/host_form.hpp"
 
+#include <algorithm>
+#include <span>
+
 namespace touka::cpu::translator {
 namespace {
 
@@ -68,11 +71,20 @@ void add_immediates(HostBytes& out, const Instruction& i) {
         for (unsigned n = 0; n < immediate.size / 8u; ++n) out.add(i.bytes[immediate.offset + n]);
 }
 
-void add_legacy_head(HostBytes& out, const Instruction& i, const Shape& s, unsigned b, bool force_rex) {
-    for (unsigned n = 0; n < i.info.raw.prefix_count; ++n) {
-        const unsigned prefix = i.info.raw.prefixes[n].value;
+/// Each prefix once: the guest's instruction may be 15 bytes long by repeating them, and the host's may need a REX
+/// prefix or a displacement that the guest's does without.
+void add_prefixes(HostBytes& out, const Instruction& i) {
+    const std::span prefixes(i.info.raw.prefixes, i.info.raw.prefix_count);
+    for (std::size_t n = 0; n < prefixes.size(); ++n) {
+        const std::uint8_t prefix = prefixes[n].value;
+        const auto is_same = [prefix](const auto& later) { return later.value == prefix; };
+        if (std::ranges::any_of(prefixes.subspan(n + 1), is_same)) continue;
         if (prefix == 0x66 || prefix == 0xF2 || prefix == 0xF3 || prefix == 0xF0) out.add(prefix);
     }
+}
+
+void add_legacy_head(HostBytes& out, const Instruction& i, const Shape& s, unsigned b, bool force_rex) {
+    add_prefixes(out, i);
     const unsigned r = s.has_modrm ? s.reg >> 3 : 0u;
     const unsigned rex = static_cast<unsigned>(i.info.raw.rex.W) << 3 | r << 2 | b;
     if (rex != 0 || force_rex) out.add(0x40 | rex);

@@ -177,6 +177,8 @@ std::uint64_t TranslatorVcpu::linear_address(const EffectiveAddress& a) const {
 bool TranslatorVcpu::made_writable(const FaultSite& site) {
     if (!site.writes) return false;
     const std::uint64_t linear = linear_address(site.address);
+    // The page is not to blame: CMPXCHG16B of an address that is not aligned, or the kernel's limit of mappings.
+    if (spaces_.may_store(linear)) return false;
     // A page with code is written by the interpreter, which sees to it that the code is dropped.
     return spaces_.fill(linear, site.size_bytes, true) == AddressSpaces::Fill::kDone && spaces_.may_store(linear);
 }
