@@ -87,9 +87,9 @@ protected:
             m.map(2, kData + 0x2000, EngineGuest::kReadOnly);
             for (std::uint64_t n = 0; n < 0x3000; n += 8) m.poke(kData + n, n * 0x0123'4567'89AB'CDEF);
             // Exceptions get the first interrupt stack.
-            for (const unsigned vector : {6, 12, 13, 14})
-                m.poke<std::uint8_t>(interpreter::ProgramMachine::kIdt + vector * 16 + 4, 1);
-            for (unsigned n = 0; n < 16; ++n) m.p.regs.gpr[n] = 0x1111'2222'3333'4444u * (n + 1);
+            for (const unsigned vector : {6u, 12u, 13u, 14u})
+                m.poke<std::uint8_t>(interpreter::ProgramMachine::kIdt + std::uint64_t{vector} * 16 + 4, 1);
+            for (unsigned n = 0; n < 16; ++n) m.p.regs.gpr[n] = 0x1111'2222'3333'4444 * (n + std::uint64_t{1});
             m.p.gpr(Gpr::kRsp) = kHigh + 0x800;
             m.p.gpr(Gpr::kRdi) = kHigh + 2 * kPage + 0x10;
             m.p.cr4 |= cr4::OSFXSR | cr4::OSXSAVE;
