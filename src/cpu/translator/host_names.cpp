@@ -47,7 +47,7 @@ HostNames::HostNames(const FrameOffsets& o, const Thunks& t)
               {t.load_vectors, "load_vectors"}} {
     for (unsigned n = 0; n < 16; ++n) {
         const auto reg = static_cast<ZydisRegister>(ZYDIS_REGISTER_RAX + n);
-        members_.push_back({o.gpr + n * 8, 8, fmt::format("regs.{}", ZydisRegisterGetString(reg))});
+        members_.push_back({o.gpr + std::size_t{n} * 8, 8, fmt::format("regs.{}", ZydisRegisterGetString(reg))});
     }
     for (unsigned n = 0; n < 6; ++n) {
         const auto reg = static_cast<ZydisRegister>(ZYDIS_REGISTER_ES + n);

@@ -90,7 +90,7 @@ TEST_F(MemoryOrder, StoresPassNoLaterLoadsWithAFenceInBetween) {
     guest_.assemble(program(false), kOtherCode);
     run();
     unsigned both_zero = 0;
-    for (std::uint32_t n = 0; n < kMeetings; ++n)
+    for (std::uint64_t n = 0; n < kMeetings; ++n)
         both_zero +=
             guest_.m.peek<std::uint32_t>(kSeen[0] + n * 4) == 0 && guest_.m.peek<std::uint32_t>(kSeen[1] + n * 4) == 0;
     EXPECT_EQ(both_zero, 0u);
@@ -154,7 +154,7 @@ TEST_F(MemoryOrder, LockedAdditionsLoseNothing) {
     guest_.assemble(program);
     guest_.assemble(program, kOtherCode);
     const auto ends = run();
-    constexpr std::uint64_t kTotal = 2 * kTurns;
+    constexpr std::uint64_t kTotal = std::uint64_t{2} * kTurns;
     EXPECT_EQ(guest_.m.peek<std::uint32_t>(kData), kTotal);
     EXPECT_EQ(guest_.m.peek(kData + 8), kTotal);
     EXPECT_EQ(EngineGuest::reg(ends[0], Gpr::kRbx) + EngineGuest::reg(ends[1], Gpr::kRbx), kTotal * (kTotal - 1) / 2);
