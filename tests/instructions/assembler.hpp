@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
-#include <optional>
 #include <vector>
 
 namespace touka::tests::instructions {
@@ -22,7 +21,7 @@ class Assembler {
 public:
     using Label = std::size_t;
 
-    /// @return false when there is no such instruction; nothing was added.
+    /// @return false when there is no such instruction; nothing was added. May be ignored where there is one for sure.
     bool add(ZydisMnemonic mnemonic, std::initializer_list<ZydisEncoderOperand> operands,
              ZydisInstructionAttributes prefixes = 0);
     void add(const std::vector<std::uint8_t>& bytes) { code_.insert(code_.end(), bytes.begin(), bytes.end()); }

@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <initializer_list>
-#include <optional>
 
 #include "instructions/assembler.hpp"
 #include "instructions/encoding.hpp"
+#include "instructions/program_forms.hpp"
 #include "instructions/suite.hpp"
 #include "instructions/values.hpp"
 
@@ -35,65 +34,6 @@ bool keeps_reserved(const Decoded& d) {
             return false;
     }
     return true;
-}
-
-bool is_bit_string(const Decoded& d) {
-    return d.info.meta.category == ZYDIS_CATEGORY_BITBYTE && d.operands[0].type == ZYDIS_OPERAND_TYPE_MEMORY &&
-           d.operands[1].type == ZYDIS_OPERAND_TYPE_REGISTER;
-}
-
-bool is_for_programs(const Decoded& d) {
-    switch (d.info.meta.category) {
-        case ZYDIS_CATEGORY_CALL:
-        case ZYDIS_CATEGORY_RET:
-        case ZYDIS_CATEGORY_COND_BR:
-        case ZYDIS_CATEGORY_UNCOND_BR:
-        case ZYDIS_CATEGORY_INTERRUPT:
-        case ZYDIS_CATEGORY_SYSCALL:
-        case ZYDIS_CATEGORY_SYSRET:
-        case ZYDIS_CATEGORY_SYSTEM:
-        case ZYDIS_CATEGORY_IO:
-        case ZYDIS_CATEGORY_IOSTRINGOP:
-        case ZYDIS_CATEGORY_STRINGOP:
-        case ZYDIS_CATEGORY_PUSH:
-        case ZYDIS_CATEGORY_POP:
-        case ZYDIS_CATEGORY_XSAVE:
-        case ZYDIS_CATEGORY_XSAVEOPT:
-        case ZYDIS_CATEGORY_SEGOP:
-        case ZYDIS_CATEGORY_DECIMAL: return false;
-        default: break;
-    }
-    switch (d.info.mnemonic) {
-        case ZYDIS_MNEMONIC_ENTER:
-        case ZYDIS_MNEMONIC_LEAVE:
-        case ZYDIS_MNEMONIC_XLAT:
-        case ZYDIS_MNEMONIC_CLI:
-        case ZYDIS_MNEMONIC_STI:
-        case ZYDIS_MNEMONIC_STD:
-        case ZYDIS_MNEMONIC_UD0:
-        case ZYDIS_MNEMONIC_UD1:
-        case ZYDIS_MNEMONIC_UD2:
-        case ZYDIS_MNEMONIC_LDMXCSR:
-        case ZYDIS_MNEMONIC_VLDMXCSR:
-        case ZYDIS_MNEMONIC_FXSAVE:
-        case ZYDIS_MNEMONIC_FXSAVE64:
-        case ZYDIS_MNEMONIC_FXRSTOR:
-        case ZYDIS_MNEMONIC_FXRSTOR64:
-        // Where x87 exceptions become unmasked, and what the host's pointers are.
-        case ZYDIS_MNEMONIC_FLDCW:
-        case ZYDIS_MNEMONIC_FLDENV:
-        case ZYDIS_MNEMONIC_FRSTOR:
-        case ZYDIS_MNEMONIC_FNSTENV:
-        case ZYDIS_MNEMONIC_FNSAVE:
-        case ZYDIS_MNEMONIC_MASKMOVQ:
-        case ZYDIS_MNEMONIC_MASKMOVDQU:
-        case ZYDIS_MNEMONIC_VMASKMOVDQU: return false;
-        default: break;
-    }
-    for (std::size_t n = 0; n < d.info.operand_count; ++n)
-        if (d.operands[n].type == ZYDIS_OPERAND_TYPE_MEMORY && d.operands[n].mem.type == ZYDIS_MEMOP_TYPE_VSIB)
-            return false;
-    return !is_bit_string(d);
 }
 
 class ProgramMaker {
@@ -172,7 +112,7 @@ private:
         if (random_.one_in(8)) return memory(ZYDIS_REGISTER_RIP, 0x1'FC00, bytes); // into the data pages
         if (!random_.one_in(4)) return memory(base(), displacement, bytes);
         const ZydisRegister index = scratch(64);
-        static_cast<void>(code_.add(ZYDIS_MNEMONIC_MOV, {reg(index), immediate(random_.byte() & 0x1F)}));
+        code_.add(ZYDIS_MNEMONIC_MOV, {reg(index), immediate(random_.byte() & 0x1F)});
         return memory(base(), displacement, bytes, index, 1u << random_.below(4));
     }
 
@@ -228,11 +168,9 @@ private:
             if (o.mem.index == o.mem.base) return false;
             if (o.mem.index != ZYDIS_REGISTER_NONE) {
                 target -= index * o.mem.scale;
-                static_cast<void>(code_.add(ZYDIS_MNEMONIC_MOV,
-                                            {reg(whole(o.mem.index)), immediate(static_cast<std::int64_t>(index))}));
+                code_.add(ZYDIS_MNEMONIC_MOV, {reg(whole(o.mem.index)), immediate(static_cast<std::int64_t>(index))});
             }
-            static_cast<void>(
-                code_.add(ZYDIS_MNEMONIC_MOV, {reg(whole(o.mem.base)), immediate(static_cast<std::int64_t>(target))}));
+            code_.add(ZYDIS_MNEMONIC_MOV, {reg(whole(o.mem.base)), immediate(static_cast<std::int64_t>(target))});
         }
         return true;
     }
@@ -275,22 +213,22 @@ private:
             default: added = code_.add(pick(kMove), {reg(scratch(64)), where(64)}); break;
         }
         // No such instruction: a plain one in its place.
-        if (!added) static_cast<void>(code_.add(ZYDIS_MNEMONIC_MOV, {reg(scratch(64)), near_base(64)}));
+        if (!added) code_.add(ZYDIS_MNEMONIC_MOV, {reg(scratch(64)), near_base(64)});
     }
 
     void push() {
         ++depth_;
         switch (random_.below(4)) {
-            case 0: static_cast<void>(code_.add(ZYDIS_MNEMONIC_PUSHFQ, {})); return;
-            case 1: static_cast<void>(code_.add(ZYDIS_MNEMONIC_PUSH, {memory(base(), 8, 8)})); return;
-            case 2: static_cast<void>(code_.add(ZYDIS_MNEMONIC_PUSH, {immediate(random_.byte())})); return;
-            default: static_cast<void>(code_.add(ZYDIS_MNEMONIC_PUSH, {reg(scratch(64))})); return;
+            case 0: code_.add(ZYDIS_MNEMONIC_PUSHFQ, {}); return;
+            case 1: code_.add(ZYDIS_MNEMONIC_PUSH, {memory(base(), 8, 8)}); return;
+            case 2: code_.add(ZYDIS_MNEMONIC_PUSH, {immediate(random_.byte())}); return;
+            default: code_.add(ZYDIS_MNEMONIC_PUSH, {reg(scratch(64))}); return;
         }
     }
     void pop() {
         if (depth_ == 0) return;
         --depth_;
-        static_cast<void>(code_.add(ZYDIS_MNEMONIC_POP, {reg(scratch(64))}));
+        code_.add(ZYDIS_MNEMONIC_POP, {reg(scratch(64))});
     }
 
     /// Some instructions, as they are also in loops and subroutines.
@@ -305,18 +243,18 @@ private:
     }
     void loop() {
         const auto label = code_.make_label();
-        static_cast<void>(code_.add(
-            ZYDIS_MNEMONIC_MOV, {reg(kCounter), immediate(1 + static_cast<std::int64_t>(random_.below(kLoopTurns)))}));
+        code_.add(ZYDIS_MNEMONIC_MOV,
+                  {reg(kCounter), immediate(1 + static_cast<std::int64_t>(random_.below(kLoopTurns)))});
         code_.put(label);
         add_some(5);
-        static_cast<void>(code_.add(ZYDIS_MNEMONIC_DEC, {reg(kCounter)}));
+        code_.add(ZYDIS_MNEMONIC_DEC, {reg(kCounter)});
         code_.jump_if(5, label); // JNZ
     }
     void call() {
         subroutines_.push_back(code_.make_label());
         if (random_.one_in(3)) {
             code_.load_address(subroutines_.back());
-            static_cast<void>(code_.add(ZYDIS_MNEMONIC_CALL, {reg(ZYDIS_REGISTER_RAX)}));
+            code_.add(ZYDIS_MNEMONIC_CALL, {reg(ZYDIS_REGISTER_RAX)});
         } else {
             code_.call(subroutines_.back());
         }
@@ -325,21 +263,20 @@ private:
         code_.put(label);
         const bool has_frame = random_.one_in(2);
         if (has_frame) {
-            static_cast<void>(code_.add(ZYDIS_MNEMONIC_PUSH, {reg(ZYDIS_REGISTER_RBP)}));
-            static_cast<void>(
-                code_.add(ZYDIS_MNEMONIC_LEA, {reg(ZYDIS_REGISTER_RBP), memory(ZYDIS_REGISTER_RSP, 0, 8)}));
-            static_cast<void>(code_.add(ZYDIS_MNEMONIC_MOV, {memory(ZYDIS_REGISTER_RSP, -24, 8), reg(scratch(64))}));
+            code_.add(ZYDIS_MNEMONIC_PUSH, {reg(ZYDIS_REGISTER_RBP)});
+            code_.add(ZYDIS_MNEMONIC_LEA, {reg(ZYDIS_REGISTER_RBP), memory(ZYDIS_REGISTER_RSP, 0, 8)});
+            code_.add(ZYDIS_MNEMONIC_MOV, {memory(ZYDIS_REGISTER_RSP, -24, 8), reg(scratch(64))});
             any_form();
-            static_cast<void>(code_.add(ZYDIS_MNEMONIC_LEAVE, {}));
+            code_.add(ZYDIS_MNEMONIC_LEAVE, {});
         } else {
             add_some(4);
         }
-        static_cast<void>(code_.add(ZYDIS_MNEMONIC_RET, {}));
+        code_.add(ZYDIS_MNEMONIC_RET, {});
     }
     void jump_indirect() {
         const auto label = code_.make_label();
         code_.load_address(label);
-        static_cast<void>(code_.add(ZYDIS_MNEMONIC_JMP, {reg(ZYDIS_REGISTER_RAX)}));
+        code_.add(ZYDIS_MNEMONIC_JMP, {reg(ZYDIS_REGISTER_RAX)});
         code_.add({0xCC});
         code_.put(label);
     }
@@ -350,17 +287,17 @@ private:
                                                   ZYDIS_MNEMONIC_CMPSB, ZYDIS_MNEMONIC_CMPSQ};
         const ZydisMnemonic mnemonic = kMnemonics[random_.below(kMnemonics.size())];
         const auto displacement = [this] { return static_cast<std::int64_t>(random_.below(128)) - 32; };
-        static_cast<void>(code_.add(ZYDIS_MNEMONIC_LEA, {reg(ZYDIS_REGISTER_RSI), memory(base(), displacement(), 8)}));
-        static_cast<void>(code_.add(ZYDIS_MNEMONIC_LEA, {reg(ZYDIS_REGISTER_RDI), memory(base(), displacement(), 8)}));
-        static_cast<void>(code_.add(
-            ZYDIS_MNEMONIC_MOV, {reg(ZYDIS_REGISTER_ECX), immediate(static_cast<std::int64_t>(random_.below(12)))}));
+        code_.add(ZYDIS_MNEMONIC_LEA, {reg(ZYDIS_REGISTER_RSI), memory(base(), displacement(), 8)});
+        code_.add(ZYDIS_MNEMONIC_LEA, {reg(ZYDIS_REGISTER_RDI), memory(base(), displacement(), 8)});
+        code_.add(ZYDIS_MNEMONIC_MOV,
+                  {reg(ZYDIS_REGISTER_ECX), immediate(static_cast<std::int64_t>(random_.below(12)))});
         const bool descends = random_.one_in(4);
-        if (descends) static_cast<void>(code_.add(ZYDIS_MNEMONIC_STD, {}));
+        if (descends) code_.add(ZYDIS_MNEMONIC_STD, {});
         const bool compares =
             mnemonic == ZYDIS_MNEMONIC_SCASB || mnemonic == ZYDIS_MNEMONIC_CMPSB || mnemonic == ZYDIS_MNEMONIC_CMPSQ;
         const auto repeat = compares ? ZYDIS_ATTRIB_HAS_REPE : ZYDIS_ATTRIB_HAS_REP;
-        static_cast<void>(code_.add(mnemonic, {}, random_.one_in(3) ? 0 : repeat));
-        if (descends) static_cast<void>(code_.add(ZYDIS_MNEMONIC_CLD, {}));
+        code_.add(mnemonic, {}, random_.one_in(3) ? 0 : repeat);
+        if (descends) code_.add(ZYDIS_MNEMONIC_CLD, {});
     }
 
     /// By a little, in the ways that compilers do.
@@ -368,10 +305,10 @@ private:
         const ZydisRegister b = base();
         const auto amount = static_cast<std::int64_t>(random_.below(48)) - 24;
         switch (random_.below(4)) {
-            case 0: static_cast<void>(code_.add(ZYDIS_MNEMONIC_ADD, {reg(b), immediate(amount)})); return;
-            case 1: static_cast<void>(code_.add(ZYDIS_MNEMONIC_SUB, {reg(b), immediate(amount)})); return;
-            case 2: static_cast<void>(code_.add(ZYDIS_MNEMONIC_LEA, {reg(b), memory(b, amount, 8)})); return;
-            default: static_cast<void>(code_.add(ZYDIS_MNEMONIC_MOV, {reg(b), reg(base())})); return;
+            case 0: code_.add(ZYDIS_MNEMONIC_ADD, {reg(b), immediate(amount)}); return;
+            case 1: code_.add(ZYDIS_MNEMONIC_SUB, {reg(b), immediate(amount)}); return;
+            case 2: code_.add(ZYDIS_MNEMONIC_LEA, {reg(b), memory(b, amount, 8)}); return;
+            default: code_.add(ZYDIS_MNEMONIC_MOV, {reg(b), reg(base())}); return;
         }
     }
 
@@ -380,12 +317,12 @@ private:
         const auto far = static_cast<std::int64_t>(random_.below(0x2000)) - 0x800;
         const unsigned w = width();
         if (random_.one_in(8)) {
-            static_cast<void>(code_.add(ZYDIS_MNEMONIC_MOV, {reg(ZYDIS_REGISTER_R13), immediate(INT64_MIN | far)}));
-            static_cast<void>(code_.add(ZYDIS_MNEMONIC_ADC, {memory(ZYDIS_REGISTER_R13, 0, 8), reg(scratch(64))}));
+            code_.add(ZYDIS_MNEMONIC_MOV, {reg(ZYDIS_REGISTER_R13), immediate(INT64_MIN | far)});
+            code_.add(ZYDIS_MNEMONIC_ADC, {memory(ZYDIS_REGISTER_R13, 0, 8), reg(scratch(64))});
         } else if (random_.one_in(2)) {
-            static_cast<void>(code_.add(ZYDIS_MNEMONIC_SBB, {memory(base(), far, w / 8), reg(scratch(w))}));
+            code_.add(ZYDIS_MNEMONIC_SBB, {memory(base(), far, w / 8), reg(scratch(w))});
         } else {
-            static_cast<void>(code_.add(ZYDIS_MNEMONIC_MOV, {reg(scratch(w)), memory(base(), far, w / 8)}));
+            code_.add(ZYDIS_MNEMONIC_MOV, {reg(scratch(w)), memory(base(), far, w / 8)});
         }
     }
 
@@ -398,15 +335,6 @@ private:
 };
 
 } // namespace
-
-std::vector<Form> forms_for_programs() {
-    std::vector<Form> forms = enumerate_forms();
-    std::erase_if(forms, [](const Form& form) {
-        Decoded d;
-        return form.encoding.compat || !decode(false, plain_bytes(form.encoding), d) || !is_for_programs(d);
-    });
-    return forms;
-}
 
 Case make_program(const std::vector<Form>& forms, Random& random) { return ProgramMaker(forms, random).make(); }
 

@@ -9,14 +9,10 @@
 
 namespace touka::tests::instructions {
 
-/// Forms that can be a part of a program without its losing its way: no jumps, no stack, nothing that depends on what
-/// lies in memory being valid.
-[[nodiscard]] std::vector<Form> forms_for_programs();
-
 /// Arithmetic of all kinds, loads and stores through several base registers that differ by constants, pushes and pops,
 /// calls, jumps forward on flags that were set long before, bounded loops, string instructions; it may lie on two
 /// pages. Some end by an access that faults, the others by INT3.
-/// @param forms of forms_for_programs().
+/// @param forms of forms_for_programs() (program_forms.hpp).
 [[nodiscard]] Case make_program(const std::vector<Form>& forms, Random& random);
 
 } // namespace touka::tests::instructions

@@ -1,6 +1,7 @@
 // Random programs on the bare host and on each engine, everything compared that they leave.
 #include <gtest/gtest.h>
 
+#include "instructions/program_forms.hpp"
 #include "instructions/program_maker.hpp"
 #include "instructions/suite_fixture.hpp"
 

@@ -71,6 +71,7 @@ TEST_F(RunLoop, GivesEveryEndAStatus) {
     EXPECT_EQ(run({{.at_once = Outcome::kCrashed, .at_power_button = {}}}), ExitStatus::kCrashed);
     count_ = 0;
     EXPECT_EQ(run({{.at_once = Outcome::kFailed, .at_power_button = {}}}), ExitStatus::kFailed);
+    count_ = 0;
     EXPECT_EQ(run({{.at_once = Outcome::kDiffered, .at_power_button = {}}}), ExitStatus::kDiffered);
     EXPECT_NE(said_.str().find("touka: error: the guest crashed\n"), std::string::npos);
 }

@@ -35,8 +35,8 @@ struct VerifierCounters {
 /// A rehearsal runs the block's instructions on a processor of its own, from the guest's state, without effect on
 /// memory, and keeps the state in front of each. When translated code has come back, wherever in the block, its state
 /// is compared with the one kept for that place, and its stores with the rehearsed ones: registers, RFLAGS, vectors,
-/// x87, segment bases. A store of translated code where the interpreter makes none goes unnoticed, unless it hits what
-/// the block reads or writes.
+/// x87, segment bases. A store of translated code where the interpreter makes none goes unnoticed, unless the
+/// block reads it later. (docs/decisions/008)
 ///
 /// Memory must not change in between. Other vCPUs wait for their Turn; what devices write is found out when a
 /// difference shows: if a byte that the interpreter read has changed since, the difference counts as `disturbed`.
