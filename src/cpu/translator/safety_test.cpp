@@ -135,7 +135,7 @@ TEST(HostCode, OfRandomBytesTouchesOnlyWhatItMay) {
 
 class TranslatedMemory : public Translator {};
 
-TEST_F(TranslatedMemory, IsNowhereWritableAndExecutable) {
+TEST_P(TranslatedMemory, IsNowhereWritableAndExecutable) {
     assemble([](Xbyak::CodeGenerator& c) { c.inc(Xbyak::util::eax); });
     run();
     std::ifstream maps("/proc/self/maps");
@@ -147,6 +147,8 @@ TEST_F(TranslatedMemory, IsNowhereWritableAndExecutable) {
     }
     EXPECT_GT(executable, 0u);
 }
+
+INSTANTIATE_TEST_SUITE_P(Checking, TranslatedMemory, testing::ValuesIn(kCheckings), checking_name);
 
 } // namespace
 } // namespace touka::cpu::translator
