@@ -171,7 +171,10 @@ void BlockEmitter::emit_stubs(const Translation& t) {
             emit_address(s.access, s.before, rax);
             and_(eax, static_cast<std::uint32_t>(spec::kPageSize - 1));
             cmp(eax, static_cast<std::uint32_t>(spec::kPageSize) - s.span_bytes);
-            add_link(forward_jump(0x0F87), s.offset, s.offset, false); // JA
+            const std::size_t on_one = forward_jump(0x0F86); // JBE
+            if (s.flags) follow_recipe(s.flags);
+            add_link(forward_jump(0xE9), s.offset, s.offset, false);
+            resolve(on_one);
         }
         mov(ecx, static_cast<std::uint32_t>(tables_->checks.size()));
         jump_to_thunk(thunks_.fill);

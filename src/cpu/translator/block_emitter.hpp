@@ -86,6 +86,8 @@ private:
     [[nodiscard]] bool may_lose_flags() const;
     /// Of flags that are nowhere.
     [[nodiscard]] FlagRecipe lost_flags() const { return flags_ == Flags::kLost ? flag_recipe_ : FlagRecipe{}; }
+    /// Brings flags home that are nowhere. Clobbers RAX and RCX.
+    void follow_recipe(const FlagRecipe& recipe);
     /// Clobbers RAX where they are at home.
     void flags_host();
     /// As flags_host(), unless the running instruction only passes flags on and nobody sees them before they are

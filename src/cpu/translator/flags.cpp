@@ -72,6 +72,43 @@ bool BlockEmitter::may_lose_flags() const {
     return false;
 }
 
+/// What follow() in flag_recipe.hpp does, as code.
+void BlockEmitter::follow_recipe(const FlagRecipe& recipe) {
+    const auto sized = [&](const Xbyak::Reg64& reg) -> Xbyak::Reg {
+        switch (recipe.width_bytes) {
+            case 1: return reg.cvt8();
+            case 2: return reg.cvt16();
+            case 4: return reg.cvt32();
+            default: return reg;
+        }
+    };
+    const Xbyak::Reg result = sized(rax), source = sized(rcx);
+    mov(rax, Xbyak::Reg64(in_register(recipe.result, kHostRax)));
+    if (recipe.source == kNoRegister)
+        mov(rcx, static_cast<std::uint64_t>(std::int64_t{recipe.constant}));
+    else
+        mov(rcx, Xbyak::Reg64(in_register(recipe.source, kHostRcx)));
+    switch (recipe.maker) {
+        case FlagRecipe::Maker::kCompare: cmp(result, source); break;
+        case FlagRecipe::Maker::kTest: test(result, source); break;
+        case FlagRecipe::Maker::kAdd:
+            sub(result, source);
+            add(result, source);
+            break;
+        case FlagRecipe::Maker::kSubtract:
+            add(result, source);
+            sub(result, source);
+            break;
+        case FlagRecipe::Maker::kNegate:
+            neg(result);
+            neg(result);
+            break;
+        case FlagRecipe::Maker::kLogic:
+        case FlagRecipe::Maker::kNone: test(result, result); break;
+    }
+    save_flags();
+}
+
 void BlockEmitter::flags_host() {
     if (flags_ == Flags::kHome) {
         // AL is 1 or 0: the sum overflows or does not.

@@ -189,7 +189,6 @@ void TranslatorVcpu::interpret_left_over() {
     const FaultSite* site = std::exchange(vcpu_.frame.fault_site, nullptr);
     if (site != nullptr) {
         ++statistics_.host_faults;
-        bring_flags(site->flags);
         if (site->recovery == 0 && made_writable(*site)) return;
         stored_to = linear_address(site->address);
     }
@@ -224,6 +223,7 @@ void TranslatorVcpu::run_translated() {
     ++statistics_.exits[vcpu_.frame.exit_reason];
     const auto reason = static_cast<ExitReason>(vcpu_.frame.exit_reason);
     if (reason == ExitReason::kLink) take_link_target();
+    if (vcpu_.frame.fault_site != nullptr) bring_flags(vcpu_.frame.fault_site->flags);
     if (!passes_check(arrival())) return;
     switch (reason) {
         case ExitReason::kLookup:
