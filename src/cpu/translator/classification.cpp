@@ -395,7 +395,7 @@ FlagUse flag_use(const GuestInstruction& i) {
     use.writes = written != 0;
     use.overwrites = written == kStatus && i.kind != Kind::kShiftByCl;
     use.reads = (flags->tested & kStatus) != 0 || (use.writes && !use.overwrites);
-    use.passes_on = i.kind == Kind::kShiftByCl;
+    use.passes_on = i.kind == Kind::kShiftByCl && (flags->tested & kStatus) == 0; // RCL and RCR take CF in
     use.reads_carry_only = reads_carry_only(i.decoded.info.mnemonic);
     return use;
 }
