@@ -84,7 +84,7 @@ std::expected<ChosenEngine, MachineError> choose_engine(const MachineConfig& con
     }
     const auto measured = cpu::kvm::measure_kvm();
     if (measured.usable()) {
-        return make_kvm(config.cpu_count, memory,
+        return make_kvm(vcpu_count, memory,
                         fmt::format("engine: kvm ({:.0f} million kernel instructions a second measured)",
                                     measured.instructions_per_second / 1e6));
     }

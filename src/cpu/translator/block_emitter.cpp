@@ -41,7 +41,7 @@ void BlockEmitter::resolve(std::size_t at) {
 
 void BlockEmitter::may_fault(const MemoryAccess* access) {
     FaultSite site;
-    site.at = static_cast<std::uint32_t>(getSize() - start_);
+    site.at = from_start();
     site.offset = offset_;
     site.flags_in_eflags = flags_ == Flags::kHost;
     site.flags = lost_flags();

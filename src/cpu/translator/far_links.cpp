@@ -1,7 +1,5 @@
 #include "cpu/translator/far_links.hpp"
 
-#include <cstring>
-
 #include "cpu/translator/translation.hpp"
 
 namespace touka::cpu::translator {
@@ -13,14 +11,13 @@ std::uint32_t FarLinks::add(std::uint8_t* site) {
     return static_cast<std::uint32_t>(number);
 }
 
-void FarLinks::connect(std::uint32_t number, Translation& to, std::uint64_t key, std::int32_t displacement) {
+void FarLinks::connect(std::uint32_t number, Translation& to, std::uint64_t key) {
     FarLink& link = links_[number];
     if (link.to != &to) {
         detach(number);
         link.to = &to;
         link.next = to.first_far_link;
         to.first_far_link = number;
-        std::memcpy(link.site, &displacement, sizeof(displacement));
     }
     keys_[number] = {key, kPatience};
 }

@@ -29,8 +29,8 @@ public:
     [[nodiscard]] bool is_full() const { return links_.size() == keys_.size(); }
     /// Has no target yet. @return its number. @pre !is_full()
     std::uint32_t add(std::uint8_t* site);
-    /// @param key see FarKey. @param displacement what the jump needs to reach `to`.
-    void connect(std::uint32_t number, Translation& to, std::uint64_t key, std::int32_t displacement);
+    /// Its jump leads to `to` now. @param key see FarKey.
+    void connect(std::uint32_t number, Translation& to, std::uint64_t key);
     /// It cannot be connected: it is not asked for so soon again.
     void give_up(std::uint32_t number);
     [[nodiscard]] std::uint8_t* site(std::uint32_t number) const { return links_[number].site; }

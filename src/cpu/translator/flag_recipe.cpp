@@ -78,13 +78,7 @@ FlagRecipe flag_recipe(const GuestInstruction& i) {
 }
 
 bool spoils(const GuestInstruction& i, const FlagRecipe& recipe) {
-    for (std::size_t n = 0; n < i.decoded.info.operand_count; ++n) {
-        const auto& o = i.operand(n);
-        if ((o.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) == 0) continue;
-        const std::uint8_t number = general_number(o);
-        if (number != kNoRegister && (number == recipe.result || number == recipe.source)) return true;
-    }
-    return false;
+    return writes_either(i, recipe.result, recipe.source);
 }
 
 StatusFlags follow(const FlagRecipe& recipe, const std::array<std::uint64_t, 16>& gpr) {

@@ -86,4 +86,15 @@ struct GuestInstruction {
     [[nodiscard]] const ZydisDecodedOperand& operand(std::size_t n) const { return decoded.operands[n]; }
 };
 
+/// Whether `i` writes a part of either general register; numbers that are none match nothing.
+[[nodiscard]] inline bool writes_either(const GuestInstruction& i, std::uint8_t one, std::uint8_t other) {
+    for (std::size_t n = 0; n < i.decoded.info.operand_count; ++n) {
+        const auto& o = i.operand(n);
+        if ((o.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) == 0) continue;
+        const std::uint8_t number = general_number(o);
+        if (number != kNoRegister && (number == one || number == other)) return true;
+    }
+    return false;
+}
+
 } // namespace touka::cpu::translator

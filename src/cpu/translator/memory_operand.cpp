@@ -27,16 +27,6 @@ namespace {
     return true;
 }
 
-[[nodiscard]] bool changes_address(const GuestInstruction& i, const MemoryAccess& a) {
-    for (std::size_t n = 0; n < i.decoded.info.operand_count; ++n) {
-        const auto& o = i.operand(n);
-        if (o.type != ZYDIS_OPERAND_TYPE_REGISTER || (o.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) == 0) continue;
-        const std::uint8_t number = general_number(o);
-        if (number != kNoRegister && (number == a.base || number == a.index)) return true;
-    }
-    return false;
-}
-
 } // namespace
 
 /// `before` bytes are added to the displacement. Changes no flag but for a segment base, whose users have them at home.
@@ -122,7 +112,7 @@ bool BlockEmitter::opens_ahead(const GuestInstruction& i, const GuestInstruction
     if (next == nullptr || next->kind != Kind::kCopied || !next->has_access || next->uses_x87) return false;
     if (!i.flags.overwrites || i.flags.reads || i.has_access || !leaves_rax_alone(i)) return false;
     if (next->flags.overwrites && !next->flags.reads) return false; // nobody wants them
-    return !changes_address(i, next->access);
+    return !writes_either(i, next->access.base, next->access.index);
 }
 
 void BlockEmitter::open_ahead(const GuestInstruction& i, const GuestInstruction* next) {

@@ -123,7 +123,7 @@ public:
         for_each_caller_saved([&](std::size_t guest, const Reg64& host) { mov(host, ptr[rsp + o_.gpr + guest * 8]); });
         jmp(ptr[rsp + o_.go_on]);
         L(leave);
-        leave_from_call(0);
+        leave_saved();
         return at;
     }
 
@@ -155,7 +155,8 @@ public:
         ret();
         L(leave);
         mov(dword[rsp + kReturnAddress + o_.exit_reason], static_cast<std::uint32_t>(ExitReason::kDone));
-        leave_from_call(kReturnAddress);
+        add(rsp, static_cast<std::uint32_t>(kReturnAddress));
+        leave_saved();
         return at;
     }
 
@@ -212,9 +213,8 @@ private:
         for (std::size_t n = std::size(kCalleeSaved); n-- > 0;) pop(kCalleeSaved[n]);
         ret();
     }
-    /// Out of a thunk that was called and has saved everything.
-    void leave_from_call(std::size_t return_address) {
-        add(rsp, static_cast<std::uint32_t>(return_address));
+    /// Out of a thunk that has saved everything.
+    void leave_saved() {
         ldmxcsr(ptr[rsp + o_.host_mxcsr]);
         mov(dword[rsp + o_.sse_off], 1);
         mov(dword[rsp + o_.avx_off], 1);

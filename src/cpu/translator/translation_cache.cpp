@@ -26,11 +26,6 @@ void copy_page(std::byte* host, std::uint8_t* bytes) {
 
 std::uint64_t next_page(std::uint64_t rip) { return (rip | (kPageSize - 1)) + 1; }
 
-void set_displacement(std::uint8_t* site, const std::uint8_t* executable_site, const std::uint8_t* target) {
-    const auto displacement = static_cast<std::int32_t>(target - (executable_site + 4));
-    std::memcpy(site, &displacement, sizeof(displacement));
-}
-
 } // namespace
 
 TranslationCache::TranslationCache(VcpuMemory& vcpu, AddressSpaces& spaces, const Callees& callees,
@@ -124,8 +119,12 @@ void TranslationCache::link(std::uint32_t number, std::uint64_t rip) {
         target = from.backward ? to.flags_entry : to.flags_entry_without_poll;
     else
         target = from.backward ? to.entry : to.entry_without_poll;
-    const std::uint8_t* executable_site = code_.executable() + (from.site - code_.writable_alias(code_.executable()));
-    set_displacement(from.site, executable_site, target);
+    lead(from.site, target);
+}
+
+void TranslationCache::lead(std::uint8_t* site, const std::uint8_t* target) {
+    const auto displacement = static_cast<std::int32_t>(code_.writable_alias(target) - (site + 4));
+    std::memcpy(site, &displacement, sizeof(displacement));
     ++counters_.links;
 }
 
@@ -138,11 +137,8 @@ Translation* TranslationCache::link_far(std::uint32_t number, std::uint64_t rip,
         tables_.far_links.give_up(number);
         return to;
     }
-    const std::uint8_t* site =
-        code_.executable() + (tables_.far_links.site(number) - code_.writable_alias(code_.executable()));
-    const std::uint64_t key = vcpu_.frame.rip_base ^ vcpu_.frame.jump_generation;
-    tables_.far_links.connect(number, *to, key, static_cast<std::int32_t>(to->entry - (site + 4)));
-    ++counters_.links;
+    lead(tables_.far_links.site(number), to->entry);
+    tables_.far_links.connect(number, *to, vcpu_.frame.rip_base ^ vcpu_.frame.jump_generation);
     return to;
 }
 

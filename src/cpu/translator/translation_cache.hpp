@@ -73,6 +73,8 @@ private:
     /// Whether what lies behind a crossing instruction's page is what it was made from.
     [[nodiscard]] bool is_second_page_right(const Translation& t, std::uint64_t rip);
     void forget(Translation& t);
+    /// The jump whose displacement is written at `site` leads to `target` from now on.
+    void lead(std::uint8_t* site, const std::uint8_t* target);
     /// Copies a page, which is marked as code from now on. @return the generation that the copy stands for.
     [[nodiscard]] std::uint32_t read_code(std::uint64_t page, std::uint8_t* bytes);
     void drop_page(std::uint64_t page);
