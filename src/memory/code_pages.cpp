@@ -39,16 +39,11 @@ bool CodePages::mark(std::uint64_t page, Holder self) {
     const Holder held = holders_[page].load(std::memory_order_seq_cst);
     if (held == kNobody) return false;
     if (held == self) return true;
-    protect_locked(page);
+    protect(page);
     return false;
 }
 
 void CodePages::protect(std::uint64_t page) {
-    const std::lock_guard lock(changing_);
-    if (is_marked(page)) protect_locked(page);
-}
-
-void CodePages::protect_locked(std::uint64_t page) {
     if (!view_->set_writable(page, false)) {
         // The kernel's limit of mappings is reached. All pages writable are one mapping; code is found again.
         invalidate_all();

@@ -13,8 +13,8 @@ class GuardedView;
 
 /// One byte and one generation a page, indexed by guest page number; any thread.
 ///
-/// Writers look at the mark after they stored, or hold the right to store unseen through GuardedView::writable(). Of a
-/// page with rights it is known who holds them: the right of one who marks the page himself is his to give up; for all
+/// Writers look at the mark after they stored, or hold the right to store unseen (GuestMemory::stores()). Of a page
+/// with rights it is known who holds them: the right of one who marks the page himself is his to give up; for all
 /// others the page becomes read-only in the view, which costs a system call now and one when it is written.
 class CodePages {
 public:
@@ -28,12 +28,11 @@ public:
     [[nodiscard]] bool take_right(std::uint64_t page, Holder holder);
     /// Marks the page as holding code that somebody decoded. A writer that stored before this returns either
     /// sees the mark or its bytes are seen by whoever decodes after this returns (membarrier inside).
-    /// @return true: `self` alone holds rights, and must call give_up() or protect() before it decodes.
+    /// @return true: `self` alone holds rights, and must give_up() before it decodes.
+    /// @pre guard() was called, if anybody but `self` may hold rights.
     [[nodiscard]] bool mark(std::uint64_t page, Holder self = kNobody);
     /// `self` holds no right any more.
     void give_up(std::uint64_t page, Holder self) { holders_[page].compare_exchange_strong(self, kNobody); }
-    /// Rights come to nothing as long as the page is marked.
-    void protect(std::uint64_t page);
     [[nodiscard]] bool is_marked(std::uint64_t page) const { return marks_[page].load(std::memory_order_acquire) != 0; }
     /// A page with code was written: what was decoded from it is stale. Clears the mark.
     void invalidate(std::uint64_t page);
@@ -50,7 +49,8 @@ public:
     void on_invalidate(std::function<void()> listener) { listener_ = std::move(listener); }
 
 private:
-    void protect_locked(std::uint64_t page);
+    /// Rights come to nothing as long as the page is marked.
+    void protect(std::uint64_t page);
     void invalidate_all();
 
     std::uint64_t page_count_;

@@ -10,25 +10,23 @@ using spec::kPageSize;
 
 GuardedView::GuardedView(int fd, std::span<const RamRange> ranges)
     : ranges_(ranges.begin(), ranges.end()), reserved_bytes_(ranges.back().end().value),
-      writable_(map_ranges(fd, ranges, PROT_READ | PROT_WRITE)), read_only_(map_ranges(fd, ranges, PROT_READ)) {}
+      base_(map_ranges(fd, ranges, PROT_READ | PROT_WRITE)) {}
 
 GuardedView::~GuardedView() {
-    if (writable_ != nullptr) ::munmap(writable_, reserved_bytes_);
-    if (read_only_ != nullptr) ::munmap(read_only_, reserved_bytes_);
+    if (base_ != nullptr) ::munmap(base_, reserved_bytes_);
 }
 
 void GuardedView::map_now(GuestAddress start, std::uint64_t length_bytes) const {
-    ::madvise(writable_ + start.value, length_bytes, MADV_POPULATE_WRITE);
-    ::madvise(read_only_ + start.value, length_bytes, MADV_POPULATE_READ);
+    ::madvise(base_ + start.value, length_bytes, MADV_POPULATE_WRITE);
 }
 
 bool GuardedView::set_writable(std::uint64_t page, bool writable) {
-    return ::mprotect(writable_ + page * kPageSize, kPageSize, writable ? PROT_READ | PROT_WRITE : PROT_READ) == 0;
+    return ::mprotect(base_ + page * kPageSize, kPageSize, writable ? PROT_READ | PROT_WRITE : PROT_READ) == 0;
 }
 
 void GuardedView::set_all_writable() {
     for (const RamRange& range : ranges_)
-        ::mprotect(writable_ + range.start.value, range.length_bytes, PROT_READ | PROT_WRITE);
+        ::mprotect(base_ + range.start.value, range.length_bytes, PROT_READ | PROT_WRITE);
 }
 
 } // namespace touka::memory

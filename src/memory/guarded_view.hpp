@@ -1,4 +1,4 @@
-// RAM mapped twice more, so that the host's MMU tells which stores of translated code need a second look.
+// RAM mapped once more, so that the host's MMU tells which stores of translated code need a second look.
 #pragma once
 
 #include <cstddef>
@@ -10,8 +10,8 @@
 
 namespace touka::memory {
 
-/// Two mappings of the guest's RAM, laid out as GuestMemory's own. In one, single pages can be made read-only; the
-/// other is read-only throughout. A store to a page that may not be written is a SIGSEGV of the storing thread.
+/// A mapping of the guest's RAM, laid out as GuestMemory's own, of which single pages can be made read-only. A store
+/// there is a SIGSEGV of the storing thread.
 /// @thread any; set_writable and set_all_writable under CodePages' lock.
 class GuardedView {
 public:
@@ -21,10 +21,9 @@ public:
     GuardedView& operator=(const GuardedView&) = delete;
 
     /// Whether the host gave the address space.
-    [[nodiscard]] bool is_mapped() const { return writable_ != nullptr && read_only_ != nullptr; }
-    /// Host addresses of guest address 0.
-    [[nodiscard]] std::byte* writable() const { return writable_; }
-    [[nodiscard]] std::byte* read_only() const { return read_only_; }
+    [[nodiscard]] bool is_mapped() const { return base_ != nullptr; }
+    /// Host address of guest address 0.
+    [[nodiscard]] std::byte* base() const { return base_; }
 
     /// A hint: these pages will be used soon.
     void map_now(GuestAddress start, std::uint64_t length_bytes) const;
@@ -36,8 +35,7 @@ public:
 private:
     std::vector<RamRange> ranges_;
     std::uint64_t reserved_bytes_;
-    std::byte* writable_;
-    std::byte* read_only_;
+    std::byte* base_;
 };
 
 } // namespace touka::memory

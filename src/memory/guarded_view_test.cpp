@@ -20,35 +20,36 @@ bool may_write(std::byte* at) {
 
 class View : public testing::Test {
 protected:
-    void SetUp() override { ASSERT_NE(view_, nullptr); }
+    void SetUp() override { ASSERT_TRUE(memory_->guard_stores()); }
+
+    [[nodiscard]] std::byte* page(std::uint64_t number) const { return memory_->stores() + number * spec::kPageSize; }
 
     std::unique_ptr<GuestMemory> memory_ = std::move(*GuestMemory::create(2 << 20));
-    const GuardedView* view_ = memory_->guarded_view();
 };
 
-TEST_F(View, ShowsTheBytesOfRamInBothMappings) {
+TEST_F(View, ShowsTheBytesOfRam) {
+    EXPECT_NE(memory_->stores(), memory_->base());
     memory_->base()[0x1234] = std::byte{7};
-    EXPECT_EQ(view_->writable()[0x1234], std::byte{7});
-    EXPECT_EQ(view_->read_only()[0x1234], std::byte{7});
-    view_->writable()[0x1234] = std::byte{8};
+    EXPECT_EQ(memory_->stores()[0x1234], std::byte{7});
+    memory_->stores()[0x1234] = std::byte{8};
     EXPECT_EQ(memory_->base()[0x1234], std::byte{8});
 }
 
-TEST_F(View, OneMappingIsReadOnlyThroughout) {
-    EXPECT_TRUE(may_write(view_->writable()));
-    EXPECT_FALSE(may_write(view_->read_only()));
+TEST(UnguardedStores, GoToTheOneMappingThereIs) {
+    const auto memory = std::move(*GuestMemory::create(2 << 20));
+    EXPECT_EQ(memory->stores(), memory->base());
 }
 
 TEST_F(View, APageThatOthersMayWriteIsReadOnlyWhileItHoldsCode) {
     CodePages& pages = memory_->code_pages();
     ASSERT_TRUE(pages.take_right(5, pages.new_holder()));
     EXPECT_FALSE(pages.mark(5, pages.new_holder()));
-    EXPECT_FALSE(may_write(view_->writable() + 5 * spec::kPageSize));
-    EXPECT_TRUE(may_write(view_->writable() + 5 * spec::kPageSize - 1));
-    EXPECT_TRUE(may_write(view_->writable() + 6 * spec::kPageSize));
+    EXPECT_FALSE(may_write(page(5)));
+    EXPECT_TRUE(may_write(page(5) - 1));
+    EXPECT_TRUE(may_write(page(6)));
     EXPECT_TRUE(may_write(memory_->base() + 5 * spec::kPageSize)); // for everybody else
     pages.invalidate(5);
-    EXPECT_TRUE(may_write(view_->writable() + 5 * spec::kPageSize));
+    EXPECT_TRUE(may_write(page(5)));
 }
 
 TEST_F(View, APageThatSeveralMayWriteIsReadOnlyWhicheverOfThemMarksIt) {
@@ -57,21 +58,12 @@ TEST_F(View, APageThatSeveralMayWriteIsReadOnlyWhicheverOfThemMarksIt) {
     ASSERT_TRUE(pages.take_right(5, one));
     ASSERT_TRUE(pages.take_right(5, other));
     EXPECT_FALSE(pages.mark(5, one));
-    EXPECT_FALSE(may_write(view_->writable() + 5 * spec::kPageSize));
+    EXPECT_FALSE(may_write(page(5)));
 }
 
 TEST_F(View, APageThatNobodyMayWriteStaysAsItIs) {
     EXPECT_FALSE(memory_->code_pages().mark(5));
-    EXPECT_TRUE(may_write(view_->writable() + 5 * spec::kPageSize));
-}
-
-TEST_F(View, AHolderWhoKnowsNotAllOfHisRightsProtectsThePage) {
-    CodePages& pages = memory_->code_pages();
-    const CodePages::Holder self = pages.new_holder();
-    ASSERT_TRUE(pages.take_right(5, self));
-    ASSERT_TRUE(pages.mark(5, self));
-    pages.protect(5);
-    EXPECT_FALSE(may_write(view_->writable() + 5 * spec::kPageSize));
+    EXPECT_TRUE(may_write(page(5)));
 }
 
 } // namespace

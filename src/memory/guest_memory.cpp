@@ -42,14 +42,13 @@ GuestMemory::GuestMemory(runtime::UniqueFd fd, std::byte* base, std::uint64_t ma
     for (const RamRange& range : ranges_) size_bytes_ += range.length_bytes;
 }
 
-const GuardedView* GuestMemory::guarded_view() {
-    if (!guarded_view_) {
-        auto view = std::make_unique<GuardedView>(fd_.get(), ranges_);
-        if (!view->is_mapped()) return nullptr;
-        guarded_view_ = std::move(view);
-        code_pages_.guard(*guarded_view_);
-    }
-    return guarded_view_.get();
+bool GuestMemory::guard_stores() {
+    if (guarded_view_) return true;
+    auto view = std::make_unique<GuardedView>(fd_.get(), ranges_);
+    if (!view->is_mapped()) return false;
+    guarded_view_ = std::move(view);
+    code_pages_.guard(*guarded_view_);
+    return true;
 }
 
 void GuestMemory::map_chunk(std::uint64_t chunk) {

@@ -66,9 +66,12 @@ public:
     [[nodiscard]] DirtyLog& dirty_log() { return dirty_log_; }
     [[nodiscard]] CodePages& code_pages() { return code_pages_; }
 
-    /// RAM mapped once more for an engine whose stores look at no marks: pages with code are read-only there. Made at
-    /// the first call. @return nullptr when the host has no address space left for it. Control thread.
-    [[nodiscard]] const GuardedView* guarded_view();
+    /// Several may store by stores() from now on: it becomes a mapping of its own, where pages with code are read-only.
+    /// Before anybody stores there. @return false when the host has no address space left for it. Control thread.
+    [[nodiscard]] bool guard_stores();
+    /// Host address of guest address 0, for those whose stores look at no marks: they need a right to the page
+    /// (CodePages::take_right). All of it may be read.
+    [[nodiscard]] std::byte* stores() const { return guarded_view_ ? guarded_view_->base() : base_; }
 
 private:
     GuestMemory(runtime::UniqueFd fd, std::byte* base, std::uint64_t mapped_bytes, std::vector<RamRange>);

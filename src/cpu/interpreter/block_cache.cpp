@@ -44,7 +44,10 @@ bool code_address(Processor& p, std::uint64_t& linear) {
 CodeSource start_reading(Processor& p, GuestAddress physical) {
     const std::uint64_t page = physical.value / kPageSize;
     const std::uint32_t generation = p.memory.code_pages().generation(page);
-    static_cast<void>(p.memory.code_pages().mark(page)); // who is nobody has no rights to give up
+    if (p.translations != nullptr)
+        p.translations->code_read(page);
+    else
+        static_cast<void>(p.memory.code_pages().mark(page)); // who is nobody has no rights to give up
     return {static_cast<std::uint32_t>(page), generation};
 }
 

@@ -18,8 +18,8 @@ constexpr std::uint64_t kLargePagePages = 512;
 
 } // namespace
 
-AddressSpaces::AddressSpaces(VcpuMemory& vcpu, const memory::GuardedView& view)
-    : vcpu_(vcpu), view_(view), holder_(vcpu.processor.memory.code_pages().new_holder()),
+AddressSpaces::AddressSpaces(VcpuMemory& vcpu)
+    : vcpu_(vcpu), holder_(vcpu.processor.memory.code_pages().new_holder()),
       rights_(vcpu.processor.memory.top().value / kPageSize), space_(spaces_.data()) {
     all_flushed();
 }
@@ -49,27 +49,32 @@ AddressSpaces::Fill AddressSpaces::fill(std::uint64_t linear, std::uint32_t leng
     if (translation->writable) p.memory.dirty_log().mark(page);
     p.memory.expect_use(page);
     LookasideTable& into = running();
-    std::byte* host = view_.read_only() + page * kPageSize;
-    if (translation->writable && p.memory.code_pages().take_right(page, holder_)) {
-        host = view_.writable() + page * kPageSize;
+    std::byte* host = p.memory.stores() + page * kPageSize;
+    const bool writes = translation->writable && p.memory.code_pages().take_right(page, holder_);
+    if (writes)
         rights_.note(page, {number_of(into), LookasideTable::slot_of(linear)},
                      [&](TableSlot s) { return table(s.table).leads_to(s.slot, host); });
-    }
-    into.fill(linear, host, translation->global);
-    return Fill::kDone;
+    into.fill(linear, host, {.writes = writes, .global = translation->global});
+    return write && !writes ? Fill::kRefused : Fill::kDone;
 }
 
-void AddressSpaces::mark_code(std::uint64_t page) {
+void AddressSpaces::code_read(std::uint64_t page) {
     memory::CodePages& pages = vcpu_.processor.memory.code_pages();
     if (!pages.mark(page, holder_)) return;
-    const std::byte* host = view_.writable() + page * kPageSize;
-    const bool given_up = rights_.take(page, [&](TableSlot s) {
+    const std::byte* host = vcpu_.processor.memory.stores() + page * kPageSize;
+    const bool found_all = rights_.take(page, [&](TableSlot s) {
         if (table(s.table).leads_to(s.slot, host)) table(s.table).drop_slot(s.slot);
     });
-    if (given_up)
-        pages.give_up(page, holder_);
-    else
-        pages.protect(page);
+    if (!found_all) clear_tables();
+    pages.give_up(page, holder_);
+}
+
+void AddressSpaces::clear_tables() {
+    supervisor_.clear();
+    for (Space& space : spaces_) {
+        space.user.clear();
+        space.open.clear();
+    }
 }
 
 std::uint8_t AddressSpaces::number_of(const LookasideTable& wanted) const {
@@ -84,21 +89,13 @@ LookasideTable& AddressSpaces::table(std::uint8_t number) {
     return (number - 1u) % 2 != 0 ? space.open : space.user;
 }
 
-bool AddressSpaces::may_store(std::uint64_t linear) {
-    const auto host = running().host_page(linear);
-    const auto start = reinterpret_cast<std::uint64_t>(view_.writable());
-    const Processor& p = vcpu_.processor;
-    if (host < start || host >= start + p.memory.top().value) return false;
-    return !p.memory.code_pages().is_marked((host - start) / kPageSize);
-}
-
 void AddressSpaces::select() {
     Frame& frame = vcpu_.frame;
     const bool user = vcpu_.processor.cpl == 3;
-    frame.table = running().address();
+    frame.table = running().pointer();
     const bool has_smap = (vcpu_.processor.cr4 & cr4::SMAP) != 0;
-    frame.open_table = has_smap ? space_->open.address() : supervisor_.address();
-    frame.closed_table = supervisor_.address();
+    frame.open_table = has_smap ? space_->open.pointer() : supervisor_.pointer();
+    frame.closed_table = supervisor_.pointer();
     frame.jump_generation = jump_generation(user ? space_->generation : supervisor_generation_);
 }
 

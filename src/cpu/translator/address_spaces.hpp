@@ -11,31 +11,26 @@
 #include "cpu/translator/frame.hpp"
 #include "cpu/translator/lookaside_table.hpp"
 #include "cpu/translator/store_rights.hpp"
-#include "memory/guarded_view.hpp"
+#include "memory/guest_memory.hpp"
 
 namespace touka::cpu::translator {
 
 /// A CR3 with its PCID names an address space; what was filled for it waits for its return, as PCIDs promise guests.
-/// Pages that may be written by stores come from GuardedView::writable(), all others from read_only(): a store there is
-/// a SIGSEGV, after which the access is looked at in full. Filling a page for stores takes a right to it (CodePages).
+/// Filling a page for stores takes a right to it (CodePages), so there is none for pages with code: whoever stores
+/// there is told that the access is refused.
 /// @thread its vCPU's.
 class AddressSpaces final : public interpreter::TranslationListener {
 public:
-    AddressSpaces(VcpuMemory& vcpu, const memory::GuardedView& view);
+    explicit AddressSpaces(VcpuMemory& vcpu);
 
     /// Whether all tables got address space.
     [[nodiscard]] bool is_mapped() const;
 
     enum class Fill { kDone, kRefused, kCrossing };
     /// Walks for the page of an access and fills the table of the running privilege.
-    /// @return kRefused: a fault or a device, for the interpreter to find out; kCrossing: the access lies on two pages.
+    /// @return kRefused: a fault, a device or a store to code, for the interpreter to find out; kCrossing: the access
+    /// lies on two pages.
     [[nodiscard]] Fill fill(std::uint64_t linear, std::uint32_t length_bytes, bool write);
-
-    /// The page of `linear` was filled for writing and holds no code.
-    [[nodiscard]] bool may_store(std::uint64_t linear);
-
-    /// The page of RAM holds code: from now on nobody stores there unseen.
-    void mark_code(std::uint64_t page);
 
     /// Sets what Frame and R14 must hold for the running privilege and address space.
     void select();
@@ -48,6 +43,7 @@ public:
     void all_flushed() override;
     void page_flushed(std::uint64_t linear) override;
     void address_space_changed(bool keep) override;
+    void code_read(std::uint64_t page) override;
 
     [[nodiscard]] std::uint64_t flush_count() const { return flush_count_; }
     [[nodiscard]] std::uint64_t fill_count() const;
@@ -69,11 +65,11 @@ private:
     [[nodiscard]] bool has_code(std::uint64_t linear, bool large) const;
     [[nodiscard]] std::uint8_t number_of(const LookasideTable& table) const;
     [[nodiscard]] LookasideTable& table(std::uint8_t number);
+    void clear_tables();
     void new_generation(Space& space);
     [[nodiscard]] std::uint16_t next_generation();
 
     VcpuMemory& vcpu_;
-    const memory::GuardedView& view_;
     memory::CodePages::Holder holder_;
     StoreRights rights_;
     LookasideTable supervisor_;

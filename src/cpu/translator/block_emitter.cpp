@@ -164,29 +164,7 @@ void BlockEmitter::emit_stubs(const Translation& t) {
     }
     for (const FarStub& s : far_stubs_) emit_far_stub(s);
     flags_ = Flags::kHome; // after a check they are
-    for (const CheckStub& s : check_stubs_) {
-        resolve(s.jump);
-        if (s.is_group) {
-            // Together they may lie on two pages, each for itself on one.
-            emit_address(s.access, s.before, rax);
-            and_(eax, static_cast<std::uint32_t>(spec::kPageSize - 1));
-            cmp(eax, static_cast<std::uint32_t>(spec::kPageSize) - s.span_bytes);
-            const std::size_t on_one = forward_jump(0x0F86); // JBE
-            if (s.flags) follow_recipe(s.flags);
-            add_link(forward_jump(0xE9), s.offset, s.offset, false);
-            resolve(on_one);
-        }
-        mov(ecx, static_cast<std::uint32_t>(tables_->checks.size()));
-        jump_to_thunk(thunks_.fill);
-        CheckSite site{.retry = static_cast<std::uint32_t>(s.retry),
-                       .offset = s.offset,
-                       .length_bytes = static_cast<std::uint16_t>(s.span_bytes),
-                       .writes = s.access.writes,
-                       .flags = s.flags,
-                       .address = s.access};
-        site.address.displacement += s.before;
-        tables_->checks.push_back(site);
-    }
+    for (const CheckStub& s : check_stubs_) emit_check_stub(s);
     for (const StringStub& s : string_stubs_) emit_string_stub(s);
     for (const LinkStub& s : link_stubs_) {
         resolve(s.jump);

@@ -109,8 +109,25 @@ private:
     /// destroys flags, and bringing them back takes longer than the rest.
     void open_ahead(const GuestInstruction& i, const GuestInstruction* next);
     [[nodiscard]] static bool opens_ahead(const GuestInstruction& i, const GuestInstruction* next);
-    void emit_check(const MemoryAccess& access, std::int32_t before, std::uint32_t span_bytes, const Xbyak::Reg64& at,
-                    bool is_group);
+    /// What one check is for: `span_bytes` from `before` bytes before the access on.
+    struct Checked {
+        MemoryAccess access;
+        std::int32_t before = 0;
+        std::uint32_t span_bytes = 0;
+        bool is_group = false;
+        bool writes = false; ///< somewhere in the span; `access` perhaps not
+    };
+    struct CheckStub {
+        std::size_t jump, retry;
+        Checked checked;
+        std::uint16_t offset;
+        FlagRecipe flags;
+    };
+    void emit_check(const Checked& checked, const Xbyak::Reg64& at);
+    /// Compares the address in `at` with what the table lets code do; @return the jump taken unless it may.
+    [[nodiscard]] std::size_t look_up_page(const Xbyak::Reg64& at, std::uint32_t span_bytes, bool writes);
+    void emit_check_stub(const CheckStub& stub);
+    [[nodiscard]] Xbyak::Address in_table(std::int64_t array) const;
     [[nodiscard]] Place moved_to_rcx(Place place);
     /// The table has changed, perhaps, or somebody used the registers.
     void forget_pointers() { pointer_groups_.fill(kNoGroup); }
@@ -188,15 +205,6 @@ private:
 
     static constexpr std::uint8_t kNoGroup = 0xFF;
 
-    struct CheckStub {
-        std::size_t jump, retry;
-        MemoryAccess access;
-        std::int32_t before;
-        std::uint32_t span_bytes;
-        bool is_group;
-        std::uint16_t offset;
-        FlagRecipe flags;
-    };
     struct MissStub {
         std::size_t jump;
         std::uint16_t offset;

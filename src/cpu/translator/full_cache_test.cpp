@@ -15,8 +15,9 @@ class FullCache : public testing::Test, protected EngineGuest {
 protected:
     void SetUp() override {
         if (!start(TranslatorEngine::create(*m.memory))) GTEST_SKIP() << "this host's processor has no AVX2 or no BMI2";
-        small_ = std::make_unique<TranslatorVcpu>(make_vcpu_memory(*m.memory, bus, m.port, m.p.cpuid),
-                                                  *m.memory->guarded_view(), observers_, nullptr, kCodeBytes);
+        ASSERT_TRUE(m.memory->guard_stores()); // the engine's vCPU holds rights, too
+        small_ = std::make_unique<TranslatorVcpu>(make_vcpu_memory(*m.memory, bus, m.port, m.p.cpuid), observers_,
+                                                  nullptr, kCodeBytes);
         ASSERT_TRUE(small_->is_usable());
     }
     TranslationObservers observers_;

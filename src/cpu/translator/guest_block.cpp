@@ -55,13 +55,14 @@ public:
             group.low = static_cast<std::int32_t>(new_low);
             group.high = static_cast<std::int32_t>(new_high);
             ++group.access_count;
+            group.writes |= a.writes;
             join(a, n, low);
             return;
         }
         if (block_.group_count == GuestBlock::kMaxGroups) return;
         const std::size_t n = block_.group_count++;
         keys_[n] = {base, version};
-        block_.groups[n] = {static_cast<std::int32_t>(low), static_cast<std::int32_t>(high), 1};
+        block_.groups[n] = {static_cast<std::int32_t>(low), static_cast<std::int32_t>(high), 1, a.writes};
         join(a, n, low);
     }
 

@@ -14,6 +14,7 @@ namespace touka::cpu::translator {
 struct AccessGroup {
     std::int32_t low = 0, high = 0; ///< bytes [low, high) from the base register's value when the group began
     std::uint8_t access_count = 0;
+    bool writes = false; ///< one of them at least
 };
 
 /// Instructions follow each other; jumps that may not be taken lead out on the side. All lie on one page.

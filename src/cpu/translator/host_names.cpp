@@ -65,7 +65,8 @@ std::string HostNames::frame_member(std::int64_t displacement) const {
 }
 
 std::string_view HostNames::table_member(std::int64_t displacement) {
-    if (displacement == 0) return "table.tags";
+    if (displacement == LookasideTable::kReadTagsOffset) return "table.read_tags";
+    if (displacement == LookasideTable::kWriteTagsOffset) return "table.write_tags";
     return displacement == LookasideTable::kHostPagesOffset ? "table.host_pages" : "";
 }
 

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::uint64_t kPageMask = ~std::uint64_t{spec::kPageSize - 1};
 constexpr std::uint64_t kLargePageSlots = 512;
+constexpr std::size_t kBytes = 3 * LookasideTable::kSlots * 8;
 /// The tag of a page that belongs in the last slot.
 constexpr std::uint64_t kNeverInSlot0 = kPageMask;
 
@@ -22,32 +23,33 @@ std::uint32_t LookasideTable::slot_of(std::uint64_t linear) {
 
 LookasideTable::LookasideTable() {
     void* mapped =
-        ::mmap(nullptr, 2 * kSlots * 8, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (mapped == MAP_FAILED) return;
-    tags_ = static_cast<std::uint64_t*>(mapped);
-    host_pages_ = tags_ + kSlots;
+    read_tags_ = static_cast<std::uint64_t*>(mapped);
+    write_tags_ = read_tags_ + kSlots;
+    host_pages_ = write_tags_ + kSlots;
     drop_slot(0);
 }
 
 LookasideTable::~LookasideTable() {
-    if (tags_ != nullptr) ::munmap(tags_, 2 * kSlots * 8);
+    if (read_tags_ != nullptr) ::munmap(read_tags_, kBytes);
 }
 
-void LookasideTable::fill(std::uint64_t linear, std::byte* host_page, bool global) {
+void LookasideTable::fill(std::uint64_t linear, std::byte* host_page, Rights rights) {
     const std::uint32_t at = slot_of(linear);
-    tags_[at] = linear & kPageMask;
+    drop_slot(at);
+    read_tags_[at] = linear & kPageMask;
+    if (rights.writes) write_tags_[at] = linear & kPageMask;
     host_pages_[at] = reinterpret_cast<std::uint64_t>(host_page);
-    (global ? global_ : local_).push_back(at);
+    (rights.global ? global_ : local_).push_back(at);
     ++fill_count_;
     if (local_.size() + global_.size() > kLongList) give_back();
 }
 
-std::uint64_t LookasideTable::host_page(std::uint64_t linear) const { return host_pages_[slot_of(linear)]; }
-
 void LookasideTable::drop(std::uint64_t linear) { drop_slot(slot_of(linear)); }
 
 void LookasideTable::drop_slot(std::uint32_t slot) {
-    tags_[slot] = slot == 0 ? kNeverInSlot0 : 0;
+    read_tags_[slot] = write_tags_[slot] = slot == 0 ? kNeverInSlot0 : 0;
     host_pages_[slot] = 0;
 }
 
@@ -57,7 +59,8 @@ bool LookasideTable::leads_to(std::uint32_t slot, const std::byte* host_page) co
 
 void LookasideTable::drop_large(std::uint64_t linear) {
     const std::uint64_t first = slot_of(linear) & ~(kLargePageSlots - 1);
-    std::fill_n(tags_ + first, kLargePageSlots, 0);
+    std::fill_n(read_tags_ + first, kLargePageSlots, 0);
+    std::fill_n(write_tags_ + first, kLargePageSlots, 0);
     std::fill_n(host_pages_ + first, kLargePageSlots, 0);
     if (first == 0) drop_slot(0);
 }
@@ -75,7 +78,7 @@ void LookasideTable::clear_listed(std::vector<std::uint32_t>& list) {
 }
 
 void LookasideTable::give_back() {
-    ::madvise(tags_, 2 * kSlots * 8, MADV_DONTNEED);
+    ::madvise(read_tags_, kBytes, MADV_DONTNEED);
     drop_slot(0);
     local_.clear();
     global_.clear();

@@ -56,18 +56,58 @@ void BlockEmitter::emit_address(const MemoryAccess& a, std::int32_t before, cons
     if (a.has_base_segment) add(to, ptr[rsp + (a.is_gs ? o_.gs_base : o_.fs_base)]);
 }
 
-void BlockEmitter::emit_check(const MemoryAccess& access, std::int32_t before, std::uint32_t span_bytes,
-                              const Reg64& at, bool is_group) {
+/// RCX is the number of the slot.
+Xbyak::Address BlockEmitter::in_table(std::int64_t array) const {
+    return ptr[Reg64(kHostTable) + rcx * 8 + static_cast<std::size_t>(array)];
+}
+
+std::size_t BlockEmitter::look_up_page(const Reg64& at, std::uint32_t span_bytes, bool writes) {
+    shrx(ecx, at.cvt32(), Reg64(kHostTable).cvt32());
+    xor_(at, in_table(writes ? LookasideTable::kWriteTagsOffset : LookasideTable::kReadTagsOffset));
+    cmp(at, static_cast<std::uint32_t>(spec::kPageSize) - span_bytes);
+    return forward_jump(0x0F87); // JA
+}
+
+void BlockEmitter::emit_check(const Checked& checked, const Reg64& at) {
     flags_safe();
     const std::size_t retry = getSize();
-    emit_address(access, before, at);
-    mov(ecx, at.cvt32());
-    shr(ecx, 12);
-    xor_(at, ptr[Reg64(kHostTable) + rcx * 8]);
-    cmp(at, static_cast<std::uint32_t>(spec::kPageSize) - span_bytes);
-    const std::size_t jump = forward_jump(0x0F87); // JA
-    add(at, ptr[Reg64(kHostTable) + rcx * 8 + LookasideTable::kHostPagesOffset]);
-    check_stubs_.push_back({jump, retry, access, before, span_bytes, is_group, offset_, lost_flags()});
+    emit_address(checked.access, checked.before, at);
+    const std::size_t jump = look_up_page(at, checked.span_bytes, checked.writes);
+    add(at, in_table(LookasideTable::kHostPagesOffset));
+    check_stubs_.push_back({jump, retry, checked, offset_, lost_flags()});
+}
+
+/// A group whose accesses do not have all that they need on one page is left to the twin, which checks each for itself.
+void BlockEmitter::emit_check_stub(const CheckStub& stub) {
+    const Checked& c = stub.checked;
+    resolve(stub.jump);
+    if (c.is_group) {
+        emit_address(c.access, c.before, rax);
+        and_(eax, static_cast<std::uint32_t>(spec::kPageSize - 1));
+        cmp(eax, static_cast<std::uint32_t>(spec::kPageSize) - c.span_bytes);
+        const std::size_t on_one = forward_jump(0x0F86); // JBE
+        const std::size_t twin = getSize();
+        if (stub.flags) follow_recipe(stub.flags);
+        add_link(forward_jump(0xE9), stub.offset, stub.offset, false);
+        resolve(on_one);
+        if (c.writes && !c.access.writes) {
+            // What may be read here need not be written yet: that is for the access that does.
+            emit_address(c.access, c.before, rax);
+            const std::size_t unknown = look_up_page(rax, c.span_bytes, false);
+            jmp(getCode() + twin);
+            resolve(unknown);
+        }
+    }
+    mov(ecx, static_cast<std::uint32_t>(tables_->checks.size()));
+    jump_to_thunk(thunks_.fill);
+    CheckSite site{.retry = static_cast<std::uint32_t>(stub.retry),
+                   .offset = stub.offset,
+                   .length_bytes = static_cast<std::uint16_t>(c.span_bytes),
+                   .writes = c.access.writes,
+                   .flags = stub.flags,
+                   .address = c.access};
+    site.address.displacement += c.before;
+    tables_->checks.push_back(site);
 }
 
 unsigned BlockEmitter::waiting(std::uint8_t group) const {
@@ -94,13 +134,18 @@ BlockEmitter::Place BlockEmitter::open(const MemoryAccess& a, Pointer pointer) {
         const bool worth_it = waiting(a.group) > 0 && missed_least <= waiting(a.group);
         if (pointer == Pointer::kOwn || (pointer == Pointer::kAny && worth_it)) {
             const HostRegister to = take_pointer();
-            emit_check(a, -from_low, static_cast<std::uint32_t>(group.high - group.low), Reg64(to), true);
+            emit_check({.access = a,
+                        .before = -from_low,
+                        .span_bytes = static_cast<std::uint32_t>(group.high - group.low),
+                        .is_group = true,
+                        .writes = group.writes},
+                       Reg64(to));
             pointer_groups_[to == kHostPointers[0] ? 0 : 1] = a.group;
             return {to, from_low};
         }
     }
     const HostRegister to = pointer == Pointer::kOwn ? take_pointer() : kHostRax;
-    emit_check(a, 0, a.size_bytes, Reg64(to), false);
+    emit_check({.access = a, .span_bytes = a.size_bytes, .writes = a.writes}, Reg64(to));
     return {to, 0};
 }
 

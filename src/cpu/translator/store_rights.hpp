@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <memory>
+#include <utility>
 
 namespace touka::cpu::translator {
 
@@ -39,12 +40,10 @@ public:
     }
     /// Calls `drop` with each slot, and forgets them. @return false: there are more than were remembered.
     [[nodiscard]] bool take(std::uint64_t page, const auto& drop) {
-        Page& p = pages_[page];
-        if (p[0] == kTooMany) return false;
-        for (std::uint32_t& known : p) {
-            if (known != 0) drop(unpack(known));
-            known = 0;
-        }
+        const Page known = std::exchange(pages_[page], {});
+        if (known[0] == kTooMany) return false;
+        for (const std::uint32_t slot : known)
+            if (slot != 0) drop(unpack(slot));
         return true;
     }
 

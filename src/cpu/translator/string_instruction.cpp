@@ -22,15 +22,11 @@ constexpr auto kPageBytes = static_cast<std::uint32_t>(spec::kPageSize);
 void BlockEmitter::find_string(unsigned guest, const Reg64& to, std::uint32_t element_bytes, StringStub& stub) {
     const Reg64 address(kHostOf[guest]), count(kHostOf[kGuestRcx]);
     mov(to, address);
-    mov(ecx, address.cvt32());
-    shr(ecx, 12);
-    xor_(to, ptr[Reg64(kHostTable) + rcx * 8]);
-    cmp(to, kPageBytes - 1);
-    stub.jumps[stub.jump_count++] = forward_jump(0x0F87); // JA
+    stub.jumps[stub.jump_count++] = look_up_page(to, 1, guest == kGuestRdi);
     Xbyak::CodeGenerator::lea(rax, ptr[to + count * static_cast<int>(element_bytes)]);
     cmp(rax, kPageBytes);
     stub.jumps[stub.jump_count++] = forward_jump(0x0F87);
-    add(to, ptr[Reg64(kHostTable) + rcx * 8 + LookasideTable::kHostPagesOffset]);
+    add(to, in_table(LookasideTable::kHostPagesOffset));
     sub(to, address);
 }
 

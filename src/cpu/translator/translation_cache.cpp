@@ -101,7 +101,7 @@ Translation* TranslationCache::translate(std::uint64_t rip, spec::GuestAddress p
 std::uint32_t TranslationCache::read_code(std::uint64_t page, std::uint8_t* bytes) {
     // The generation before the bytes, so that a write in between leaves the block stale.
     const std::uint32_t generation = memory_.code_pages().generation(page);
-    spaces_.mark_code(page);
+    spaces_.code_read(page);
     copy_page(memory_.base() + page * kPageSize, bytes);
     return generation;
 }

@@ -41,10 +41,9 @@ public:
     [[nodiscard]] std::string failure() const override { return failure_; }
 
 private:
-    TranslatorEngine(memory::GuestMemory& memory, const memory::GuardedView& view, Checking checking);
+    TranslatorEngine(memory::GuestMemory& memory, Checking checking);
 
     memory::GuestMemory& memory_;
-    const memory::GuardedView& view_;
     std::uint64_t tsc_frequency_hz_;
     std::unique_ptr<Turn> turn_; ///< for checking; outlives the vCPUs
     TranslationObservers observers_;

@@ -24,9 +24,8 @@ interpreter::OwnedProcessor borrow(Processor& processor) {
 
 } // namespace
 
-TranslatorVcpu::TranslatorVcpu(Region region, const memory::GuardedView& view, const TranslationObservers& observers,
-                               Turn* turn, std::size_t code_bytes)
-    : InterpreterVcpu(borrow(region->processor)), vcpu_(*region), region_(std::move(region)), spaces_(vcpu_, view),
+TranslatorVcpu::TranslatorVcpu(Region region, const TranslationObservers& observers, Turn* turn, std::size_t code_bytes)
+    : InterpreterVcpu(borrow(region->processor)), vcpu_(*region), region_(std::move(region)), spaces_(vcpu_),
       cache_(vcpu_, spaces_, {.self = this, .fill = &fill, .interpret = &interpret_inline}, observers, code_bytes),
       turn_(turn), verifier_(turn != nullptr ? std::make_unique<Verifier>(vcpu_.processor) : nullptr) {
     vcpu_.processor.translations = &spaces_;
@@ -174,29 +173,12 @@ std::uint64_t TranslatorVcpu::linear_address(const EffectiveAddress& a) const {
     return sum;
 }
 
-bool TranslatorVcpu::made_writable(const FaultSite& site) {
-    if (!site.writes) return false;
-    const std::uint64_t linear = linear_address(site.address);
-    // The page is not to blame: CMPXCHG16B of an address that is not aligned, or the kernel's limit of mappings.
-    if (spaces_.may_store(linear)) return false;
-    // A page with code is written by the interpreter, which sees to it that the code is dropped.
-    return spaces_.fill(linear, site.size_bytes, true) == AddressSpaces::Fill::kDone && spaces_.may_store(linear);
-}
-
 void TranslatorVcpu::interpret_left_over() {
     Processor& p = vcpu_.processor;
-    std::uint64_t stored_to = 0;
-    const FaultSite* site = std::exchange(vcpu_.frame.fault_site, nullptr);
-    if (site != nullptr) {
-        ++statistics_.host_faults;
-        if (site->recovery == 0 && made_writable(*site)) return;
-        stored_to = linear_address(site->address);
-    }
+    if (std::exchange(vcpu_.frame.fault_site, nullptr) != nullptr) ++statistics_.host_faults;
     statistics_.count_interpreted(vcpu_.frame.exit_data);
     interpreter::select_tlb(p);
     interpreter::interpret_one(p);
-    // The page holds no code any more; the next store need not find that out by another fault.
-    if (site != nullptr && site->writes && !p.fault) static_cast<void>(spaces_.fill(stored_to, site->size_bytes, true));
 }
 
 void TranslatorVcpu::bring_x87() {

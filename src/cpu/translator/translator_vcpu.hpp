@@ -24,8 +24,7 @@ public:
     using Region = std::unique_ptr<VcpuMemory, void (*)(VcpuMemory*)>;
 
     /// @param observers outlive this. @param turn nullptr, or what the vCPUs of an engine that checks each block share.
-    TranslatorVcpu(Region region, const memory::GuardedView& view, const TranslationObservers& observers,
-                   Turn* turn = nullptr, std::size_t code_bytes = TranslationCache::kDefaultCodeBytes);
+    TranslatorVcpu(Region region, const TranslationObservers& observers, Turn* turn = nullptr, std::size_t code_bytes = TranslationCache::kDefaultCodeBytes);
     ~TranslatorVcpu() override;
 
     /// Whether the host gave address space and memory that may be executed.
@@ -59,7 +58,6 @@ private:
     void take_link_target();
     /// Translated code could not do the instruction at rip.
     void interpret_left_over();
-    [[nodiscard]] bool made_writable(const FaultSite& site);
     [[nodiscard]] std::uint64_t linear_address(const EffectiveAddress& address) const;
     /// The status flags are nowhere, if there is a recipe.
     void bring_flags(const FlagRecipe& recipe);

@@ -47,7 +47,7 @@ protected:
     std::unique_ptr<VcpuMemory, void (*)(VcpuMemory*)> region_ =
         make_vcpu_memory(*m_.memory, m_.bus, m_.port, m_.p.cpuid);
     interpreter::Processor& p_ = region_->processor;
-    AddressSpaces spaces_{*region_, *m_.memory->guarded_view()};
+    AddressSpaces spaces_{*region_};
     TranslationObservers observers_;
     TranslationCache cache_{*region_, spaces_, Callees{}, observers_, 1 << 20};
     Verifier verifier_{p_};
