@@ -39,18 +39,9 @@ void BlockEmitter::resolve(std::size_t at) {
     std::memcpy(const_cast<std::uint8_t*>(getCode()) + at, &displacement, sizeof(displacement));
 }
 
-void BlockEmitter::may_fault(const MemoryAccess* access) {
-    FaultSite site;
-    site.at = from_start();
-    site.offset = offset_;
-    site.flags_in_eflags = flags_ == Flags::kHost;
-    site.flags = lost_flags();
-    if (access != nullptr) {
-        site.address = *access;
-        site.size_bytes = access->size_bytes;
-        site.writes = access->writes;
-    }
-    tables_->fault_sites.push_back(site);
+void BlockEmitter::may_fault() {
+    tables_->fault_sites.push_back(
+        {.at = from_start(), .offset = offset_, .flags_in_eflags = flags_ == Flags::kHost, .flags = lost_flags()});
 }
 
 void BlockEmitter::leave_by(const void* thunk, std::uint16_t offset) {
@@ -66,13 +57,7 @@ void BlockEmitter::leave_to_interpreter(std::uint16_t offset, std::uint32_t why)
 
 void BlockEmitter::emit_entries(const GuestBlock& block, Translation& t) {
     const bool overwrites = overwrites_flags_first(block);
-    t.jump_entry = here();
-    xor_(rax, ptr[rsp + o_.jump_generation]);
-    and_(rax, ~static_cast<std::uint32_t>(spec::kPageSize - 1));
-    mov(ptr[rsp + o_.rip_base], rax);
-    const std::size_t to_entry = forward_jump(0xE9);
-
-    t.flags_entry = here();
+    t.entries.flags = from_start16();
     Xbyak::Label body;
     if (overwrites) {
         // Without touching EFLAGS.
@@ -87,18 +72,17 @@ void BlockEmitter::emit_entries(const GuestBlock& block, Translation& t) {
     } else {
         save_flags();
     }
-    resolve(to_entry);
-    t.entry = here();
+    t.entries.home = from_start16();
     cmp(dword[rsp + o_.requests], 0);
     request_jump_ = forward_jump(0x0F85); // JNE
-    t.entry_without_poll = here();
+    t.entries.home_without_poll = from_start16();
     if (block.uses_vectors) {
         cmp(dword[rsp + (block.uses_avx ? o_.avx_off : o_.sse_off)], 0);
         vector_jump_ = forward_jump(0x0F85); // JNE
     }
     body_ = getSize();
     L(body);
-    t.flags_entry_without_poll = overwrites ? here() : t.flags_entry;
+    t.entries.flags_without_poll = overwrites ? from_start16() : t.entries.flags;
     flags_ = overwrites ? Flags::kEither : Flags::kHome;
 }
 
@@ -116,6 +100,8 @@ void BlockEmitter::emit_instruction(const GuestInstruction& i) {
         case Kind::kShiftByCl: return shift_by_cl(i);
         case Kind::kCompareExchange: return compare_exchange(i);
         case Kind::kSignExtend: return sign_extend(i);
+        case Kind::kBitString: return bit_string(i);
+        case Kind::kCompareStrings: return compare_strings(i);
         case Kind::kUserAccess: return user_access(i);
         case Kind::kPushFlags: return push_flags(i);
         case Kind::kReadSelector: return read_selector(i);
@@ -155,6 +141,7 @@ void BlockEmitter::emit_stubs(const Translation& t) {
     }
     for (const MissStub& s : miss_stubs_) {
         resolve(s.jump);
+        look_further(s.behind);
         if (s.is_direct) {
             xor_(rax, ptr[rsp + o_.jump_generation]);
             jump_to_thunk(thunks_.exit_lookup);
@@ -219,7 +206,7 @@ void BlockEmitter::emit(const GuestBlock& block, Translation& t, SideTables& tab
     const auto looks_backward = static_cast<std::uint16_t>(spec::kPageSize);
     const std::uint16_t from = block.ends_polled ? looks_backward : block.instructions[block.count - 1].offset;
     if (block.ends_open && block.meets_crossing)
-        go_by_address(block.end_offset(), from);
+        go_by_address(block.end_offset());
     else if (block.ends_open)
         go_to(block.end_offset(), from);
     t.fault_site_count = static_cast<std::uint32_t>(tables.fault_sites.size()) - t.first_fault_site;

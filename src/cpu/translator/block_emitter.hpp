@@ -65,6 +65,7 @@ private:
     void start(const GuestBlock& block, Translation& t, SideTables& tables);
     [[nodiscard]] const std::uint8_t* here() const { return executable_ + getSize(); }
     [[nodiscard]] std::uint32_t from_start() const { return static_cast<std::uint32_t>(getSize() - start_); }
+    [[nodiscard]] std::uint16_t from_start16() const { return static_cast<std::uint16_t>(from_start()); }
     void jump_to_thunk(const void* thunk);
     void call_thunk(const void* thunk);
     void leave_by(const void* thunk, std::uint16_t offset);
@@ -75,7 +76,7 @@ private:
     void resolve(std::size_t displacement_at);
     /// The next host instruction may fault on account of the running guest instruction: it stores, divides, or has an
     /// operand that must be aligned. Loads of what the lookaside table knows do not.
-    void may_fault(const MemoryAccess* access);
+    void may_fault();
 
     // flags.cpp
     void save_flags();
@@ -103,6 +104,7 @@ private:
     // memory_operand.cpp
     [[nodiscard]] Place open(const MemoryAccess& access, Pointer pointer = Pointer::kAny);
     void emit_address(const MemoryAccess& access, std::int32_t before, const Xbyak::Reg64& to);
+    void add_element(const MemoryAccess& access, const Xbyak::Reg64& to);
     /// As open(), for the access of a kCopied instruction: it may have been opened before the one in front.
     [[nodiscard]] Place open_for(const GuestInstruction& i);
     /// When `i` sets flags that are wanted behind the access of `next`, that access is checked first: the check
@@ -145,6 +147,8 @@ private:
     void compare_exchange(const GuestInstruction& i);
     void compare_exchange_16(const GuestInstruction& i, Place place);
     void sign_extend(const GuestInstruction& i);
+    void bit_string(const GuestInstruction& i);
+    void compare_strings(const GuestInstruction& i);
     void put(const HostBytes& bytes);
 
     // system_instruction.cpp
@@ -184,12 +188,19 @@ private:
     void call_indirect(const GuestInstruction& i);
     void return_near(const GuestInstruction& i);
     void go_to(std::uint32_t target, std::uint16_t from);
-    void go_by_address(std::uint32_t target, std::uint16_t from);
+    void go_by_address(std::uint32_t target);
     void go_far(std::uint32_t target);
     void add_link(std::size_t site, std::uint32_t target, std::uint16_t from, bool grouped = true);
     void load_target(const GuestInstruction& i);
-    /// RAX: linear address. Compares with the jump cache; @return the jump taken on a miss.
+    /// RAX: linear address. Compares with the jump cache and leaves the address's key in RAX, the number of its slot in
+    /// RCX, twice. @return the jump taken on a miss.
     [[nodiscard]] std::size_t look_up_jump();
+    /// As look_up_jump(), for the jump of the running instruction: the rest is in a stub.
+    void find_jump(bool is_direct);
+    /// On a miss: goes back to `behind` if the second slot is the one.
+    void look_further(std::size_t behind);
+    /// The address whose key is in RAX becomes the running one. @return its code's place, if RCX is as it was.
+    Xbyak::Address enter_found();
     void jump_to_found();
 
     [[nodiscard]] Xbyak::Address home(unsigned guest) const { return qword[rsp + o_.gpr + std::size_t{guest} * 8]; }
@@ -206,7 +217,7 @@ private:
     static constexpr std::uint8_t kNoGroup = 0xFF;
 
     struct MissStub {
-        std::size_t jump;
+        std::size_t jump, behind;
         std::uint16_t offset;
         bool is_direct; ///< RAX is the key of the target, and the jump is done; else the instruction is to be
                         ///< interpreted

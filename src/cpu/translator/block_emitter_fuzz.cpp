@@ -32,6 +32,7 @@ struct Workshop {
     Thunks thunks = make_thunks(code, offsets, {});
     std::optional<BlockEmitter> emitter{std::in_place, code, offsets, thunks};
     std::size_t first_byte = code.used_bytes();
+    SideTables tables{vcpu->frame.far_keys, code.size_bytes()};
 };
 
 void check_block(const GuestBlock& block, std::uint16_t offset) {
@@ -47,19 +48,18 @@ void check_block(const GuestBlock& block, std::uint16_t offset) {
 }
 
 void check_code(const Translation& t, const SideTables& tables, const BlockOutline& outline, Workshop& workshop) {
-    const std::vector<FaultSite>& sites = tables.fault_sites;
+    const std::span sites = tables.fault_sites.span();
     require(t.code_bytes <= BlockEmitter::kMaxPartBytes && outline.stub_bytes <= BlockEmitter::kMaxPartBytes);
-    const std::uint8_t* end = t.code + t.code_bytes;
-    for (const std::uint8_t* entry :
-         {t.entry, t.entry_without_poll, t.flags_entry, t.flags_entry_without_poll, t.jump_entry})
-        require(entry >= t.code && entry < end);
+    for (const std::uint16_t entry :
+         {t.entries.home, t.entries.home_without_poll, t.entries.flags, t.entries.flags_without_poll})
+        require(entry < t.code_bytes);
     require(t.first_fault_site == 0 && t.fault_site_count == sites.size());
     for (std::size_t n = 0; n < sites.size(); ++n) {
         require(sites[n].at < t.code_bytes);
         require(n == 0 || sites[n - 1].at < sites[n].at);
     }
     const std::uint8_t* writable = workshop.code.writable_alias(t.code);
-    for (const Link& link : tables.links) {
+    for (const Link& link : tables.links.span()) {
         const bool from_block = link.site > writable && link.site + 4 <= writable + t.code_bytes;
         const std::uint8_t* stubs = writable + outline.stubs;
         require(from_block || (link.site > stubs && link.site + 4 <= stubs + outline.stub_bytes));
@@ -98,8 +98,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         workshop.code.commit(workshop.first_byte - workshop.code.used_bytes()); // the thunks stay
         workshop.emitter.emplace(workshop.code, workshop.offsets, workshop.thunks);
     }
-    SideTables tables(workshop.vcpu->frame.far_keys);
-    workshop.emitter->emit(*block, t, tables);
-    check_code(t, tables, workshop.emitter->outline(), workshop);
+    workshop.tables.clear();
+    workshop.emitter->emit(*block, t, workshop.tables);
+    check_code(t, workshop.tables, workshop.emitter->outline(), workshop);
     return 0;
 }

@@ -38,12 +38,12 @@ private:
 
     TranslatedBlock emit(std::uint16_t offset, BlockMode mode) {
         if (code_.free_space().size() < BlockEmitter::kMaxBytes) start_anew();
-        tables_ = SideTables(vcpu_->frame.far_keys);
+        tables_.clear();
         translation_ = {};
         translation_.offset = offset;
         translation_.mode = mode;
         emitter_->emit(*block_, translation_, tables_);
-        return {offset, *block_, translation_, emitter_->outline(), offsets_, thunks_, tables_.links};
+        return {offset, *block_, translation_, emitter_->outline(), offsets_, thunks_, tables_.links.span()};
     }
     void start_anew() {
         code_.clear();
@@ -60,7 +60,7 @@ private:
     std::unique_ptr<BlockEmitter> emitter_ = std::make_unique<BlockEmitter>(code_, offsets_, thunks_);
     std::unique_ptr<GuestBlock> block_ = std::make_unique<GuestBlock>();
     Translation translation_;
-    SideTables tables_{vcpu_->frame.far_keys};
+    SideTables tables_{vcpu_->frame.far_keys, kCodeBytes};
 };
 
 } // namespace touka::cpu::translator

@@ -211,9 +211,21 @@ Kind classify_shift(GuestInstruction& i) {
 
 /// A bit in memory may lie beside the operand when its number comes from a register.
 Kind classify_bit_test(GuestInstruction& i) {
-    if (i.operand(0).type == ZYDIS_OPERAND_TYPE_MEMORY && i.operand(1).type == ZYDIS_OPERAND_TYPE_REGISTER)
-        return Kind::kInterpreted;
+    if (i.operand(0).type == ZYDIS_OPERAND_TYPE_MEMORY && i.operand(1).type == ZYDIS_OPERAND_TYPE_REGISTER) {
+        if (!take_memory(i, i.operand(0))) return Kind::kInterpreted;
+        i.access.bit = general_number(i.operand(1));
+        i.access.element_bytes = i.access.size_bytes;
+        return Kind::kBitString;
+    }
     return can_be_copied(i) ? Kind::kCopied : Kind::kInterpreted;
+}
+
+Kind classify_compare_strings(GuestInstruction& i) {
+    const auto& o = i.operand(1);
+    if (o.type == ZYDIS_OPERAND_TYPE_MEMORY && !take_memory(i, o)) return Kind::kInterpreted;
+    i.uses_vectors = true;
+    i.uses_avx = i.decoded.info.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
+    return Kind::kCompareStrings;
 }
 
 Kind classify_compare_exchange(GuestInstruction& i) {
@@ -317,6 +329,15 @@ Kind kind_of(GuestInstruction& i, bool supervisor) {
         case ZYDIS_MNEMONIC_MUL:
         case ZYDIS_MNEMONIC_DIV:
         case ZYDIS_MNEMONIC_IDIV: return classify_multiply_divide(i);
+        case ZYDIS_MNEMONIC_PCMPESTRI:
+        case ZYDIS_MNEMONIC_PCMPESTRM:
+        case ZYDIS_MNEMONIC_PCMPISTRI:
+        case ZYDIS_MNEMONIC_PCMPISTRM:
+        case ZYDIS_MNEMONIC_VPCMPESTRI:
+        case ZYDIS_MNEMONIC_VPCMPESTRM:
+        case ZYDIS_MNEMONIC_VPCMPISTRI:
+        case ZYDIS_MNEMONIC_VPCMPISTRM:
+            return interpreter::is_native(i.decoded) ? classify_compare_strings(i) : Kind::kInterpreted;
         case ZYDIS_MNEMONIC_CMPXCHG: return classify_compare_exchange(i);
         case ZYDIS_MNEMONIC_CBW:
         case ZYDIS_MNEMONIC_CWDE:

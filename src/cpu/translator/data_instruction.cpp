@@ -144,7 +144,7 @@ void BlockEmitter::copied(const GuestInstruction& i) {
             mov(Reg64(host), home(guest));
         borrowed[borrowed_count++] = {guest, host, is_written(o), is_high_byte(o.reg.value)};
     }
-    if (i.has_access && (i.access.writes || i.uses_vectors)) may_fault(&i.access);
+    if (i.has_access && (i.access.writes || i.uses_vectors)) may_fault();
     put(host_bytes(i.decoded, form));
     for (std::size_t b = 0; b < borrowed_count; ++b) {
         if (!borrowed[b].written) continue;
@@ -196,7 +196,7 @@ void BlockEmitter::multiply_divide(const GuestInstruction& i) {
     }
     bring_flags();
     mov(rax, Reg64(kHostOf[kGuestRax]));
-    may_fault(nullptr);
+    may_fault();
     put(host_bytes(i.decoded, form));
     mov(Reg64(kHostOf[kGuestRax]), rax);
 }
@@ -245,7 +245,7 @@ void BlockEmitter::compare_exchange(const GuestInstruction& i) {
     const unsigned guest = general_number(source);
     form.reg = kHostOf[guest] == kAtHome ? in_register(guest, take_pointer()) : kHostOf[guest];
     mov(rax, Reg64(kHostOf[kGuestRax]));
-    may_fault(&i.access);
+    may_fault();
     put(host_bytes(i.decoded, form));
     mov(Reg64(kHostOf[kGuestRax]), rax);
     flags_ = Flags::kHost;
@@ -264,9 +264,45 @@ void BlockEmitter::compare_exchange_16(const GuestInstruction& i, Place place) {
     form.memory = true;
     form.base = place.base;
     form.displacement = place.displacement;
-    may_fault(&i.access);
+    may_fault();
     put(host_bytes(i.decoded, form));
     mov(Reg64(kHostOf[kGuestRax]), rax);
+}
+
+/// The element that the bit lies in is opened, and what is left of the bit's number never leads out of it.
+void BlockEmitter::bit_string(const GuestInstruction& i) {
+    const Place place = open(i.access, Pointer::kOwn);
+    const Reg64 bit(in_register(i.access.bit, kHostRcx));
+    if (bit.getIdx() != kHostRcx) mov(rcx, bit);
+    and_(ecx, i.access.element_bytes * 8u - 1);
+    bring_flags();
+    HostForm form;
+    form.memory = true;
+    form.base = place.base;
+    form.displacement = place.displacement;
+    form.reg = kHostRcx;
+    if (i.access.writes) may_fault();
+    put(host_bytes(i.decoded, form));
+    flags_ = Flags::kHost;
+}
+
+/// Lengths come in RAX and RDX, where they are explicit; an index goes to RCX, a mask to XMM0.
+void BlockEmitter::compare_strings(const GuestInstruction& i) {
+    HostForm form;
+    if (i.has_access) {
+        const Place place = moved_to_rcx(open(i.access));
+        form.memory = true;
+        form.base = place.base;
+        form.displacement = place.displacement;
+    }
+    mov(rax, Reg64(kHostOf[kGuestRax]));
+    may_fault();
+    put(host_bytes(i.decoded, form));
+    const ZydisMnemonic mnemonic = i.decoded.info.mnemonic;
+    const bool is_mask = mnemonic == ZYDIS_MNEMONIC_PCMPISTRM || mnemonic == ZYDIS_MNEMONIC_PCMPESTRM ||
+                         mnemonic == ZYDIS_MNEMONIC_VPCMPISTRM || mnemonic == ZYDIS_MNEMONIC_VPCMPESTRM;
+    if (!is_mask) mov(Reg64(kHostOf[kGuestRcx]), rcx);
+    flags_ = Flags::kHost;
 }
 
 void BlockEmitter::sign_extend(const GuestInstruction& i) {

@@ -4,9 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <vector>
 
 #include "cpu/translator/frame.hpp"
+#include "cpu/translator/record_array.hpp"
 
 namespace touka::cpu::translator {
 
@@ -23,10 +23,12 @@ struct FarLink {
 /// All of a vCPU's, by number, which is also that of the link's FarKey. Changes code that its thread is not executing.
 class FarLinks {
 public:
-    explicit FarLinks(std::span<FarKey> keys) : keys_(keys) {}
+    explicit FarLinks(std::span<FarKey> keys) : keys_(keys), links_(keys.size()) {}
+
+    [[nodiscard]] bool is_mapped() const { return links_.is_mapped(); }
 
     [[nodiscard]] std::uint32_t next_number() const { return static_cast<std::uint32_t>(links_.size()); }
-    [[nodiscard]] bool is_full() const { return links_.size() == keys_.size(); }
+    [[nodiscard]] bool is_full() const { return links_.room() == 0; }
     /// Has no target yet. @return its number. @pre !is_full()
     std::uint32_t add(std::uint8_t* site);
     /// Its jump leads to `to` now. @param key see FarKey.
@@ -46,7 +48,7 @@ private:
     void detach(std::uint32_t number);
 
     std::span<FarKey> keys_;
-    std::vector<FarLink> links_;
+    RecordArray<FarLink> links_;
 };
 
 } // namespace touka::cpu::translator

@@ -39,7 +39,8 @@ public:
 
     void access(MemoryAccess& a, std::int32_t before = 0) {
         a.group = MemoryAccess::kNoGroup;
-        if (a.index != MemoryAccess::kNone || a.has_base_segment || a.has_short_address) return;
+        if (a.index != MemoryAccess::kNone || a.bit != MemoryAccess::kNone || a.has_base_segment || a.has_short_address)
+            return;
         const std::size_t base = a.base == MemoryAccess::kRip ? 16 : a.base;
         if (base > 16) return;
         const std::int64_t low = std::int64_t{a.displacement} + before + (base < 16 ? delta_[base] : 0);

@@ -20,7 +20,10 @@ struct EffectiveAddress {
     bool has_base_segment = false;  ///< FS or GS
     bool is_gs = false;             ///< which
     bool has_short_address = false; ///< 32 bits
-    std::int32_t displacement = 0;  ///< kRip: from the start of the page
+    /// BT and its like: guest register with the signed number of a bit, which lies in one of the elements of
+    /// element_bytes that begin here and before; or kNone.
+    std::uint8_t bit = kNone, element_bytes = 0;
+    std::int32_t displacement = 0; ///< kRip: from the start of the page
 };
 
 /// A memory operand of 64-bit code, explicit or of the stack.
@@ -43,7 +46,9 @@ enum class Kind : std::uint8_t {
     kMultiplyDivide,
     kShiftByCl,
     kCompareExchange,
-    kSignExtend, ///< CBW to CQO
+    kBitString,      ///< BT, BTS, BTR, BTC of memory, by a register
+    kCompareStrings, ///< PCMPISTRI and its like
+    kSignExtend,     ///< CBW to CQO
     kJump,
     kJumpIf,
     kJumpIndirect,

@@ -39,7 +39,7 @@ HostNames::HostNames(const FrameOffsets& o, const Thunks& t)
               {t.exit_fault, "exit_fault"},
               {t.exit_fault_flags, "exit_fault_flags"},
               {t.exit_lookup, "exit_lookup"},
-              {t.exit_far_link, "exit_far_link"},
+              {t.far_jump, "far_jump"},
               {t.exit_link, "exit_link"},
               {t.exit_link_flags, "exit_link_flags"},
               {t.fill, "fill"},

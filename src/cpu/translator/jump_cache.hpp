@@ -15,21 +15,29 @@ namespace touka::cpu::translator {
 }
 
 [[nodiscard]] constexpr std::size_t jump_slot(std::uint64_t rip) { return rip % kJumpCacheEntries; }
+/// Who has to leave his slot moves there: two that share one find each other in the way at every turn.
+[[nodiscard]] constexpr std::size_t second_jump_slot(std::size_t slot) { return slot ^ 1; }
 
 inline void remember_jump(Frame& frame, std::uint64_t rip, const void* code) {
-    frame.jumps[jump_slot(rip)] = {rip ^ frame.jump_generation, code};
+    const std::size_t slot = jump_slot(rip);
+    const std::uint64_t key = rip ^ frame.jump_generation;
+    if (frame.jumps[slot].key != key) frame.jumps[second_jump_slot(slot)] = frame.jumps[slot];
+    frame.jumps[slot] = {key, code};
 }
 
 /// @return where `rip` is translated, or nullptr.
 [[nodiscard]] inline const void* recall_jump(const Frame& frame, std::uint64_t rip) {
-    const JumpSlot& slot = frame.jumps[jump_slot(rip)];
-    return slot.key == (rip ^ frame.jump_generation) ? slot.code : nullptr;
+    const std::uint64_t key = rip ^ frame.jump_generation;
+    const JumpSlot &first = frame.jumps[jump_slot(rip)], &second = frame.jumps[second_jump_slot(jump_slot(rip))];
+    if (first.key == key) return first.code;
+    return second.key == key ? second.code : nullptr;
 }
 
 /// Forgets jumps to `code`, whatever page it is mapped at: the low bits of all its addresses are `page_offset`.
 inline void forget_jump(Frame& frame, std::uint16_t page_offset, const void* code) {
-    for (std::size_t slot = page_offset; slot < kJumpCacheEntries; slot += spec::kPageSize)
-        if (frame.jumps[slot].code == code) frame.jumps[slot] = {};
+    for (std::size_t first = page_offset; first < kJumpCacheEntries; first += spec::kPageSize)
+        for (const std::size_t slot : {first, second_jump_slot(first)})
+            if (frame.jumps[slot].code == code) frame.jumps[slot] = {};
 }
 
 inline void clear_jumps(Frame& frame) { frame.jumps.fill({}); }

@@ -48,9 +48,27 @@ TEST_F(JumpCache, TellsTheHalvesOfTheAddressSpaceApartUnderEveryPairOfGeneration
     }
 }
 
-TEST_F(JumpCache, TheLastJumpOfASlotStays) {
+TEST_F(JumpCache, TheLastTwoJumpsOfASlotStay) {
+    remember_jump(*frame_, kUser - kJumpCacheEntries, &one_);
     remember_jump(*frame_, kUser, &one_);
     remember_jump(*frame_, kUser + kJumpCacheEntries, &other_);
+    EXPECT_EQ(recall_jump(*frame_, kUser - kJumpCacheEntries), nullptr);
+    EXPECT_EQ(recall_jump(*frame_, kUser), &one_);
+    EXPECT_EQ(recall_jump(*frame_, kUser + kJumpCacheEntries), &other_);
+}
+
+TEST_F(JumpCache, AJumpThatIsRememberedAgainLeavesTheOtherOne) {
+    remember_jump(*frame_, kUser, &one_);
+    remember_jump(*frame_, kUser + kJumpCacheEntries, &other_);
+    remember_jump(*frame_, kUser + kJumpCacheEntries, &one_);
+    EXPECT_EQ(recall_jump(*frame_, kUser), &one_);
+    EXPECT_EQ(recall_jump(*frame_, kUser + kJumpCacheEntries), &one_);
+}
+
+TEST_F(JumpCache, ForgetsCodeThatMovedToTheSecondSlot) {
+    remember_jump(*frame_, kUser, &one_);
+    remember_jump(*frame_, kUser + kJumpCacheEntries, &other_);
+    forget_jump(*frame_, 0x234, &one_);
     EXPECT_EQ(recall_jump(*frame_, kUser), nullptr);
     EXPECT_EQ(recall_jump(*frame_, kUser + kJumpCacheEntries), &other_);
 }

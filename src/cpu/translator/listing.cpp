@@ -75,7 +75,7 @@ std::optional<std::int64_t> HostInstruction::target() const {
 }
 
 Listing::Listing(const TranslatedBlock& block, Detail detail)
-    : block_(block), detail_(detail), main_(block.host.entry_without_poll - block.host.code),
+    : block_(block), detail_(detail), main_(block.host.entries.home_without_poll),
       start_(detail == Detail::kWhole ? 0 : main_), names_(block.offsets, block.thunks) {
     decode(0, block.host.code_bytes);
     decode(block.outline.stubs, stubs_end());

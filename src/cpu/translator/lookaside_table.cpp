@@ -22,8 +22,7 @@ std::uint32_t LookasideTable::slot_of(std::uint64_t linear) {
 }
 
 LookasideTable::LookasideTable() {
-    void* mapped =
-        ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void* mapped = ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (mapped == MAP_FAILED) return;
     read_tags_ = static_cast<std::uint64_t*>(mapped);
     write_tags_ = read_tags_ + kSlots;

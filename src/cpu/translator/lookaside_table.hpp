@@ -8,9 +8,9 @@
 namespace touka::cpu::translator {
 
 /// Three arrays, indexed by bits 31:12 of the linear address: the linear page that a slot lets code read, the one it
-/// lets code write, which is the same or none, and where that is in the host. `linear ^ tag` is the offset in the page when the tag is right, and above 4095 when it is not or the
-/// address is not canonical; so one unsigned compare with 4096 - size finds misses and accesses that leave the page
-/// alike.
+/// lets code write, which is the same or none, and where that is in the host. `linear ^ tag` is the offset in the page
+/// when the tag is right, and above 4095 when it is not or the address is not canonical; so one unsigned compare with
+/// 4096 - size finds misses and accesses that leave the page alike.
 ///
 /// Empty slots hold 0, which no page of another slot has for a tag; slot 0, where page 0 belongs, has a tag of its own
 /// for being empty. So an access that was found here does not fault, unless it stores to a page that the host protects

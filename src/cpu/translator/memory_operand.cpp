@@ -1,5 +1,6 @@
 // Memory operands: from guest registers to a host address that may be accessed.
 #include <algorithm>
+#include <bit>
 
 #include "cpu/translator/block_emitter.hpp"
 #include "cpu/translator/lookaside_table.hpp"
@@ -29,7 +30,8 @@ namespace {
 
 } // namespace
 
-/// `before` bytes are added to the displacement. Changes no flag but for a segment base, whose users have them at home.
+/// `before` bytes are added to the displacement. Changes flags for segment bases and bits only, whose users have them
+/// at home.
 void BlockEmitter::emit_address(const MemoryAccess& a, std::int32_t before, const Reg64& to) {
     const std::int32_t displacement = a.displacement + before;
     if (a.base == MemoryAccess::kRip) {
@@ -52,8 +54,21 @@ void BlockEmitter::emit_address(const MemoryAccess& a, std::int32_t before, cons
         else
             Xbyak::CodeGenerator::lea(to, ptr[displaced(sum, displacement)]);
     }
+    if (a.bit != MemoryAccess::kNone) add_element(a, to);
     if (a.has_short_address) mov(to.cvt32(), to.cvt32());
     if (a.has_base_segment) add(to, ptr[rsp + (a.is_gs ? o_.gs_base : o_.fs_base)]);
+}
+
+/// Of the one that the bit lies in.
+void BlockEmitter::add_element(const MemoryAccess& a, const Reg64& to) {
+    const Reg64 bit(in_register(a.bit, kHostRcx));
+    switch (a.element_bytes) {
+        case 2: movsx(rcx, bit.cvt16()); break;
+        case 4: movsxd(rcx, bit.cvt32()); break;
+        default: mov(rcx, bit); break;
+    }
+    sar(rcx, std::countr_zero(a.element_bytes * 8u));
+    Xbyak::CodeGenerator::lea(to, ptr[to + rcx * a.element_bytes]);
 }
 
 /// RCX is the number of the slot.

@@ -22,17 +22,17 @@ void BlockEmitter::push_value(const GuestInstruction& i) {
         place = open(i.second_access, Pointer::kOwn);
         const Place from = open(i.access, Pointer::kScratch);
         mov(rax, ptr[at(from)]);
-        may_fault(&i.second_access);
+        may_fault();
         mov(ptr[at(place)], rax);
     } else {
         place = open(i.second_access);
         const auto to = qword[at(place)];
         if (o.type == ZYDIS_OPERAND_TYPE_REGISTER) {
             const HostRegister value = in_register(general_number(o), kHostRcx);
-            may_fault(&i.second_access);
+            may_fault();
             mov(to, Reg64(value));
         } else {
-            may_fault(&i.second_access);
+            may_fault();
             mov(to, static_cast<std::uint64_t>(o.imm.value.s));
         }
     }

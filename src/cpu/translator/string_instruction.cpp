@@ -56,12 +56,8 @@ void BlockEmitter::string_operation(const GuestInstruction& i) {
         add(Reg64(kHostOf[kGuestRsi]), Reg64(kToSource));
     else
         mov(rax, Reg64(kHostOf[kGuestRax]));
-    may_fault(nullptr);
+    may_fault();
     stub.fault_site = tables_->fault_sites.size() - 1;
-    FaultSite& site = tables_->fault_sites.back();
-    site.address.base = kGuestRdi;
-    site.size_bytes = 1;
-    site.writes = true;
     put(host_bytes(i.decoded, {}));
     bring_string_home(moves);
     stub.behind = getSize();

@@ -75,7 +75,7 @@ void BlockEmitter::push_flags(const GuestInstruction& i) {
     or_(eax, ecx);
     or_(rax, ptr[rsp + o_.system_flags]);
     and_(eax, ~kCleared);
-    may_fault(&i.second_access);
+    may_fault();
     mov(ptr[at(place)], rax);
     move_stack_pointer(-8);
 }

@@ -2,6 +2,9 @@
 
 #include <xbyak/xbyak.h>
 
+#include <cstddef>
+
+#include "cpu/translator/jump_cache.hpp"
 #include "cpu/translator/register_map.hpp"
 #include "spec/x86/floating_point_state.hpp"
 
@@ -26,7 +29,6 @@ public:
         mov(ptr[rdi + o_.host_rsp], rsp);
         mov(rsp, rdi);
         mov(rcx, rsi);
-        mov(rax, rdx);
         mov(r14, ptr[rsp + o_.table]);
         for_each_mapped([&](std::size_t guest, const Reg64& host) { mov(host, ptr[rsp + o_.gpr + guest * 8]); });
         jmp(rcx);
@@ -78,16 +80,35 @@ public:
         mov(ptr[rsp + o_.rip], rax);
         return jump_out(at, ExitReason::kLookup, leave);
     }
-    const void* exit_far_link(const void* leave) {
+    const void* far_jump(const void* leave) {
         const void* at = begin();
-        mov(ptr[rsp + o_.rip], rax);
+        static_assert(sizeof(FarKey) == 2 * 8 && sizeof(JumpSlot) == 2 * 8 && second_jump_slot(0) == 1);
         mov(dword[rsp + o_.exit_data], ecx);
-        return jump_out(at, ExitReason::kFarLink, leave);
-    }
-    const void* exit_found(const void* lookup) {
-        const void* at = begin();
+        movsxd(rax, eax);
+        add(rax, ptr[rsp + o_.rip_base]);
+        add(ecx, ecx);
+        sub(dword[rsp + rcx * 8 + o_.far_keys + offsetof(FarKey, patience)], 1);
+        Xbyak::Label found, impatient;
+        jb(impatient);
+        lea(ecx, ptr[rax + rax]);
+        and_(ecx, static_cast<std::uint32_t>(2 * (kJumpCacheEntries - 1)));
         xor_(rax, ptr[rsp + o_.jump_generation]);
-        jmp(getCode() + (static_cast<const std::uint8_t*>(lookup) - executable_), T_NEAR);
+        cmp(rax, ptr[rsp + rcx * 8 + o_.jumps + offsetof(JumpSlot, key)]);
+        je(found);
+        xor_(ecx, 2);
+        cmp(rax, ptr[rsp + rcx * 8 + o_.jumps + offsetof(JumpSlot, key)]);
+        je(found);
+        xor_(rax, ptr[rsp + o_.jump_generation]);
+        L(impatient);
+        mov(ptr[rsp + o_.rip], rax);
+        jump_out(at, ExitReason::kFarLink, leave);
+        L(found);
+        xor_(rax, ptr[rsp + o_.jump_generation]);
+        const Reg64 page(kHostPointers[0]);
+        mov(page, rax);
+        and_(page, ~static_cast<std::uint32_t>(spec::kPageSize - 1));
+        mov(ptr[rsp + o_.rip_base], page);
+        jmp(ptr[rsp + rcx * 8 + o_.jumps + offsetof(JumpSlot, code)]);
         return at;
     }
     const void* exit_link(bool with_flags, const void* leave) {
@@ -295,8 +316,7 @@ FrameOffsets::FrameOffsets(const VcpuMemory& v) {
 Thunks make_thunks(interpreter::CodeMemory& code, const FrameOffsets& offsets, const Callees& callees) {
     ThunkWriter w(code, offsets);
     Thunks t;
-    t.enter = reinterpret_cast<void (*)(VcpuMemory*, const void*, std::uint64_t)>(
-        reinterpret_cast<std::uintptr_t>(w.enter()));
+    t.enter = reinterpret_cast<void (*)(VcpuMemory*, const void*)>(reinterpret_cast<std::uintptr_t>(w.enter()));
     t.to_flags_entry = w.to_flags_entry();
     const void* leave = w.leave();
     t.exit_interpret = w.exit_at_offset(ExitReason::kInterpret, leave);
@@ -307,8 +327,7 @@ Thunks make_thunks(interpreter::CodeMemory& code, const FrameOffsets& offsets, c
     t.exit_fault = w.exit_unfinished(Unfinished::kHostFault, false, leave);
     t.exit_fault_flags = w.exit_unfinished(Unfinished::kHostFault, true, leave);
     t.exit_lookup = w.exit_lookup(leave);
-    t.exit_far_link = w.exit_far_link(leave);
-    t.exit_found = w.exit_found(t.exit_lookup);
+    t.far_jump = w.far_jump(leave);
     t.exit_link = w.exit_link(false, leave);
     t.exit_link_flags = w.exit_link(true, leave);
     t.fill = w.fill(callees);

@@ -20,9 +20,9 @@ struct FrameOffsets {
 /// Addresses of executable code. Unless said otherwise, jumped to with the guest's state in place as between two
 /// instructions and its status flags in RegisterFile::status.
 struct Thunks {
-    /// C function: enters translated code at a Translation::jump_entry, with its key; returns at an exit.
-    void (*enter)(VcpuMemory* vcpu, const void* code, std::uint64_t jump_key) = nullptr;
-    /// Entered by enter() to go on at Frame::jump_code, a Translation::flags_entry; Frame::rip_base is set. Leaves
+    /// C function: enters translated code at a Translation::entry(); returns at an exit. Frame::rip_base is set.
+    void (*enter)(VcpuMemory* vcpu, const void* code) = nullptr;
+    /// Entered by enter() to go on at Frame::jump_code, which wants the status flags in EFLAGS. Leaves
     /// nonsense in RegisterFile::status, as stale as after other instructions.
     const void* to_flags_entry = nullptr;
     const void* exit_interpret = nullptr;   ///< ECX: offset of the instruction in its page
@@ -32,12 +32,12 @@ struct Thunks {
     const void* exit_x87 = nullptr;         ///< ECX: likewise
     const void* exit_fault = nullptr;       ///< ECX: likewise; for Unfinished::kHostFault
     const void* exit_fault_flags = nullptr; ///< likewise; the status flags are in EFLAGS
-    const void* exit_lookup = nullptr;      ///< RAX: where the guest goes on
-    const void* exit_far_link = nullptr;    ///< RAX: where the guest goes on; ECX: the number of the link
-    const void* exit_link = nullptr;        ///< ECX: the number of the link
-    const void* exit_link_flags = nullptr;  ///< likewise; the status flags are in EFLAGS
-    /// Code for the jump cache that leads out instead of on; RAX is the key of where the guest goes on.
-    const void* exit_found = nullptr;
+    const void* exit_lookup = nullptr;      ///< RAX: where the guest goes on, as behind a jump that was found
+    /// ECX: the number of a FarLink that is not connected, EAX: its target, from its page on. Goes on by the jump
+    /// cache, or leaves for the link to be connected.
+    const void* far_jump = nullptr;
+    const void* exit_link = nullptr;       ///< ECX: the number of the link
+    const void* exit_link_flags = nullptr; ///< likewise; the status flags are in EFLAGS
     /// ECX: the number of a CheckSite. Goes on where Callees::fill says, or leaves. Clobbers RAX, RCX, EFLAGS.
     const void* fill = nullptr;
     /// Called with ECX: offset of an instruction, EAX: of the next one. The interpreter does it; comes back only when

@@ -6,6 +6,7 @@
 #include <cstddef>
 
 #include "cpu/translator/block_emitter.hpp"
+#include "cpu/translator/jump_cache.hpp"
 #include "spec/address.hpp"
 
 namespace touka::cpu::translator {
@@ -59,14 +60,35 @@ std::size_t BlockEmitter::look_up_jump() {
     return forward_jump(0x0F85); // JNE
 }
 
-void BlockEmitter::jump_to_found() { jmp(ptr[rsp + rcx * 8 + o_.jumps + offsetof(JumpSlot, code)]); }
+void BlockEmitter::find_jump(bool is_direct) {
+    const std::size_t missed = look_up_jump();
+    miss_stubs_.push_back({missed, getSize(), offset_, is_direct});
+}
+
+void BlockEmitter::look_further(std::size_t behind) {
+    static_assert(second_jump_slot(0) == 1);
+    xor_(ecx, 2);
+    cmp(rax, ptr[rsp + rcx * 8 + o_.jumps + offsetof(JumpSlot, key)]);
+    je(static_cast<const void*>(getCode() + behind));
+}
+
+Xbyak::Address BlockEmitter::enter_found() {
+    const Reg64 page(kHostPointers[0]);
+    xor_(rax, ptr[rsp + o_.jump_generation]);
+    mov(page, rax);
+    and_(page, ~static_cast<std::uint32_t>(spec::kPageSize - 1));
+    mov(ptr[rsp + o_.rip_base], page);
+    return ptr[rsp + rcx * 8 + o_.jumps + offsetof(JumpSlot, code)];
+}
+
+void BlockEmitter::jump_to_found() { jmp(enter_found()); }
 
 void BlockEmitter::go_to(std::uint32_t target, std::uint16_t from) {
     if (is_in_page(target)) {
         if (flags_ == Flags::kEither) flags_ = Flags::kHome;
         return add_link(forward_jump(0xE9), target, from);
     }
-    if (tables_->far_links.is_full()) return go_by_address(target, from);
+    if (tables_->far_links.is_full()) return go_by_address(target);
     go_far(target);
 }
 
@@ -87,26 +109,17 @@ void BlockEmitter::go_far(std::uint32_t target) {
 void BlockEmitter::emit_far_stub(const FarStub& stub) {
     resolve(stub.jump);
     resolve(stub.site);
-    mov(rax, ptr[rsp + o_.rip_base]);
-    add(rax, stub.target);
-    sub(dword[rsp + far_key(stub.number) + offsetof(FarKey, patience)], 1);
-    const std::size_t impatient = forward_jump(0x0F82); // JB
-    flags_ = Flags::kHome;
-    const std::size_t unknown = look_up_jump();
-    jump_to_found();
-    resolve(unknown);
-    xor_(rax, ptr[rsp + o_.jump_generation]);
-    resolve(impatient);
+    mov(eax, stub.target);
     mov(ecx, stub.number);
-    jump_to_thunk(thunks_.exit_far_link);
+    jump_to_thunk(thunks_.far_jump);
 }
 
 /// Through the jump cache.
-void BlockEmitter::go_by_address(std::uint32_t target, std::uint16_t from) {
+void BlockEmitter::go_by_address(std::uint32_t target) {
     flags_home();
     mov(rax, ptr[rsp + o_.rip_base]);
     add(rax, target);
-    miss_stubs_.push_back({look_up_jump(), from, true});
+    find_jump(true);
     jump_to_found();
 }
 
@@ -145,7 +158,7 @@ void BlockEmitter::load_target(const GuestInstruction& i) {
 void BlockEmitter::jump_indirect(const GuestInstruction& i) {
     flags_home();
     load_target(i);
-    miss_stubs_.push_back({look_up_jump(), i.offset, false});
+    find_jump(false);
     jump_to_found();
 }
 
@@ -153,7 +166,7 @@ void BlockEmitter::call_direct(const GuestInstruction& i) {
     const Place place = open(i.second_access);
     mov(rcx, ptr[rsp + o_.rip_base]);
     Xbyak::CodeGenerator::lea(rcx, ptr[rcx + i.next_offset()]);
-    may_fault(&i.second_access);
+    may_fault();
     mov(ptr[at(place)], rcx);
     move_stack_pointer(-8);
     // Called code must look at requests, or recursion would never do.
@@ -164,14 +177,15 @@ void BlockEmitter::call_indirect(const GuestInstruction& i) {
     flags_home();
     const Place place = open(i.second_access, Pointer::kOwn);
     load_target(i);
-    miss_stubs_.push_back({look_up_jump(), i.offset, false});
+    find_jump(false);
     mov(rcx, ptr[rsp + rcx * 8 + o_.jumps + offsetof(JumpSlot, code)]);
     mov(ptr[rsp + o_.jump_code], rcx);
     mov(rcx, ptr[rsp + o_.rip_base]);
     Xbyak::CodeGenerator::lea(rcx, ptr[rcx + i.next_offset()]);
-    may_fault(&i.second_access);
+    may_fault();
     mov(ptr[at(place)], rcx);
     move_stack_pointer(-8);
+    static_cast<void>(enter_found());
     jmp(ptr[rsp + o_.jump_code]);
 }
 
@@ -179,7 +193,7 @@ void BlockEmitter::return_near(const GuestInstruction& i) {
     flags_home();
     const Place place = open(i.access);
     mov(rax, ptr[at(place)]);
-    miss_stubs_.push_back({look_up_jump(), i.offset, false});
+    find_jump(false);
     const auto& o = i.operand(0);
     const bool drops = o.type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
     move_stack_pointer(8 + (drops ? static_cast<std::uint16_t>(o.imm.value.u) : 0));

@@ -1,14 +1,16 @@
 // What a translated block is, once its code lies in memory.
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
-#include <vector>
 
 #include "cpu/translator/far_links.hpp"
 #include "cpu/translator/flag_recipe.hpp"
 #include "cpu/translator/guest_instruction.hpp"
+#include "cpu/translator/record_array.hpp"
 
 namespace touka::cpu::translator {
 
@@ -21,9 +23,6 @@ struct FaultSite {
     std::uint16_t offset = 0;     ///< of the guest's instruction in its page
     bool flags_in_eflags = false; ///< the guest's status flags
     FlagRecipe flags;             ///< if they are nowhere
-    EffectiveAddress address;     ///< whose page may have to become writable
-    std::uint8_t size_bytes = 0;
-    bool writes = false;
     /// Code that brings the guest's registers in order and leaves, as its distance from the start of code memory; or 0,
     /// where they are in order.
     std::uint32_t recovery = 0;
@@ -52,20 +51,39 @@ struct Link {
 
 /// What code has beside it, for all blocks, one after the other.
 struct SideTables {
-    explicit SideTables(std::span<FarKey> keys) : far_links(keys) {}
+    /// @param capacity of each, in entries.
+    SideTables(std::span<FarKey> keys, std::size_t capacity)
+        : links(capacity), checks(capacity), fault_sites(capacity), far_links(keys) {}
 
-    std::vector<Link> links;
-    std::vector<CheckSite> checks;
-    std::vector<FaultSite> fault_sites;
+    [[nodiscard]] bool is_mapped() const {
+        return links.is_mapped() && checks.is_mapped() && fault_sites.is_mapped() && far_links.is_mapped();
+    }
+    /// For as many entries as a block may have; FarLinks says so itself.
+    [[nodiscard]] bool has_room() const {
+        return std::min({links.room(), checks.room(), fault_sites.room()}) >= kMostOfABlock;
+    }
+    void clear() {
+        links.clear();
+        checks.clear();
+        fault_sites.clear();
+        far_links.clear();
+    }
+
+    RecordArray<Link> links;
+    RecordArray<CheckSite> checks;
+    RecordArray<FaultSite> fault_sites;
     FarLinks far_links;
+
+private:
+    /// Of a kind: for each instruction a few.
+    static constexpr std::size_t kMostOfABlock = 1024;
 };
 
 struct Translation {
-    std::uint64_t page = 0; ///< guest physical page number
-    std::uint32_t generation = 0;
     static constexpr std::uint64_t kOnePage = ~std::uint64_t{0};
     std::uint64_t second_page = kOnePage; ///< of a lone instruction that lies on two: it is entered by address alone
-    std::uint32_t second_generation = 0;
+    std::uint64_t page = 0;               ///< guest physical page number
+    std::uint32_t generation = 0, second_generation = 0;
     std::uint16_t offset = 0;
     std::uint16_t length_bytes = 0; ///< of the guest's code
     BlockMode mode{};
@@ -73,11 +91,11 @@ struct Translation {
 
     const std::uint8_t* code = nullptr; ///< executable
     std::uint32_t code_bytes = 0;
-    const std::uint8_t* entry = nullptr; ///< status flags in RegisterFile::status
-    const std::uint8_t* entry_without_poll = nullptr;
-    const std::uint8_t* flags_entry = nullptr; ///< status flags in EFLAGS
-    const std::uint8_t* flags_entry_without_poll = nullptr;
-    const std::uint8_t* jump_entry = nullptr;                 ///< from the jump cache; RAX is its key
+    /// Where it is entered, from `code` on: with the status flags in RegisterFile::status, or in EFLAGS.
+    struct Entries {
+        std::uint16_t home = 0, home_without_poll = 0, flags = 0, flags_without_poll = 0;
+    } entries;
+    [[nodiscard]] const std::uint8_t* entry() const { return code + entries.home; }
     std::uint32_t first_fault_site = 0, fault_site_count = 0; ///< in SideTables::fault_sites, ascending
 
     std::uint32_t first_far_link = FarLink::kNone; ///< of those that lead here

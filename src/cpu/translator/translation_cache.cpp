@@ -16,9 +16,14 @@ using spec::kPageSize;
 
 namespace {
 
-/// The bytes of a page, copied once: the guest may change them meanwhile.
-void copy_page(std::byte* host, std::uint8_t* bytes) {
-    for (std::size_t n = 0; n < kPageSize; n += 8) {
+/// A block is hardly shorter than this, code and all, so there are not more of them.
+constexpr std::size_t kLeastBlockBytes = 32;
+/// Nor has code more entries in the tables.
+constexpr std::size_t kLeastEntryBytes = 4;
+
+/// Bytes of a page, copied once: the guest may change them meanwhile.
+void copy_code(std::byte* host, std::size_t start, std::size_t end, std::uint8_t* bytes) {
+    for (std::size_t n = start / 8 * 8; n < end; n += 8) {
         const auto word = interpreter::host::load<std::uint64_t>(host + n);
         std::memcpy(bytes + n, &word, sizeof(word));
     }
@@ -31,7 +36,8 @@ std::uint64_t next_page(std::uint64_t rip) { return (rip | (kPageSize - 1)) + 1;
 TranslationCache::TranslationCache(VcpuMemory& vcpu, AddressSpaces& spaces, const Callees& callees,
                                    const TranslationObservers& observers, std::size_t code_bytes)
     : vcpu_(vcpu), spaces_(spaces), memory_(vcpu.processor.memory), callees_(callees), observers_(observers),
-      offsets_(vcpu), code_(code_bytes), tables_(vcpu.frame.far_keys), decoded_(std::make_unique<GuestBlock>()) {
+      offsets_(vcpu), code_(code_bytes), store_(code_bytes / kLeastBlockBytes),
+      tables_(vcpu.frame.far_keys, code_bytes / kLeastEntryBytes), decoded_(std::make_unique<GuestBlock>()) {
     if (has_memory()) reset_code();
 }
 
@@ -63,9 +69,13 @@ bool TranslationCache::is_second_page_right(const Translation& t, std::uint64_t 
            memory_.code_pages().generation(t.second_page) == t.second_generation;
 }
 
+bool TranslationCache::has_room() const {
+    return code_.free_space().size() >= BlockEmitter::kMaxBytes && store_.has_room() && tables_.has_room();
+}
+
 Translation* TranslationCache::translate(std::uint64_t rip, spec::GuestAddress physical, BlockMode mode, bool grouped) {
     const auto start = std::chrono::steady_clock::now();
-    if (code_.free_space().size() < BlockEmitter::kMaxBytes) drop_all();
+    if (!has_room()) drop_all();
 
     Translation t;
     t.page = physical.value / kPageSize;
@@ -75,21 +85,19 @@ Translation* TranslationCache::translate(std::uint64_t rip, spec::GuestAddress p
 
     const bool supervisor = mode == BlockMode::kSupervisor;
     std::array<std::uint8_t, 2 * kPageSize> bytes;
-    t.generation = read_code(t.page, bytes.data());
+    t.generation = read_code(t.page, t.offset, bytes.data());
     const std::span page(bytes.data(), kPageSize);
     if (decode_guest_block(page, t.offset, supervisor, grouped, *decoded_) == DecodeResult::kNeedsNextPage) {
         const interpreter::CodePointer second = interpreter::fetch_pointer(vcpu_.processor, next_page(rip));
         if (!second.ok || second.host == nullptr) return nullptr;
         t.second_page = second.physical.value / kPageSize;
-        t.second_generation = read_code(t.second_page, bytes.data() + kPageSize);
+        t.second_generation = read_code(t.second_page, 0, bytes.data() + kPageSize);
         static_cast<void>(decode_guest_block(bytes, t.offset, supervisor, grouped, *decoded_));
     }
     emitter_->emit(*decoded_, t, tables_);
-    Translation& kept = store_.make();
-    kept = t;
-    store_.enter(kept);
+    Translation& kept = store_.enter(t);
     for (const auto& observer : observers_)
-        observer->translated({rip, *decoded_, kept, emitter_->outline(), offsets_, thunks_, tables_.links});
+        observer->translated({rip, *decoded_, kept, emitter_->outline(), offsets_, thunks_, tables_.links.span()});
 
     ++counters_.blocks;
     counters_.guest_bytes += t.length_bytes;
@@ -98,11 +106,12 @@ Translation* TranslationCache::translate(std::uint64_t rip, spec::GuestAddress p
     return &kept;
 }
 
-std::uint32_t TranslationCache::read_code(std::uint64_t page, std::uint8_t* bytes) {
+std::uint32_t TranslationCache::read_code(std::uint64_t page, std::uint16_t offset, std::uint8_t* bytes) {
+    constexpr std::size_t kMostBytes = GuestBlock::kMaxInstructions * ZYDIS_MAX_INSTRUCTION_LENGTH;
     // The generation before the bytes, so that a write in between leaves the block stale.
     const std::uint32_t generation = memory_.code_pages().generation(page);
     spaces_.code_read(page);
-    copy_page(memory_.base() + page * kPageSize, bytes);
+    copy_code(memory_.base() + page * kPageSize, offset, std::min<std::size_t>(kPageSize, offset + kMostBytes), bytes);
     return generation;
 }
 
@@ -114,12 +123,10 @@ void TranslationCache::link(std::uint32_t number, std::uint64_t rip) {
     if (drops != drop_count_) return; // the jump itself may be gone
     if (found == nullptr || found->second_page != Translation::kOnePage) return;
     const Translation& to = *found;
-    const std::uint8_t* target = nullptr;
-    if (from.with_flags)
-        target = from.backward ? to.flags_entry : to.flags_entry_without_poll;
-    else
-        target = from.backward ? to.entry : to.entry_without_poll;
-    lead(from.site, target);
+    const Translation::Entries& at = to.entries;
+    const std::uint16_t polls = from.with_flags ? at.flags : at.home;
+    const std::uint16_t passes = from.with_flags ? at.flags_without_poll : at.home_without_poll;
+    lead(from.site, to.code + (from.backward ? polls : passes));
 }
 
 void TranslationCache::lead(std::uint8_t* site, const std::uint8_t* target) {
@@ -137,7 +144,7 @@ Translation* TranslationCache::link_far(std::uint32_t number, std::uint64_t rip,
         tables_.far_links.give_up(number);
         return to;
     }
-    lead(tables_.far_links.site(number), to->entry);
+    lead(tables_.far_links.site(number), to->entry());
     tables_.far_links.connect(number, *to, vcpu_.frame.rip_base ^ vcpu_.frame.jump_generation);
     return to;
 }
@@ -145,7 +152,7 @@ Translation* TranslationCache::link_far(std::uint32_t number, std::uint64_t rip,
 void TranslationCache::forget(Translation& t) {
     tables_.far_links.cut(t);
     store_.forget(t);
-    forget_jump(vcpu_.frame, t.offset, t.jump_entry);
+    forget_jump(vcpu_.frame, t.offset, t.entry());
 }
 
 void TranslationCache::drop_page(std::uint64_t page) {
@@ -162,10 +169,7 @@ void TranslationCache::drop_stale() {
 
 void TranslationCache::drop_all() {
     store_.clear();
-    tables_.links.clear();
-    tables_.checks.clear();
-    tables_.fault_sites.clear();
-    tables_.far_links.clear();
+    tables_.clear();
     clear_jumps(vcpu_.frame);
     reset_code();
     ++drop_count_;
@@ -176,7 +180,7 @@ const FaultSite* TranslationCache::fault_site(const void* at) const {
     const Translation* t = store_.containing(at);
     if (t == nullptr) return nullptr;
     const auto offset = static_cast<std::uint32_t>(static_cast<const std::uint8_t*>(at) - t->code);
-    const auto sites = std::span(tables_.fault_sites).subspan(t->first_fault_site, t->fault_site_count);
+    const auto sites = tables_.fault_sites.span().subspan(t->first_fault_site, t->fault_site_count);
     const auto site = std::ranges::lower_bound(sites, offset, {}, &FaultSite::at);
     return site != sites.end() && site->at == offset ? &*site : nullptr;
 }

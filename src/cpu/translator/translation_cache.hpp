@@ -37,8 +37,10 @@ public:
     TranslationCache(VcpuMemory& vcpu, AddressSpaces& spaces, const Callees& callees,
                      const TranslationObservers& observers, std::size_t code_bytes = kDefaultCodeBytes);
 
-    /// Whether the host gave memory that may be executed.
-    [[nodiscard]] bool has_memory() const { return code_.size_bytes() != 0; }
+    /// Whether the host gave memory, such that may be executed among it.
+    [[nodiscard]] bool has_memory() const {
+        return code_.size_bytes() != 0 && store_.is_mapped() && tables_.is_mapped();
+    }
     [[nodiscard]] const Thunks& thunks() const { return thunks_; }
 
     /// The block at linear address `rip`, which is `physical`, translated if need be. Valid until the next call of
@@ -75,8 +77,10 @@ private:
     void forget(Translation& t);
     /// The jump whose displacement is written at `site` leads to `target` from now on.
     void lead(std::uint8_t* site, const std::uint8_t* target);
-    /// Copies a page, which is marked as code from now on. @return the generation that the copy stands for.
-    [[nodiscard]] std::uint32_t read_code(std::uint64_t page, std::uint8_t* bytes);
+    /// Copies what a block that starts at `offset` may be made of; its page is marked as code from now on.
+    /// @param bytes of a page. @return the generation that the copy stands for.
+    [[nodiscard]] std::uint32_t read_code(std::uint64_t page, std::uint16_t offset, std::uint8_t* bytes);
+    [[nodiscard]] bool has_room() const;
     void drop_page(std::uint64_t page);
     void drop_all();
     void reset_code();

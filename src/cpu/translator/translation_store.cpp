@@ -1,6 +1,7 @@
 #include "cpu/translator/translation_store.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 namespace touka::cpu::translator {
 
@@ -11,14 +12,8 @@ std::size_t TranslationStore::bucket(std::uint64_t page, std::uint16_t offset, B
     return key * kMultiplier >> 48;
 }
 
-Translation& TranslationStore::make() {
-    if (count_ == chunks_.size() * kChunk) chunks_.push_back(std::make_unique<Translation[]>(kChunk));
-    Translation& t = at(count_++);
-    t = {};
-    return t;
-}
-
-void TranslationStore::enter(Translation& t) {
+Translation& TranslationStore::enter(const Translation& block) {
+    Translation& t = blocks_.push_back(block);
     Translation*& head = buckets_[bucket(t.page, t.offset, t.mode, t.grouped)];
     t.next_in_bucket = head;
     head = &t;
@@ -30,6 +25,7 @@ void TranslationStore::enter(Translation& t) {
     };
     list(t.page, t.generation, 0);
     if (t.second_page != Translation::kOnePage && t.second_page != t.page) list(t.second_page, t.second_generation, 1);
+    return t;
 }
 
 Translation* TranslationStore::find(std::uint64_t page, std::uint16_t offset, BlockMode mode, bool grouped) const {
@@ -45,25 +41,19 @@ void TranslationStore::forget(const Translation& t) {
     if (*link != nullptr) *link = t.next_in_bucket;
 }
 
-Translation* TranslationStore::containing(const void* code) const {
+const Translation* TranslationStore::containing(const void* code) const {
     const auto* wanted = static_cast<const std::uint8_t*>(code);
-    std::size_t low = 0, high = count_; // the last that begins at or before it is in [low - 1, high)
-    while (low < high) {
-        const std::size_t middle = (low + high) / 2;
-        if (at(middle).code <= wanted)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low == 0) return nullptr;
-    Translation& t = at(low - 1);
+    const auto blocks = blocks_.span();
+    const auto behind = std::ranges::upper_bound(blocks, wanted, {}, &Translation::code);
+    if (behind == blocks.begin()) return nullptr;
+    const Translation& t = *std::prev(behind);
     return wanted < t.code + t.code_bytes ? &t : nullptr;
 }
 
 void TranslationStore::clear() {
     std::ranges::fill(buckets_, nullptr);
     pages_.clear();
-    count_ = 0;
+    blocks_.clear();
 }
 
 } // namespace touka::cpu::translator

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <unordered_map>
 #include <vector>
 
@@ -20,12 +19,14 @@ public:
         Translation* first = nullptr;
     };
 
-    TranslationStore() : buckets_(kBuckets) {}
+    /// @param capacity in blocks.
+    explicit TranslationStore(std::size_t capacity) : buckets_(kBuckets), blocks_(capacity) {}
 
-    /// A new block, whose code will lie behind that of all others.
-    [[nodiscard]] Translation& make();
-    /// Makes it possible to find the block. @pre page, offset, mode, grouped, generations are set.
-    void enter(Translation& t);
+    [[nodiscard]] bool is_mapped() const { return blocks_.is_mapped(); }
+    [[nodiscard]] bool has_room() const { return blocks_.room() != 0; }
+
+    /// Keeps a block, whose code lies behind that of all others, and makes it possible to find it. @pre has_room()
+    Translation& enter(const Translation& block);
     [[nodiscard]] Translation* find(std::uint64_t page, std::uint16_t offset, BlockMode mode, bool grouped) const;
     /// Takes back what enter() did, but for the lists of its pages.
     void forget(const Translation& t);
@@ -43,19 +44,16 @@ public:
         pages_.erase(found);
     }
     /// The block whose code `at` is in, or nullptr.
-    [[nodiscard]] Translation* containing(const void* at) const;
+    [[nodiscard]] const Translation* containing(const void* at) const;
     void clear();
 
 private:
     static constexpr std::size_t kBuckets = 1 << 16;
-    static constexpr std::size_t kChunk = 1024;
 
     [[nodiscard]] static std::size_t bucket(std::uint64_t page, std::uint16_t offset, BlockMode mode, bool grouped);
-    [[nodiscard]] Translation& at(std::size_t n) const { return chunks_[n / kChunk][n % kChunk]; }
 
     std::vector<Translation*> buckets_;
-    std::vector<std::unique_ptr<Translation[]>> chunks_;
-    std::size_t count_ = 0;
+    RecordArray<Translation> blocks_;
     std::unordered_map<std::uint64_t, Page> pages_;
 };
 

@@ -1,5 +1,6 @@
 #include "cpu/translator/translator_vcpu.hpp"
 
+#include <bit>
 #include <utility>
 
 #include "cpu/interpreter/memory_access.hpp"
@@ -17,6 +18,13 @@ using namespace spec::x86;
 namespace request = interpreter::request;
 
 namespace {
+
+/// From the first element to the one that the bit is in.
+std::uint64_t element_distance(const EffectiveAddress& a, std::uint64_t bit) {
+    const unsigned unused_bits = 64 - a.element_bytes * 8u;
+    const auto number = static_cast<std::int64_t>(bit << unused_bits) >> unused_bits;
+    return static_cast<std::uint64_t>(number >> std::countr_zero(a.element_bytes * 8u)) * a.element_bytes;
+}
 
 interpreter::OwnedProcessor borrow(Processor& processor) {
     return {&processor, [](Processor*) {}};
@@ -97,7 +105,7 @@ const void* TranslatorVcpu::find_entry() {
     if (t == nullptr) return nullptr;
     if (verifier_ != nullptr) return checked_entry(*t);
     remember(*t);
-    return t->jump_entry;
+    return t->entry();
 }
 
 std::optional<spec::GuestAddress> TranslatorVcpu::code_at_rip() {
@@ -110,7 +118,7 @@ BlockMode TranslatorVcpu::mode() const { return vcpu_.processor.cpl == 3 ? Block
 
 void TranslatorVcpu::remember(const Translation& target) {
     const std::uint64_t rip = vcpu_.processor.rip;
-    remember_jump(vcpu_.frame, rip, target.jump_entry);
+    remember_jump(vcpu_.frame, rip, target.entry());
     spaces_.note_code(rip);
     if (target.second_page != Translation::kOnePage) spaces_.note_code(rip + kPageSize);
 }
@@ -124,18 +132,16 @@ void TranslatorVcpu::follow_far_link() {
 }
 
 const void* TranslatorVcpu::checked_entry(const Translation& t) {
-    Processor& p = vcpu_.processor;
     verifier_->rehearse(t);
     expect_jump();
     // Linked jumps bring the flags in EFLAGS, so that has its turn as well.
-    if (verifier_->rehearsal_count() % 2 == 0) return t.jump_entry;
-    vcpu_.frame.rip_base = p.rip & ~(kPageSize - 1);
-    vcpu_.frame.jump_code = t.flags_entry;
+    if (verifier_->rehearsal_count() % 2 == 0) return t.entry();
+    vcpu_.frame.jump_code = t.code + t.entries.flags;
     return cache_.thunks().to_flags_entry;
 }
 
 void TranslatorVcpu::expect_jump() {
-    if (const auto rip = verifier_->destination()) remember_jump(vcpu_.frame, *rip, cache_.thunks().exit_found);
+    if (const auto rip = verifier_->destination()) remember_jump(vcpu_.frame, *rip, cache_.thunks().exit_lookup);
 }
 
 bool TranslatorVcpu::passes_check(Arrival arrival) {
@@ -168,6 +174,7 @@ std::uint64_t TranslatorVcpu::linear_address(const EffectiveAddress& a) const {
     else if (a.base != EffectiveAddress::kNone)
         sum += p.regs.gpr[a.base];
     if (a.index != EffectiveAddress::kNone) sum += p.regs.gpr[a.index] * a.scale;
+    if (a.bit != EffectiveAddress::kNone) sum += element_distance(a, p.regs.gpr[a.bit]);
     if (a.has_short_address) sum &= 0xFFFF'FFFF;
     if (a.has_base_segment) sum += p.segment(a.is_gs ? SegmentName::kGs : SegmentName::kFs).base;
     return sum;
@@ -201,7 +208,8 @@ void TranslatorVcpu::run_translated() {
         return;
     }
     allow_vectors();
-    cache_.thunks().enter(&vcpu_, entry, p.rip ^ vcpu_.frame.jump_generation);
+    vcpu_.frame.rip_base = p.rip & ~(kPageSize - 1);
+    cache_.thunks().enter(&vcpu_, entry);
     ++statistics_.exits[vcpu_.frame.exit_reason];
     const auto reason = static_cast<ExitReason>(vcpu_.frame.exit_reason);
     if (reason == ExitReason::kLink) take_link_target();

@@ -24,7 +24,8 @@ public:
     using Region = std::unique_ptr<VcpuMemory, void (*)(VcpuMemory*)>;
 
     /// @param observers outlive this. @param turn nullptr, or what the vCPUs of an engine that checks each block share.
-    TranslatorVcpu(Region region, const TranslationObservers& observers, Turn* turn = nullptr, std::size_t code_bytes = TranslationCache::kDefaultCodeBytes);
+    TranslatorVcpu(Region region, const TranslationObservers& observers, Turn* turn = nullptr,
+                   std::size_t code_bytes = TranslationCache::kDefaultCodeBytes);
     ~TranslatorVcpu() override;
 
     /// Whether the host gave address space and memory that may be executed.
