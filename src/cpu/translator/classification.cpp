@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cpu/interpreter/native_set.hpp"
+#include "spec/address.hpp"
 
 namespace touka::cpu::translator {
 namespace {
@@ -10,6 +11,9 @@ namespace {
 constexpr std::uint8_t kRsp = 4, kRbp = 5;
 constexpr ZydisAccessedFlagsMask kStatus =
     ZYDIS_CPUFLAG_CF | ZYDIS_CPUFLAG_PF | ZYDIS_CPUFLAG_AF | ZYDIS_CPUFLAG_ZF | ZYDIS_CPUFLAG_SF | ZYDIS_CPUFLAG_OF;
+
+/// So that a displacement from the page's start is none too big.
+constexpr std::int32_t kMostFromRip = INT32_MAX - 2 * static_cast<std::int32_t>(spec::kPageSize);
 
 bool is_general(const ZydisDecodedOperand& o) { return general_number(o) != kNoRegister; }
 
@@ -28,10 +32,8 @@ bool take_memory(GuestInstruction& i, const ZydisDecodedOperand& o) {
     a.has_short_address = i.decoded.info.address_width == 32;
     a.displacement = o.mem.disp.has_displacement ? static_cast<std::int32_t>(o.mem.disp.value) : 0;
     if (o.mem.base == ZYDIS_REGISTER_RIP || o.mem.base == ZYDIS_REGISTER_EIP) {
-        a.base = MemoryAccess::kRip;
-        const std::int64_t from_page = std::int64_t{a.displacement} + i.next_offset();
-        if (from_page > INT32_MAX) return false;
-        a.displacement = static_cast<std::int32_t>(from_page);
+        a.base = MemoryAccess::kRip; // place() makes the displacement one from the page's start
+        if (a.displacement > kMostFromRip) return false;
     } else if (o.mem.base != ZYDIS_REGISTER_NONE) {
         a.base = general_number(o.mem.base);
     }
@@ -155,15 +157,6 @@ bool is_near(const GuestInstruction& i) {
     return type == ZYDIS_BRANCH_TYPE_NEAR || type == ZYDIS_BRANCH_TYPE_SHORT;
 }
 
-void take_target(GuestInstruction& i) {
-    i.target = static_cast<std::uint32_t>(i.next_offset() + static_cast<std::int32_t>(i.operand(0).imm.value.s));
-}
-
-Kind classify_jump_if(GuestInstruction& i) {
-    take_target(i);
-    return Kind::kJumpIf;
-}
-
 /// JMP and CALL. @param direct, indirect the kinds of their forms.
 Kind classify_transfer(GuestInstruction& i, Kind direct, Kind indirect) {
     if (!is_near(i)) return Kind::kInterpreted;
@@ -173,10 +166,7 @@ Kind classify_transfer(GuestInstruction& i, Kind direct, Kind indirect) {
         i.has_second_access = true;
     }
     const auto& o = i.operand(0);
-    if (o.type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
-        take_target(i);
-        return direct;
-    }
+    if (o.type == ZYDIS_OPERAND_TYPE_IMMEDIATE) return direct;
     if (o.size != 64) return Kind::kInterpreted;
     if (o.type == ZYDIS_OPERAND_TYPE_MEMORY && !take_memory(i, o)) return Kind::kInterpreted;
     return indirect;
@@ -386,7 +376,7 @@ Kind kind_of(GuestInstruction& i, bool supervisor) {
             const bool counts = info.mnemonic == ZYDIS_MNEMONIC_JCXZ || info.mnemonic == ZYDIS_MNEMONIC_JECXZ ||
                                 info.mnemonic == ZYDIS_MNEMONIC_JRCXZ || info.mnemonic == ZYDIS_MNEMONIC_LOOP ||
                                 info.mnemonic == ZYDIS_MNEMONIC_LOOPE || info.mnemonic == ZYDIS_MNEMONIC_LOOPNE;
-            return counts ? Kind::kInterpreted : classify_jump_if(i);
+            return counts ? Kind::kInterpreted : Kind::kJumpIf;
         }
         case ZYDIS_CATEGORY_CMOV:
         case ZYDIS_CATEGORY_SETCC: return copied_if_possible(i);
@@ -510,6 +500,15 @@ void classify(GuestInstruction& i, bool supervisor) {
         i.flags.reads = true;
         i.flags.passes_on = !may_divide_by_zero(i.decoded.info.mnemonic); // a fault shows them
     }
+    place(i, i.offset);
+}
+
+void place(GuestInstruction& i, std::uint16_t offset) {
+    i.offset = offset;
+    if (i.kind == Kind::kJump || i.kind == Kind::kJumpIf || i.kind == Kind::kCall)
+        i.target = static_cast<std::uint32_t>(i.next_offset() + static_cast<std::int32_t>(i.operand(0).imm.value.s));
+    if ((i.has_access || i.kind == Kind::kLea) && i.access.base == MemoryAccess::kRip)
+        i.access.displacement = static_cast<std::int32_t>(i.decoded.info.raw.disp.value) + i.next_offset();
 }
 
 } // namespace touka::cpu::translator

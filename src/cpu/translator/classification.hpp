@@ -9,4 +9,7 @@ namespace touka::cpu::translator {
 /// @param supervisor the code runs at CPL 0.
 void classify(GuestInstruction& instruction, bool supervisor);
 
+/// The same instruction lies at `offset` of a page: its target, and its operand's address if that is relative.
+void place(GuestInstruction& instruction, std::uint16_t offset);
+
 } // namespace touka::cpu::translator

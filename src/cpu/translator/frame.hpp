@@ -42,17 +42,17 @@ inline constexpr std::size_t kFarLinks = 1 << 19;
 
 /// Translated code at linear address `rip`: key = rip ^ JumpCache's generation. One cache line has all of a slot.
 struct alignas(16) JumpSlot {
-    std::uint64_t key = 0;
-    const void* code = nullptr;
+    std::uint64_t key;
+    const void* code;
 };
 
 /// For the code of a FarLink to read: whether its jump may be taken.
 struct FarKey {
     /// Linear address of the jump's page ^ JumpCache's generation, while the jump is connected for that address space;
     /// 0 otherwise, which no page has.
-    std::uint64_t key = 0;
+    std::uint64_t key;
     /// How often others may still come by before the jump is theirs: code may run in several address spaces.
-    std::uint32_t patience = 0;
+    std::uint32_t patience;
 };
 
 struct alignas(64) Frame {
@@ -70,12 +70,15 @@ struct alignas(64) Frame {
     const void* go_on = nullptr;     ///< where, after a table was filled
     const FaultSite* fault_site = nullptr; ///< that execution left by, or nullptr
     std::uint32_t host_mxcsr = 0x1F80;
-    std::array<JumpSlot, kJumpCacheEntries> jumps{};
-    std::array<FarKey, kFarLinks> far_keys{};
+    /// All 0 in the beginning, which their memory comes as: writing so much would take longer than all else that a vCPU
+    /// needs for its start.
+    std::array<JumpSlot, kJumpCacheEntries> jumps;
+    std::array<FarKey, kFarLinks> far_keys;
 };
 
 /// One vCPU's memory, laid out for addressing everything from RSP, which points here while translated code runs; its
 /// stack, for signals and calls, lies below. The registers at home come first: short displacements reach them.
+/// Lies in memory that is 0.
 struct alignas(64) VcpuMemory {
     Processor processor;
     Frame frame;

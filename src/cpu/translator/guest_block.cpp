@@ -161,10 +161,25 @@ private:
     return true;
 }
 
+/// As decode_one(), or by heart.
+[[nodiscard]] bool take_one(std::span<const std::uint8_t> bytes, std::uint16_t offset, bool supervisor,
+                            InstructionMemo* memo, GuestInstruction& i) {
+    const GuestInstruction* known = memo != nullptr ? memo->find(bytes, supervisor) : nullptr;
+    if (known != nullptr) {
+        i = *known;
+        place(i, offset);
+        return true;
+    }
+    i.offset = offset;
+    if (!decode_one(bytes, supervisor, i)) return false;
+    if (memo != nullptr && i.decoded.info.length != 0) memo->remember(i, supervisor);
+    return true;
+}
+
 } // namespace
 
 DecodeResult decode_guest_block(std::span<const std::uint8_t> bytes, std::uint16_t offset, bool supervisor,
-                                bool grouped, GuestBlock& block) {
+                                bool grouped, GuestBlock& block, InstructionMemo* memo) {
     block.count = 0;
     block.group_count = 0;
     block.uses_vectors = block.uses_avx = false;
@@ -177,8 +192,7 @@ DecodeResult decode_guest_block(std::span<const std::uint8_t> bytes, std::uint16
     const std::size_t limit = block.crosses ? 1 : GuestBlock::kMaxInstructions;
     while (block.count < limit && offset < spec::kPageSize) {
         GuestInstruction& i = block.instructions[block.count];
-        i.offset = offset;
-        if (!decode_one(bytes.subspan(offset), supervisor, i)) {
+        if (!take_one(bytes.subspan(offset), offset, supervisor, memo, i)) {
             block.meets_crossing = true;
             return block.count == 0 ? DecodeResult::kNeedsNextPage : DecodeResult::kDone;
         }

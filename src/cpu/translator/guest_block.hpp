@@ -7,6 +7,7 @@
 #include <span>
 
 #include "cpu/translator/guest_instruction.hpp"
+#include "cpu/translator/instruction_memo.hpp"
 
 namespace touka::cpu::translator {
 
@@ -46,8 +47,9 @@ enum class DecodeResult {
 /// the last one then, of Kind::kInterpreted), the end of the page, or kMaxInstructions. What cannot be decoded is
 /// kInterpreted.
 /// @param bytes of the whole page, a copy; behind them those of the next page, if the first instruction needs them.
-/// @param grouped look for groups of accesses.
+/// @param grouped look for groups of accesses. @param memo nullptr: none.
 [[nodiscard]] DecodeResult decode_guest_block(std::span<const std::uint8_t> bytes, std::uint16_t offset,
-                                              bool supervisor, bool grouped, GuestBlock& block);
+                                              bool supervisor, bool grouped, GuestBlock& block,
+                                              InstructionMemo* memo = nullptr);
 
 } // namespace touka::cpu::translator

@@ -87,12 +87,12 @@ Translation* TranslationCache::translate(std::uint64_t rip, spec::GuestAddress p
     std::array<std::uint8_t, 2 * kPageSize> bytes;
     t.generation = read_code(t.page, t.offset, bytes.data());
     const std::span page(bytes.data(), kPageSize);
-    if (decode_guest_block(page, t.offset, supervisor, grouped, *decoded_) == DecodeResult::kNeedsNextPage) {
+    if (decode_guest_block(page, t.offset, supervisor, grouped, *decoded_, &memo_) == DecodeResult::kNeedsNextPage) {
         const interpreter::CodePointer second = interpreter::fetch_pointer(vcpu_.processor, next_page(rip));
         if (!second.ok || second.host == nullptr) return nullptr;
         t.second_page = second.physical.value / kPageSize;
         t.second_generation = read_code(t.second_page, 0, bytes.data() + kPageSize);
-        static_cast<void>(decode_guest_block(bytes, t.offset, supervisor, grouped, *decoded_));
+        static_cast<void>(decode_guest_block(bytes, t.offset, supervisor, grouped, *decoded_, &memo_));
     }
     emitter_->emit(*decoded_, t, tables_);
     Translation& kept = store_.enter(t);

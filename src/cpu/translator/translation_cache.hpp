@@ -97,6 +97,7 @@ private:
     TranslationStore store_;
     SideTables tables_;
     std::unique_ptr<GuestBlock> decoded_;
+    InstructionMemo memo_;
     std::uint64_t drop_count_ = 0; ///< grows when all code was dropped
     CacheCounters counters_;
 };
