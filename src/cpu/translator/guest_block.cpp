@@ -32,24 +32,29 @@ const ZydisDecoder& decoder() {
     }
 }
 
-/// Follows what base registers are worth: each register is `delta` away from an unknown value numbered `version`.
+/// Follows what address registers are worth: each is `delta` away from an unknown value numbered `version`.
 class BaseTracker {
 public:
     explicit BaseTracker(GuestBlock& block) : block_(block) {}
 
     void access(MemoryAccess& a, std::int32_t before = 0) {
         a.group = MemoryAccess::kNoGroup;
-        if (a.index != MemoryAccess::kNone || a.bit != MemoryAccess::kNone || a.has_base_segment || a.has_short_address)
-            return;
-        const std::size_t base = a.base == MemoryAccess::kRip ? 16 : a.base;
-        if (base > 16) return;
-        const std::int64_t low = std::int64_t{a.displacement} + before + (base < 16 ? delta_[base] : 0);
+        if (a.bit != MemoryAccess::kNone || a.has_base_segment || a.has_short_address) return;
+        const std::size_t base = a.base == MemoryAccess::kRip ? kRip : a.base;
+        if (base > kRip) return;
+        Key key{.base = base, .version = version_[base]};
+        std::int64_t low = std::int64_t{a.displacement} + before + delta_[base];
+        if (a.index != MemoryAccess::kNone) {
+            key.index = a.index;
+            key.scale = a.scale;
+            key.index_version = version_[a.index];
+            low += delta_[a.index] * a.scale;
+        }
         const std::int64_t high = low + a.size_bytes;
         if (low < -kFar || high > kFar) return;
-        const std::uint32_t version = base < 16 ? version_[base] : 0;
         for (std::size_t n = block_.group_count; n-- > 0;) {
             AccessGroup& group = block_.groups[n];
-            if (keys_[n].base != base || keys_[n].version != version) continue;
+            if (keys_[n] != key) continue;
             const auto new_low = std::min<std::int64_t>(group.low, low);
             const auto new_high = std::max<std::int64_t>(group.high, high);
             if (new_high - new_low > GuestBlock::kMaxGroupBytes) continue;
@@ -62,7 +67,7 @@ public:
         }
         if (block_.group_count == GuestBlock::kMaxGroups) return;
         const std::size_t n = block_.group_count++;
-        keys_[n] = {base, version};
+        keys_[n] = key;
         block_.groups[n] = {static_cast<std::int32_t>(low), static_cast<std::int32_t>(high), 1, a.writes};
         join(a, n, low);
     }
@@ -86,11 +91,14 @@ public:
     }
 
 private:
-    static constexpr std::size_t kRsp = 4;
+    static constexpr std::size_t kRsp = 4, kRip = 16; ///< what a page's start is, which stays
     static constexpr std::int64_t kFar = 1 << 20;
     struct Key {
-        std::size_t base;
-        std::uint32_t version;
+        std::size_t base = 0;
+        std::uint32_t version = 0;
+        std::uint8_t index = MemoryAccess::kNone, scale = 1;
+        std::uint32_t index_version = 0;
+        [[nodiscard]] bool operator==(const Key&) const = default;
     };
 
     static void join(MemoryAccess& a, std::size_t group, std::int64_t low) {
@@ -104,7 +112,7 @@ private:
         delta_[reg] = 0;
     }
     void forget_all() {
-        for (std::size_t reg = 0; reg < version_.size(); ++reg) forget(reg);
+        for (std::size_t reg = 0; reg < kRip; ++reg) forget(reg);
     }
     void add(std::size_t reg, std::int64_t amount) {
         delta_[reg] += amount;
@@ -138,8 +146,8 @@ private:
     }
 
     GuestBlock& block_;
-    std::array<std::uint32_t, 16> version_{};
-    std::array<std::int64_t, 16> delta_{};
+    std::array<std::uint32_t, 17> version_{};
+    std::array<std::int64_t, 17> delta_{};
     std::array<Key, GuestBlock::kMaxGroups> keys_{};
 };
 

@@ -11,9 +11,9 @@
 
 namespace touka::cpu::translator {
 
-/// Accesses through one base register whose value is known to differ by constants only: one check serves all.
+/// Accesses through the same registers, whose addresses are known to differ by constants only: one check serves all.
 struct AccessGroup {
-    std::int32_t low = 0, high = 0; ///< bytes [low, high) from the base register's value when the group began
+    std::int32_t low = 0, high = 0; ///< bytes [low, high) from the sum of its registers when the group began
     std::uint8_t access_count = 0;
     bool writes = false; ///< one of them at least
 };

@@ -141,6 +141,24 @@ TEST_F(Block, FollowsTheStackThroughPushAndPop) {
     EXPECT_EQ(access(2).group, pushes[0].second_access.group);
 }
 
+TEST_F(Block, FollowsIndicesAsTheyAreScaled) {
+    decode([](Assembler& c) {
+        c.mov(rax, c.qword[rdi + rcx * 8]);
+        c.inc(rcx);
+        c.mov(rax, c.qword[rdi + rcx * 8 + 8]);
+        c.mov(rax, c.qword[rdi + rcx * 4]);
+        c.mov(rax, c.qword[rsi + rcx * 8]);
+        c.mov(ecx, edx);
+        c.mov(rax, c.qword[rdi + rcx * 8]);
+        c.ret();
+    });
+    EXPECT_TRUE(together(0, 2));
+    EXPECT_EQ(access(2).group_offset, 16);
+    EXPECT_FALSE(together(2, 3));
+    EXPECT_FALSE(together(2, 4));
+    EXPECT_FALSE(together(2, 6));
+}
+
 TEST_F(Block, BeginsAnewWhenTheBaseIsWritten) {
     decode([](Assembler& c) {
         c.mov(rax, c.qword[rdi]);
@@ -166,7 +184,7 @@ TEST_F(Block, ChecksApartWhatLiesFarApartAndWhatIsNotAConstantAway) {
         c.ret();
     });
     EXPECT_FALSE(together(0, 1));
-    EXPECT_EQ(access(2).group, MemoryAccess::kNoGroup);
+    EXPECT_FALSE(together(0, 2));
     decode(
         [](Assembler& c) {
             c.mov(rax, c.qword[rdi]);
