@@ -47,7 +47,8 @@ struct CpuFeatures {
 };
 
 struct CpuidPolicy {
-    CpuFeatures features; ///< of the engine
+    CpuFeatures features;      ///< of the engine
+    CpuFeatures emulated = {}; ///< those of them that the host need not have
     std::uint32_t vcpu_count = 1;
     std::uint32_t vcpu_index = 0; ///< also the APIC ID
     std::uint64_t tsc_frequency_hz = 0;

@@ -8,7 +8,7 @@ namespace cpuid = spec::x86::cpuid;
 
 namespace {
 
-/// Done by software (ours or the kernel's), so that the host need not have them.
+/// Done by software (ours or the kernel's) with every engine, so that the host need not have them.
 constexpr CpuFeatures kEmulated = {
     .leaf1_ecx = cpuid::leaf1_ecx::X2APIC | cpuid::leaf1_ecx::TSC_DEADLINE,
     .leaf7_ebx = cpuid::leaf7_ebx::TSC_ADJUST,
@@ -87,14 +87,12 @@ void drop_dependents(CpuFeatures& f) {
 
 } // namespace
 
-CpuFeatures offered_features(const CpuFeatures& engine, const CpuidTable& host_table) {
+CpuFeatures offered_features(const CpuFeatures& engine, const CpuFeatures& emulated, const CpuidTable& host_table) {
     const CpuFeatures host = features_of(host_table);
-    const auto offer = [](auto of_engine, auto of_host, auto emulated, auto withheld) {
-        return of_engine & (of_host | emulated) & ~withheld;
-    };
     CpuFeatures f = engine;
     const auto apply = [&](auto member) {
-        f.*member = offer(engine.*member, host.*member, kEmulated.*member, kWithheld.*member);
+        const auto there = host.*member | emulated.*member | kEmulated.*member;
+        f.*member = engine.*member & there & ~(kWithheld.*member);
     };
     apply(&CpuFeatures::leaf1_ecx);
     apply(&CpuFeatures::leaf1_edx);

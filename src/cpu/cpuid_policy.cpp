@@ -55,7 +55,7 @@ Fraction approximate(std::uint64_t ratio_of, std::uint64_t over, std::uint64_t n
 class Builder {
 public:
     Builder(const CpuidPolicy& policy, const CpuidTable& host)
-        : policy_(policy), host_(host), features_(offered_features(policy.features, host)) {
+        : policy_(policy), host_(host), features_(offered_features(policy.features, policy.emulated, host)) {
         const CpuidRegisters vendor = host.lookup(cpuid::kVendor, 0);
         amd_ = vendor.ecx == word("cAMD", 0) || vendor.ecx == word("uine", 0); // AuthenticAMD, HygonGenuine
         intel_ = vendor.ecx == word("ntel", 0);

@@ -116,6 +116,16 @@ TEST(Cpuid, OffersWhatEngineAndHostBothHave) {
               cpuid::leaf1_ecx::X2APIC | cpuid::leaf1_ecx::TSC_DEADLINE | cpuid::leaf1_ecx::HYPERVISOR);
 }
 
+TEST(Cpuid, OffersWhatTheEngineEmulatesOnAHostWithoutIt) {
+    const CpuidTable bare({{0, 0, false, {1, 0x68747541, 0x444D4163, 0x69746E65}}});
+    CpuidPolicy p = policy(1);
+    p.emulated.leaf1_ecx = cpuid::leaf1_ecx::PCID | cpuid::leaf1_ecx::VMX;
+    EXPECT_NE(make_cpuid(p, bare).lookup(1, 0).ecx & cpuid::leaf1_ecx::PCID, 0u);
+    EXPECT_EQ(make_cpuid(p, bare).lookup(1, 0).ecx & cpuid::leaf1_ecx::VMX, 0u) << "is never shown";
+    p.features.leaf1_ecx &= ~cpuid::leaf1_ecx::PCID;
+    EXPECT_EQ(make_cpuid(p, bare).lookup(1, 0).ecx & cpuid::leaf1_ecx::PCID, 0u) << "the engine has it not";
+}
+
 TEST(Cpuid, WithoutTheAvxComponentNothingOfAvxIsLeft) {
     CpuidPolicy p = policy(1);
     p.features.xcr0 = 3;

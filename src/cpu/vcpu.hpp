@@ -66,6 +66,8 @@ public:
     [[nodiscard]] virtual std::string_view name() const = 0;
     /// Feature bits this engine can deliver on this host.
     [[nodiscard]] virtual CpuFeatures features() const = 0;
+    /// Those of them that it does by itself, so that the host need not have them.
+    [[nodiscard]] virtual CpuFeatures emulated_features() const { return {}; }
     /// true: the kernel has LAPIC, IOAPIC, 8259 and 8254; the machine makes none of its own.
     [[nodiscard]] virtual bool has_interrupt_chips() const = 0;
     /// @pre index < the count given at creation, each once.

@@ -8,6 +8,7 @@ namespace {
 
 cpu::CpuidTable cpuid_of(const cpu::CpuEngine& engine, std::uint32_t index, std::uint32_t count) {
     return cpu::make_cpuid({.features = engine.features(),
+                            .emulated = engine.emulated_features(),
                             .vcpu_count = count,
                             .vcpu_index = index,
                             .tsc_frequency_hz = engine.tsc_frequency_hz(),

@@ -33,6 +33,16 @@ CpuFeatures executed_features() {
     return f;
 }
 
+CpuFeatures emulated_features() {
+    using namespace cpuid;
+    CpuFeatures f;
+    f.leaf1_ecx = leaf1_ecx::PCID;
+    f.leaf1_edx = leaf1_edx::PSE | leaf1_edx::PAE | leaf1_edx::PGE | leaf1_edx::PSE36;
+    f.leaf7_ebx = leaf7_ebx::FSGSBASE | leaf7_ebx::SMEP | leaf7_ebx::SMAP | leaf7_ebx::INVPCID;
+    f.extended1_edx = extended1_edx::NX | extended1_edx::PAGE_1GB;
+    return f;
+}
+
 bool host_suffices() {
     const CpuidTable host = host_cpuid();
     const CpuidRegisters leaf1 = host.lookup(cpuid::kFeatures, 0);

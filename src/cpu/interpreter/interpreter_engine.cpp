@@ -14,6 +14,7 @@ std::expected<std::unique_ptr<InterpreterEngine>, CpuError> InterpreterEngine::c
 }
 
 CpuFeatures InterpreterEngine::features() const { return executed_features(); }
+CpuFeatures InterpreterEngine::emulated_features() const { return interpreter::emulated_features(); }
 
 std::expected<std::unique_ptr<Vcpu>, CpuError>
 InterpreterEngine::make_vcpu(std::uint32_t, const CpuidTable& cpuid_table, VcpuPorts ports) {

@@ -21,6 +21,7 @@ public:
 
     [[nodiscard]] std::string_view name() const override { return "interpreter"; }
     [[nodiscard]] CpuFeatures features() const override;
+    [[nodiscard]] CpuFeatures emulated_features() const override;
     [[nodiscard]] bool has_interrupt_chips() const override { return false; }
     /// The result's interrupt_target() is what its local APIC signals to.
     [[nodiscard]] std::expected<std::unique_ptr<Vcpu>, CpuError> make_vcpu(std::uint32_t index, const CpuidTable& cpuid,

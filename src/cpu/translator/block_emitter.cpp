@@ -106,6 +106,7 @@ void BlockEmitter::emit_instruction(const GuestInstruction& i) {
         case Kind::kPushFlags: return push_flags(i);
         case Kind::kReadSelector: return read_selector(i);
         case Kind::kInterruptFlag: return interrupt_flag(i);
+        case Kind::kDirectionFlag: return direction_flag(i);
         case Kind::kSwapGs: return swap_gs();
         case Kind::kReadTimeStamp: return read_time_stamp();
         case Kind::kString: return string_operation(i);

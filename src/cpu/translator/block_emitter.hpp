@@ -154,6 +154,7 @@ private:
     // system_instruction.cpp
     void user_access(const GuestInstruction& i);
     void interrupt_flag(const GuestInstruction& i);
+    void direction_flag(const GuestInstruction& i);
     void swap_gs();
     void read_time_stamp();
     void push_flags(const GuestInstruction& i);

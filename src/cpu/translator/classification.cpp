@@ -125,7 +125,6 @@ Kind classify_push(GuestInstruction& i) {
 Kind classify_pop(GuestInstruction& i) {
     const auto& o = i.operand(0);
     if (!is_64bit_stack(i) || o.type != ZYDIS_OPERAND_TYPE_REGISTER || !is_general(o)) return Kind::kInterpreted;
-    if (o.reg.value == ZYDIS_REGISTER_RSP) return Kind::kInterpreted;
     i.access = stack_access(0, false);
     i.has_access = true;
     return Kind::kPop;
@@ -367,6 +366,8 @@ Kind kind_of(GuestInstruction& i, bool supervisor) {
         case ZYDIS_MNEMONIC_PUSHFQ: return classify_push_flags(i);
         case ZYDIS_MNEMONIC_CLI:
         case ZYDIS_MNEMONIC_STI: return supervisor ? Kind::kInterruptFlag : Kind::kCalled;
+        case ZYDIS_MNEMONIC_CLD:
+        case ZYDIS_MNEMONIC_STD: return Kind::kDirectionFlag;
         case ZYDIS_MNEMONIC_SWAPGS: return supervisor ? Kind::kSwapGs : Kind::kCalled;
         case ZYDIS_MNEMONIC_RDTSC: return supervisor ? Kind::kReadTimeStamp : Kind::kCalled;
         default: break;

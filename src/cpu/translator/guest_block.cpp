@@ -79,8 +79,8 @@ public:
             return add(kRsp, -8);
         if (i.kind == Kind::kCalled) return forget_all();
         if (i.kind == Kind::kPop && i.operand(0).type == ZYDIS_OPERAND_TYPE_REGISTER) {
-            forget(general_number(i.operand(0)));
-            return add(kRsp, 8);
+            add(kRsp, 8);
+            return forget(general_number(i.operand(0)));
         }
         if (adds_constant(i)) return;
         for (std::size_t n = 0; n < i.decoded.info.operand_count; ++n) {

@@ -59,6 +59,7 @@ enum class Kind : std::uint8_t {
     kPushFlags,
     kReadSelector,  ///< MOV of a segment register to a general one
     kInterruptFlag, ///< CLI, STI
+    kDirectionFlag, ///< CLD, STD
     kSwapGs,
     kReadTimeStamp,
     kString,     ///< REP MOVS, REP STOS

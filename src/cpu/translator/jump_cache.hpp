@@ -15,8 +15,10 @@ namespace touka::cpu::translator {
 }
 
 [[nodiscard]] constexpr std::size_t jump_slot(std::uint64_t rip) { return rip % kJumpCacheEntries; }
-/// Who has to leave his slot moves there: two that share one find each other in the way at every turn.
-[[nodiscard]] constexpr std::size_t second_jump_slot(std::size_t slot) { return slot ^ 1; }
+/// Who has to leave his slot moves there: two that share one find each other in the way at every turn. Neighbours do
+/// not share: several are jumped to at the end of a page.
+inline constexpr std::size_t kSecondJumpSlot = 0x5A5A;
+[[nodiscard]] constexpr std::size_t second_jump_slot(std::size_t slot) { return slot ^ kSecondJumpSlot; }
 
 inline void remember_jump(Frame& frame, std::uint64_t rip, const void* code) {
     const std::size_t slot = jump_slot(rip);

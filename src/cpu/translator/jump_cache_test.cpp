@@ -57,6 +57,15 @@ TEST_F(JumpCache, TheLastTwoJumpsOfASlotStay) {
     EXPECT_EQ(recall_jump(*frame_, kUser + kJumpCacheEntries), &other_);
 }
 
+TEST_F(JumpCache, NeighboursAreNotInEachOthersWay) {
+    remember_jump(*frame_, kUser - kJumpCacheEntries, &one_);
+    remember_jump(*frame_, kUser, &one_);
+    remember_jump(*frame_, kUser + 1, &other_);
+    EXPECT_EQ(recall_jump(*frame_, kUser - kJumpCacheEntries), &one_);
+    EXPECT_EQ(recall_jump(*frame_, kUser), &one_);
+    EXPECT_EQ(recall_jump(*frame_, kUser + 1), &other_);
+}
+
 TEST_F(JumpCache, AJumpThatIsRememberedAgainLeavesTheOtherOne) {
     remember_jump(*frame_, kUser, &one_);
     remember_jump(*frame_, kUser + kJumpCacheEntries, &other_);

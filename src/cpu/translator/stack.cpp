@@ -45,7 +45,7 @@ void BlockEmitter::pop_value(const GuestInstruction& i) {
     const Reg64 to(kHostOf[guest] == kAtHome ? kHostRcx : kHostOf[guest]);
     mov(to, ptr[at(place)]);
     set_guest(guest, to);
-    move_stack_pointer(8);
+    if (guest != kGuestRsp) move_stack_pointer(8);
 }
 
 void BlockEmitter::leave_frame(const GuestInstruction& i) {

@@ -43,6 +43,15 @@ void BlockEmitter::interrupt_flag(const GuestInstruction& i) {
     L(none);
 }
 
+void BlockEmitter::direction_flag(const GuestInstruction& i) {
+    flags_home();
+    constexpr auto kDf = static_cast<std::uint32_t>(rflags::DF);
+    if (i.decoded.info.mnemonic == ZYDIS_MNEMONIC_STD)
+        or_(dword[rsp + o_.system_flags], kDf);
+    else
+        and_(dword[rsp + o_.system_flags], ~kDf);
+}
+
 void BlockEmitter::swap_gs() {
     mov(rax, ptr[rsp + o_.gs_base]);
     mov(rcx, ptr[rsp + o_.kernel_gs_base]);

@@ -82,7 +82,7 @@ public:
     }
     const void* far_jump(const void* leave) {
         const void* at = begin();
-        static_assert(sizeof(FarKey) == 2 * 8 && sizeof(JumpSlot) == 2 * 8 && second_jump_slot(0) == 1);
+        static_assert(sizeof(FarKey) == 2 * 8 && sizeof(JumpSlot) == 2 * 8);
         mov(dword[rsp + o_.exit_data], ecx);
         movsxd(rax, eax);
         add(rax, ptr[rsp + o_.rip_base]);
@@ -95,7 +95,7 @@ public:
         xor_(rax, ptr[rsp + o_.jump_generation]);
         cmp(rax, ptr[rsp + rcx * 8 + o_.jumps + offsetof(JumpSlot, key)]);
         je(found);
-        xor_(ecx, 2);
+        xor_(ecx, static_cast<std::uint32_t>(2 * kSecondJumpSlot));
         cmp(rax, ptr[rsp + rcx * 8 + o_.jumps + offsetof(JumpSlot, key)]);
         je(found);
         xor_(rax, ptr[rsp + o_.jump_generation]);

@@ -35,6 +35,9 @@ constexpr std::array<FlagBits, 8> kConditionBits{{
 
 bool is_in_page(std::uint32_t target) { return target < spec::kPageSize; }
 
+/// An instruction that goes on in the next page is found by its linear address alone.
+bool may_be_linked(std::uint32_t target) { return target <= spec::kPageSize - ZYDIS_MAX_INSTRUCTION_LENGTH; }
+
 } // namespace
 
 void BlockEmitter::add_link(std::size_t site, std::uint32_t target, std::uint16_t from, bool grouped) {
@@ -66,8 +69,7 @@ void BlockEmitter::find_jump(bool is_direct) {
 }
 
 void BlockEmitter::look_further(std::size_t behind) {
-    static_assert(second_jump_slot(0) == 1);
-    xor_(ecx, 2);
+    xor_(ecx, static_cast<std::uint32_t>(2 * kSecondJumpSlot));
     cmp(rax, ptr[rsp + rcx * 8 + o_.jumps + offsetof(JumpSlot, key)]);
     je(static_cast<const void*>(getCode() + behind));
 }
@@ -84,11 +86,11 @@ Xbyak::Address BlockEmitter::enter_found() {
 void BlockEmitter::jump_to_found() { jmp(enter_found()); }
 
 void BlockEmitter::go_to(std::uint32_t target, std::uint16_t from) {
-    if (is_in_page(target)) {
+    if (may_be_linked(target)) {
         if (flags_ == Flags::kEither) flags_ = Flags::kHome;
         return add_link(forward_jump(0xE9), target, from);
     }
-    if (tables_->far_links.is_full()) return go_by_address(target);
+    if (is_in_page(target) || tables_->far_links.is_full()) return go_by_address(target);
     go_far(target);
 }
 
@@ -135,7 +137,7 @@ void BlockEmitter::jump_if(const GuestInstruction& i) {
     } else {
         flags_host();
     }
-    if (is_in_page(i.target)) return add_link(forward_jump(jump_opcode), i.target, i.offset);
+    if (may_be_linked(i.target)) return add_link(forward_jump(jump_opcode), i.target, i.offset);
     const std::size_t not_taken = forward_jump(jump_opcode ^ 1);
     const Flags flags = flags_;
     const auto groups = pointer_groups_;

@@ -24,6 +24,7 @@ std::expected<std::unique_ptr<TranslatorEngine>, CpuError> TranslatorEngine::cre
 }
 
 CpuFeatures TranslatorEngine::features() const { return interpreter::executed_features(); }
+CpuFeatures TranslatorEngine::emulated_features() const { return interpreter::emulated_features(); }
 
 std::expected<std::unique_ptr<Vcpu>, CpuError> TranslatorEngine::make_vcpu(std::uint32_t, const CpuidTable& cpuid,
                                                                            VcpuPorts ports) {

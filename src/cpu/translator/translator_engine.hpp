@@ -32,6 +32,7 @@ public:
 
     [[nodiscard]] std::string_view name() const override { return "translator"; }
     [[nodiscard]] CpuFeatures features() const override;
+    [[nodiscard]] CpuFeatures emulated_features() const override;
     [[nodiscard]] bool has_interrupt_chips() const override { return false; }
     [[nodiscard]] std::expected<std::unique_ptr<Vcpu>, CpuError> make_vcpu(std::uint32_t index, const CpuidTable& cpuid,
                                                                            VcpuPorts ports) override;
