@@ -73,7 +73,7 @@ bool InterpreterVcpu::wait_until_runnable() {
     for (;;) {
         if (take_requests(kForVcpu)) return false;
         const bool halted = p.run_state == RunState::kHalted;
-        if (halted && (p.pending_event || has_wake_event())) p.run_state = RunState::kRunning;
+        if (halted && (p.pending_event || p.pending_debug != 0 || has_wake_event())) p.run_state = RunState::kRunning;
         if (p.run_state == RunState::kRunning) {
             p.attention = true;
             return true;

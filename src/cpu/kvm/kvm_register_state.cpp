@@ -121,6 +121,7 @@ void read_events(const kvm_vcpu_events& from, CpuState& to) {
     }
 }
 
+/// CpuState::pending_debug is lost: KVM takes no debug exception that waits for the end of MOV SS's shadow.
 kvm_vcpu_events events(const CpuState& from) {
     kvm_vcpu_events to{};
     to.flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
