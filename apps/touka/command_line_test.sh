@@ -39,6 +39,8 @@ expect 2 '' 'did you mean run?' rnu
 expect 2 '' 'did you mean --memory?' run --memroy 1G
 expect 2 '' 'no kernel to boot' run
 expect 2 '' 'only the translator can be verified' run --kernel k --verify-translation
+expect 2 '' 'software engines can be switched' run --kernel k --engine kvm --switch-engine-at 2s
+expect 2 '' 'is not a time' run --kernel k --engine translator --switch-engine-at soon
 expect 2 '' 'has no unit' run --kernel k --memory 1024
 expect 3 '' 'nowhere.toml: no such file' run "$scratch/nowhere.toml"
 printf 'kernel = "k"\ncpus = = 2\n' >"$scratch/vm.toml"

@@ -99,13 +99,15 @@ struct CpuState {
     std::vector<MsrValue> msrs; ///< EFER, STAR, LSTAR, ..., TSC; ascending index
     RunState run_state = RunState::kRunning;
     bool interrupt_shadow = false; ///< after STI or MOV SS
+    bool debug_shadow = false;     ///< after MOV SS: interrupt_shadow, which holds off debug exceptions, too
     bool nmi_blocked = false;      ///< from NMI delivery to IRET
     bool nmi_pending = false;
+    std::uint64_t pending_debug = 0; ///< DR6 bits of debug traps held off by MOV SS: after the next instruction
     std::optional<PendingEvent> pending_event;
 
     void describe(auto& archive) {
         archive(gpr, rip, rflags, segment, ldtr, tr, gdtr, idtr, cr0, cr2, cr3, cr4, cr8, dr, xcr0, xsave, msrs,
-                run_state, interrupt_shadow, nmi_blocked, nmi_pending, pending_event);
+                run_state, interrupt_shadow, debug_shadow, nmi_blocked, nmi_pending, pending_debug, pending_event);
     }
     bool operator==(const CpuState&) const = default;
 

@@ -53,6 +53,10 @@ public:
     /// The guest's time stamp counter now, which TSC deadlines are compared with. Software engines only; on the vCPU's
     /// thread, or while it is stopped.
     [[nodiscard]] virtual std::uint64_t guest_tsc() const { return 0; }
+    /// The guest's time stamp counter minus the host's. A state tells what the counter was; that it counts on without a
+    /// gap in another vCPU of this host, this offset tells. Software engines only; while the vCPU is stopped.
+    [[nodiscard]] virtual std::uint64_t tsc_offset() const { return 0; }
+    virtual void set_tsc_offset(std::uint64_t) {}
 };
 
 struct VcpuPorts {

@@ -53,6 +53,9 @@ struct MachineConfig {
     bool virtio_console = false;
     bool verify_translation = false; ///< each block also runs on the interpreter; with the translator only
     TranslationLogs translation_logs;
+    /// When the machine moves to the other software engine and back, in ms of the host's time after its start,
+    /// ascending; with the translator or the interpreter only.
+    std::vector<std::uint64_t> engine_switches_ms;
     std::uint32_t shutdown_grace_s = 60; ///< from SIGTERM's power button to power off
 };
 

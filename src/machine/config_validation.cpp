@@ -34,6 +34,11 @@ Result check_machine(const MachineConfig& config) {
     }
     if (config.verify_translation && config.engine != EngineChoice::kTranslator)
         return failure("only the translator can be verified", "give --engine translator with --verify-translation");
+    if (!config.engine_switches_ms.empty() && config.engine != EngineChoice::kTranslator &&
+        config.engine != EngineChoice::kInterpreter)
+        return failure("only the software engines can be switched while a machine runs",
+                       "give --engine translator or --engine interpreter to start with; KVM keeps processors and "
+                       "interrupt chips in the kernel");
     if (config.memory_bytes % 4096 != 0) return failure("the memory is not whole pages of 4 KiB");
     if (config.shutdown_grace_s > kLongestGrace_s) {
         return failure(fmt::format("a shutdown grace of {} s is too long: {} s at most", config.shutdown_grace_s,

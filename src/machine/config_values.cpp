@@ -92,6 +92,35 @@ ValueOr<std::uint64_t> parse_number(std::string_view text) {
     return value;
 }
 
+ValueOr<std::uint64_t> parse_duration_ms(std::string_view text) {
+    struct Unit {
+        std::string_view name;
+        std::uint64_t ms;
+    };
+    static constexpr std::array<Unit, 3> kUnits{{{"ms", 1}, {"s", 1000}, {"m", 60'000}}};
+    const auto number_end = std::ranges::find_if_not(text, is_digit);
+    const std::string_view unit_name(number_end, text.end());
+    const auto unit = std::ranges::find(kUnits, unit_name, &Unit::name);
+    const auto number = parse_number({text.begin(), number_end});
+    if (!number || unit == kUnits.end() || *number > kLargest / unit->ms)
+        return std::unexpected(fmt::format("\"{}\" is not a time: write 500ms, 2s or 1m", text));
+    return *number * unit->ms;
+}
+
+ValueOr<std::vector<std::uint64_t>> parse_moments_ms(std::string_view text) {
+    std::vector<std::uint64_t> moments;
+    for (std::size_t start = 0; start <= text.size();) {
+        const std::size_t end = std::min(text.find(',', start), text.size());
+        const auto moment = parse_duration_ms(text.substr(start, end - start));
+        if (!moment) return std::unexpected(moment.error());
+        if (!moments.empty() && *moment <= moments.back())
+            return std::unexpected(fmt::format("\"{}\": each time must be later than the one before", text));
+        moments.push_back(*moment);
+        start = end + 1;
+    }
+    return moments;
+}
+
 ValueOr<EngineChoice> parse_engine(std::string_view text) {
     if (text == "auto") return EngineChoice::kAuto;
     if (text == "kvm") return EngineChoice::kKvm;

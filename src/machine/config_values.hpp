@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "machine/config.hpp"
 
@@ -22,6 +23,10 @@ using ValueOr = std::expected<T, std::string>;
 [[nodiscard]] ValueOr<std::uint64_t> parse_memory_size(std::string_view text);
 /// A whole number in decimal.
 [[nodiscard]] ValueOr<std::uint64_t> parse_number(std::string_view text);
+/// "500ms", "2s", "1m" in milliseconds; a number without a unit is refused.
+[[nodiscard]] ValueOr<std::uint64_t> parse_duration_ms(std::string_view text);
+/// "2s" or "500ms,2s,4s": durations from the same start, each longer than the one before.
+[[nodiscard]] ValueOr<std::vector<std::uint64_t>> parse_moments_ms(std::string_view text);
 [[nodiscard]] ValueOr<EngineChoice> parse_engine(std::string_view text);
 /// "52:54:00:12:34:56" in lower case; no multicast address, not all zeros.
 [[nodiscard]] ValueOr<std::string> parse_mac(std::string_view text);

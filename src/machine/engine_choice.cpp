@@ -30,14 +30,14 @@ std::expected<ChosenEngine, MachineError> make_kvm(std::uint32_t vcpu_count, mem
     auto engine = KvmEngine::create(memory, vcpu_count);
     if (!engine) return no_engine(engine.error().text);
     KvmEngine* kvm = engine->get();
-    return ChosenEngine{std::move(*engine), kvm, std::move(note)};
+    return ChosenEngine{std::move(*engine), kvm, nullptr, std::move(note)};
 }
 
 std::expected<ChosenEngine, MachineError> make_interpreter(memory::GuestMemory& memory, std::string note) {
     auto engine = InterpreterEngine::create(memory);
     if (!engine)
         return no_engine("this host's processor lacks instructions that the interpreter needs (XSAVE, SSE4.2)");
-    return ChosenEngine{std::move(*engine), nullptr, std::move(note)};
+    return ChosenEngine{std::move(*engine), nullptr, nullptr, std::move(note)};
 }
 
 /// What the user wants written down of `engine`'s code.
@@ -64,12 +64,10 @@ std::expected<ChosenEngine, MachineError> make_translator(const TranslationLogs&
         return no_engine("the translator needs AVX2 and BMI2 of this host's processor, and address space for guest RAM "
                          "twice more; use --engine interpreter");
     if (auto opened = open_logs(logs, **engine); !opened) return std::unexpected(std::move(opened.error()));
-    return ChosenEngine{std::move(*engine), nullptr, std::move(note)};
+    return ChosenEngine{std::move(*engine), nullptr, nullptr, std::move(note)};
 }
 
-} // namespace
-
-std::expected<ChosenEngine, MachineError> choose_engine(const MachineConfig& config, memory::GuestMemory& memory) {
+std::expected<ChosenEngine, MachineError> choose_one(const MachineConfig& config, memory::GuestMemory& memory) {
     const std::uint32_t vcpu_count = config.cpu_count;
     const TranslationLogs& logs = config.translation_logs;
     switch (config.engine) {
@@ -92,6 +90,20 @@ std::expected<ChosenEngine, MachineError> choose_engine(const MachineConfig& con
     if (translator) return translator;
     return make_interpreter(
         memory, fmt::format("engine: interpreter, because {}, and {}", measured.reason, translator.error().text));
+}
+
+} // namespace
+
+std::expected<ChosenEngine, MachineError> choose_engine(const MachineConfig& config, memory::GuestMemory& memory) {
+    auto first = choose_one(config, memory);
+    if (!first || config.engine_switches_ms.empty()) return first;
+    auto second = config.engine == EngineChoice::kTranslator ? make_interpreter(memory, {})
+                                                             : make_translator(config.translation_logs, memory, {});
+    if (!second) return second;
+    std::string note = fmt::format("{}, and {} in turn", first->note, second->engine->name());
+    auto both = std::make_unique<cpu::switching::SwitchableEngine>(std::move(first->engine), std::move(second->engine));
+    auto* switchable = both.get();
+    return ChosenEngine{std::move(both), nullptr, switchable, std::move(note)};
 }
 
 } // namespace touka::machine

@@ -3,11 +3,14 @@
 #include <fmt/format.h>
 #include <sys/random.h>
 
+#include <algorithm>
 #include <array>
+#include <chrono>
 #include <utility>
 
 #include "machine/chipset.hpp"
 #include "machine/engine_choice.hpp"
+#include "machine/engine_switches.hpp"
 #include "machine/interrupt_system.hpp"
 #include "machine/machine_events.hpp"
 #include "machine/peripherals.hpp"
@@ -87,6 +90,7 @@ public:
     Outcome run() {
         for (platform::Device* device : devices()) device->start();
         processors_->resume();
+        switches_.start();
         for (;;) {
             switch (events_.take()) {
                 case MachineEvent::kPoweredOff: return end(Outcome::kPoweredOff);
@@ -96,14 +100,23 @@ public:
                 case MachineEvent::kProcessorDiffered: return end(Outcome::kDiffered);
                 case MachineEvent::kProcessorShutdown: return end(Outcome::kCrashed);
                 case MachineEvent::kShutdownRequested: chipset_.acpi().press_power_button(); break;
+                case MachineEvent::kEngineSwitchDue:
+                    if (!switch_engine()) return end(Outcome::kFailed);
+                    break;
             }
         }
     }
 
     MachineEvents& events() { return events_; }
     [[nodiscard]] const std::string& engine_note() const { return engine_.note; }
-    [[nodiscard]] std::string failure() const { return processors_->failure(); }
-    [[nodiscard]] std::string statistics() const { return processors_->report(); }
+    [[nodiscard]] std::string failure() const { return engine_.engine->failure() + processors_->failure(); }
+    [[nodiscard]] std::string statistics() const {
+        std::string text = processors_->report();
+        if (engine_.switchable)
+            text += fmt::format("{} engine switches, now {}; the processors stood still for {} us at most\n",
+                                switch_count_, engine_.engine->name(), longest_switch_.count());
+        return text;
+    }
 
 private:
     Parts(const MachineConfig& config, const MachineHost& host, std::unique_ptr<memory::GuestMemory> memory,
@@ -115,7 +128,8 @@ private:
                                                              timers_, bus_.memory(), bus_.ports())),
           chipset_(bus_, *interrupts_, timers_, *host.console, events_),
           root_(bus_.memory(), bus_.ports(),
-                make_root_config(*memory_, interrupts_->lines(), chipset_.reset_control_port())) {}
+                make_root_config(*memory_, interrupts_->lines(), chipset_.reset_control_port())),
+          switches_(config.engine_switches_ms, timers_, [this] { events_.put(MachineEvent::kEngineSwitchDue); }) {}
 
     /// Everything with a state except the processors, in the order of restoring.
     [[nodiscard]] std::vector<platform::Device*> devices() {
@@ -149,6 +163,19 @@ private:
         return processors_->reset(kernel->entry);
     }
 
+    /// @return false: the other engine does not take over.
+    bool switch_engine() {
+        using Clock = std::chrono::steady_clock;
+        const Clock::time_point start = Clock::now();
+        processors_->pause();
+        if (!engine_.switchable->switch_over()) return false;
+        processors_->resume();
+        ++switch_count_;
+        longest_switch_ =
+            std::max(longest_switch_, std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start));
+        return true;
+    }
+
     Outcome end(Outcome outcome) {
         processors_->pause();
         for (platform::Device* device : devices()) device->pause();
@@ -170,6 +197,9 @@ private:
     Chipset chipset_;
     platform::PciRoot root_;
     std::unique_ptr<Peripherals> peripherals_;
+    EngineSwitches switches_;
+    std::uint64_t switch_count_ = 0;
+    std::chrono::microseconds longest_switch_{0};
 };
 
 Machine::Machine(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}

@@ -13,6 +13,7 @@ enum class MachineEvent : std::uint8_t {
     kResetByGuest,      ///< reset register, keyboard controller
     kShutdownRequested, ///< somebody outside wants an orderly end
     kStopRequested,     ///< somebody outside wants an end now
+    kEngineSwitchDue,   ///< it is time to go on on the other engine
     kProcessorShutdown, ///< triple fault
     kProcessorFailed,   ///< the engine cannot go on
     kProcessorDiffered, ///< the engine's check of itself found a difference

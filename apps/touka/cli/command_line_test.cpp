@@ -79,6 +79,29 @@ TEST(CommandLine, VerifiesTheTranslatorAlone) {
               "only the translator can be verified");
 }
 
+TEST(CommandLine, SwitchesBetweenTheSoftwareEnginesAtTimesThatAscend) {
+    const auto moments = [](std::string engine, std::string at) {
+        return run({"--kernel", "k", "--engine", std::move(engine), "--switch-engine-at", std::move(at)})
+            .config.engine_switches_ms;
+    };
+    EXPECT_EQ(moments("translator", "2s"), std::vector<std::uint64_t>{2000});
+    EXPECT_EQ(moments("interpreter", "500ms,2s,1m"), (std::vector<std::uint64_t>{500, 2000, 60'000}));
+    const auto text = [](std::string at) {
+        return failure({"run", "--kernel", "k", "--engine", "translator", "--switch-engine-at", std::move(at)}).text;
+    };
+    for (const char* bad :
+         {"", "2", "s", "2h", "1.5s", "-2s", "2s,", "2s,,4s", "99999999999999999999s", "18446744073709551615s"})
+        EXPECT_THAT(text(bad), HasSubstr("is not a time: write 500ms, 2s or 1m")) << bad;
+    EXPECT_THAT(text("4s,2s"), HasSubstr("each time must be later than the one before"));
+    EXPECT_THAT(text("2s,2s"), HasSubstr("each time must be later than the one before"));
+    for (const char* engine : {"kvm", "auto"}) {
+        const auto error = failure({"run", "--kernel", "k", "--engine", engine, "--switch-engine-at", "2s"});
+        EXPECT_EQ(error.status, ExitStatus::kUsage);
+        EXPECT_THAT(error.text, HasSubstr("only the software engines can be switched"));
+        EXPECT_THAT(error.hint, HasSubstr("--engine translator or --engine interpreter"));
+    }
+}
+
 TEST(CommandLine, TakesLogsOfTheTranslatorsCodeForTheTranslatorAlone) {
     const auto logs =
         run({"--kernel", "k", "--engine", "translator", "--dump-blocks", "b", "--perf-map"}).config.translation_logs;

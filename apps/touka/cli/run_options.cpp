@@ -68,6 +68,7 @@ std::string apply_machine_flags(const RunOptions& options, machine::MachineConfi
              take("--console", options.console, config.virtio_console, parse_console),
              take("--shutdown-grace", options.shutdown_grace, config.shutdown_grace_s,
                   number_in(0, machine::kLongestGrace_s)),
+             take("--switch-engine-at", options.switch_engine_at, config.engine_switches_ms, machine::parse_moments_ms),
              take("--dump-blocks", options.dump_blocks, config.translation_logs.blocks, as_written),
          }) {
         if (!problem.empty()) return problem;
@@ -133,6 +134,10 @@ void declare_run_options(CLI::App& run, RunOptions& options) {
                  "with --engine translator: each block also runs on the\n"
                  "interpreter; the first difference is shown and ends the run")
         ->group("Behaviour");
+    text("--switch-engine-at", options.switch_engine_at, "TIME[,TIME]...",
+         "with --engine translator or interpreter: the running machine moves to the\n"
+         "other of them and back, at these times after its start: 500ms, 2s, 1m",
+         "Behaviour");
     text("--dump-blocks", options.dump_blocks, "FILE",
          "write each block that the translator makes, guest and host form, when it is made: slow, and big",
          "Translator's code");

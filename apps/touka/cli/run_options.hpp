@@ -14,7 +14,8 @@ namespace touka::cli {
 /// Flags as they were written; empty optionals were not.
 struct RunOptions {
     std::optional<std::string> file;
-    std::optional<std::string> kernel, initrd, append, memory, cpus, engine, name, console, shutdown_grace, dump_blocks;
+    std::optional<std::string> kernel, initrd, append, memory, cpus, engine, name, console, shutdown_grace, dump_blocks,
+        switch_engine_at;
     std::vector<std::string> disks, networks;
     bool no_rng = false, balloon = false, no_reboot = false, quiet = false, stats = false;
     bool verify_translation = false, perf_map = false;

@@ -131,7 +131,7 @@ struct Handler {
 [[nodiscard]] bool deliver(Processor& p, const Event& event) {
     p.fault.reset();
     if (p.protected_mode ? deliver_protected(p, event) : deliver_real(p, event)) {
-        p.interrupt_shadow = false;
+        p.interrupt_shadow = p.debug_shadow = false;
         return true;
     }
     const bool names_selector =
@@ -167,10 +167,10 @@ void note_exception(Processor& p, const Fault& fault) {
     event.vector = static_cast<std::uint8_t>(fault.exception);
     if (p.protected_mode && has_error_code(fault.exception)) event.error_code = fault.error_code;
     event.return_rip = p.rip;
-    // Faults show RF set, so that the handler's IRET does not trip over an instruction breakpoint again; a debug
-    // exception shows it as it was. (Intel SDM vol. 3 §18.3.1.1)
+    // Faults show RF set, so that the handler's IRET does not trip over an instruction breakpoint again; debug
+    // exceptions, other than MOV to a guarded debug register, show it as it was. (Intel SDM vol. 3 §18.3.1.1)
     event.flags = p.rflags();
-    if (fault.exception != Exception::kDebug) event.flags |= rflags::RF;
+    if (fault.exception != Exception::kDebug || (fault.address & dr6::BD) != 0) event.flags |= rflags::RF;
     return event;
 }
 

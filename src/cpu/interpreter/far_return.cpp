@@ -1,9 +1,9 @@
 // RETF and IRET. (AMD64 APM vol. 2 rev. 3.42 §4.11.5, §8.9.5; vol. 3 rev. 3.36, RET (Far), IRET)
 // Absent: returns to virtual-8086 mode and from nested tasks outside of long mode, which are #GP(0).
+#include "cpu/interpreter/breakpoints.hpp"
 #include "cpu/interpreter/far_transfer.hpp"
 #include "cpu/interpreter/mode.hpp"
 #include "cpu/interpreter/outcome.hpp"
-#include "spec/x86/debug_register.hpp"
 
 namespace touka::cpu::interpreter {
 
@@ -38,7 +38,7 @@ void load_flags(Processor& p, std::uint64_t image, unsigned width_bytes) {
     std::uint64_t mask = writable_flags(p, width_bytes);
     if (width_bytes > 2) {
         // RF only lasts for one instruction and only matters to instruction breakpoints: without any it is not kept.
-        if ((p.dr[7] & dr7::kEnables) != 0) mask |= rflags::RF;
+        if (has_breakpoints(p)) mask |= rflags::RF;
         if (p.cpl == 0) mask |= rflags::VIF | rflags::VIP;
     }
     p.set_rflags((p.rflags() & ~(mask | rflags::RF)) | (image & mask));

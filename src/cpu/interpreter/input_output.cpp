@@ -1,5 +1,6 @@
 // IN, OUT, INS and OUTS. (AMD64 APM vol. 3 rev. 3.36)
 
+#include "cpu/interpreter/breakpoints.hpp"
 #include "cpu/interpreter/io_permission.hpp"
 #include "cpu/interpreter/memory_access.hpp"
 #include "cpu/interpreter/op_draft.hpp"
@@ -16,12 +17,25 @@ constexpr std::uint8_t kPortInDx = 1;
     return op->variant == kPortInDx ? get<std::uint16_t>(p, kRdx) : static_cast<std::uint16_t>(op->immediate);
 }
 
+/// A port that the program may access.
+template <class T>
+[[nodiscard]] T read_port(Processor& p, std::uint16_t port) {
+    spill_x87(p.regs);
+    note_port_access(p, port, sizeof(T));
+    return static_cast<T>(p.bus.read_port(port, sizeof(T)));
+}
+template <class T>
+void write_port(Processor& p, std::uint16_t port, T value) {
+    spill_x87(p.regs);
+    note_port_access(p, port, sizeof(T));
+    p.bus.write_port(port, sizeof(T), static_cast<std::uint32_t>(value));
+}
+
 template <class T>
 Link* in(Processor& p, const Op* op) {
     const std::uint16_t port = port_of(p, op);
     if (!port_allowed(p, port, sizeof(T))) return stop(p, op);
-    spill_x87(p.regs);
-    set<T>(p, kRax, static_cast<T>(p.bus.read_port(port, sizeof(T))));
+    set<T>(p, kRax, read_port<T>(p, port));
     return next(p, op);
 }
 
@@ -29,8 +43,7 @@ template <class T>
 Link* out(Processor& p, const Op* op) {
     const std::uint16_t port = port_of(p, op);
     if (!port_allowed(p, port, sizeof(T))) return stop(p, op);
-    spill_x87(p.regs);
-    p.bus.write_port(port, sizeof(T), static_cast<std::uint32_t>(get<T>(p, kRax)));
+    write_port<T>(p, port, get<T>(p, kRax));
     return next(p, op);
 }
 
@@ -54,8 +67,7 @@ template <class T>
 bool input_element(Processor& p, const StringOperands& s, std::uint16_t port) {
     std::byte* host = open_operand(p, s.destination(p, sizeof(T), true), sizeof(T), access::kWriteOnly);
     if (host == nullptr) return false;
-    spill_x87(p.regs);
-    host::store<T>(host, static_cast<T>(p.bus.read_port(port, sizeof(T))));
+    host::store<T>(host, read_port<T>(p, port));
     close_operand(p, host);
     return true;
 }
@@ -64,8 +76,7 @@ template <class T>
 bool output_element(Processor& p, const StringOperands& s, std::uint16_t port) {
     const auto value = load<T>(p, s.source(p, sizeof(T)));
     if (!value.ok) return false;
-    spill_x87(p.regs);
-    p.bus.write_port(port, sizeof(T), value.value);
+    write_port<T>(p, port, value.value);
     return true;
 }
 
@@ -81,10 +92,8 @@ Link* string_in_out(Processor& p, const Op* op) {
         s.advance(p, sizeof(T), 1, !In, In);
         if (!repeats) break;
         s.set_count(p, s.count(p) - 1);
-        if (p.requests.load(std::memory_order_relaxed) == 0 || s.count(p) == 0) continue;
-        p.rip = own_rip(p, op);
-        p.attention = true;
-        return nullptr;
+        if (s.count(p) == 0) break;
+        if (is_trapped(p) || p.requests.load(std::memory_order_relaxed) != 0) return leave_unfinished(p, op);
     }
     return next(p, op);
 }

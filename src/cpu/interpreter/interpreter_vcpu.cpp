@@ -21,6 +21,11 @@ namespace {
 /// Between two looks at the clock.
 constexpr int kLooksATime = 32;
 
+/// What others did to the processor; a part of its state, once it is taken.
+constexpr std::uint32_t kSignals = request::kNmi | request::kInit | request::kStartup;
+/// What a loop does not take.
+constexpr std::uint32_t kForVcpu = request::kKick | request::kInit | request::kStartup;
+
 } // namespace
 
 InterpreterVcpu::InterpreterVcpu(OwnedProcessor processor) : processor_(std::move(processor)) {
@@ -42,15 +47,15 @@ void InterpreterVcpu::signal_startup(std::uint8_t vector) {
     post(request::kStartup);
 }
 
-bool InterpreterVcpu::take_requests() {
+bool InterpreterVcpu::take_requests(std::uint32_t which) {
     Processor& p = *processor_;
-    constexpr std::uint32_t kMine = request::kKick | request::kInit | request::kStartup;
-    if ((p.requests.load(std::memory_order_relaxed) & kMine) == 0) return false;
-    const std::uint32_t taken = p.requests.fetch_and(~kMine, std::memory_order_acquire);
+    if ((p.requests.load(std::memory_order_relaxed) & which) == 0) return false;
+    const std::uint32_t taken = p.requests.fetch_and(~which, std::memory_order_acquire);
     if ((taken & request::kInit) != 0) apply_init(p);
     // A start-up IPI counts only while one is waited for, so the usual second one is dropped. (SDM vol. 3 §8.4.3)
     if ((taken & request::kStartup) != 0 && p.run_state == RunState::kWaitForSipi)
         apply_startup(p, p.startup_vector.load(std::memory_order_relaxed));
+    if ((taken & request::kNmi) != 0) p.nmi_pending = true;
     return (taken & request::kKick) != 0;
 }
 
@@ -66,16 +71,15 @@ bool InterpreterVcpu::wait_until_runnable() {
     Processor& p = *processor_;
     spill_x87(p.regs);
     for (;;) {
-        if (take_requests()) return false;
+        if (take_requests(kForVcpu)) return false;
         const bool halted = p.run_state == RunState::kHalted;
-        if (halted && (p.pending_event || has_wake_event())) p.run_state = RunState::kRunning;
+        if (halted && (p.pending_event || p.pending_debug != 0 || has_wake_event())) p.run_state = RunState::kRunning;
         if (p.run_state == RunState::kRunning) {
             p.attention = true;
             return true;
         }
         // All of these were taken just now: a bit that is there came since, and has not been looked at.
-        constexpr std::uint32_t kAlways = request::kKick | request::kInit | request::kStartup;
-        const std::uint32_t awaited = halted ? kAlways | request::kInterrupt | request::kNmi : kAlways;
+        const std::uint32_t awaited = halted ? kForVcpu | request::kInterrupt | request::kNmi : kForVcpu;
         const std::uint32_t left = p.requests.load(std::memory_order_acquire);
         if ((left & awaited) == 0) wait_for_request(left);
     }
@@ -103,7 +107,7 @@ VcpuExit InterpreterVcpu::run() {
     Processor& p = *processor_;
     for (;;) {
         if (p.shutdown) return VcpuExit::kShutdown;
-        if (take_requests()) break;
+        if (take_requests(kForVcpu)) break;
         if (p.run_state != RunState::kRunning && !wait_until_runnable()) break;
         if (p.run_state != RunState::kRunning) continue;
         if (execute_processor() == StopReason::kDiffered) {
@@ -115,7 +119,10 @@ VcpuExit InterpreterVcpu::run() {
     return VcpuExit::kKicked;
 }
 
-std::expected<CpuState, CpuError> InterpreterVcpu::state() { return capture_state(*processor_); }
+std::expected<CpuState, CpuError> InterpreterVcpu::state() {
+    take_requests(kSignals);
+    return capture_state(*processor_);
+}
 
 std::expected<void, CpuError> InterpreterVcpu::set_state(const CpuState& state) {
     if (!apply_state(*processor_, state)) return std::unexpected(CpuError::kInvalidState);

@@ -30,6 +30,8 @@ public:
     [[nodiscard]] std::string report() const override;
     [[nodiscard]] InterruptTarget* interrupt_target() override { return this; }
     [[nodiscard]] std::uint64_t guest_tsc() const override;
+    [[nodiscard]] std::uint64_t tsc_offset() const override { return processor_->msr.tsc_offset; }
+    void set_tsc_offset(std::uint64_t offset) override { processor_->msr.tsc_offset = offset; }
 
     void interrupt_pending() override { post(request::kInterrupt); }
     void signal_nmi() override { post(request::kNmi); }
@@ -47,8 +49,8 @@ private:
     /// Runs instructions, with the contract of interpreter::execute.
     [[nodiscard]] virtual StopReason execute_processor() { return execute(*processor_); }
     void post(std::uint32_t bits);
-    /// Takes kick, INIT and start-up requests. @return whether somebody kicked.
-    bool take_requests();
+    /// Takes those of these request:: bits that are set. @return whether somebody kicked.
+    bool take_requests(std::uint32_t which);
     /// Waits while halted or waiting for a start-up IPI. @return false when kicked.
     bool wait_until_runnable();
     /// An interrupt or NMI ends HLT.

@@ -9,6 +9,7 @@
 #include "cpu/interpreter/processor_fixture.hpp"
 #include "cpu/interpreter/state_conversion.hpp"
 #include "cpu/interpreter/tsc_frequency.hpp"
+#include "spec/x86/debug_register.hpp"
 
 namespace touka::cpu::interpreter {
 namespace {
@@ -200,7 +201,8 @@ TEST_F(VcpuTest, AStateSurvivesTheRoundTrip) {
     state.xcr0 = 7;
     state.dr[0] = 0x1234;
     state.segment[4].base = 0x7FFF'1234'5678;
-    state.interrupt_shadow = true;
+    state.interrupt_shadow = state.debug_shadow = true;
+    state.pending_debug = dr6::B0;
     state.nmi_blocked = true;
     state.nmi_pending = true;
     state.run_state = RunState::kHalted;
@@ -291,6 +293,35 @@ TEST(TscFrequency, IsThatOfAProcessorAndStaysTheSame) {
     EXPECT_GT(hz, 500'000'000u);
     EXPECT_LT(hz, 10'000'000'000u);
     EXPECT_EQ(host_tsc_frequency_hz(), hz);
+}
+
+TEST_F(VcpuTest, ItsStateHasTheInitAndStartupThatWereAskedMeanwhile) {
+    load({0xF4});
+    m.port.msrs[msr::kApicBase] = 0xFEE0'0800; // not the boot processor
+    vcpu.signal_init();
+    EXPECT_EQ(vcpu.state()->run_state, RunState::kWaitForSipi);
+    EXPECT_EQ(m.port.init_count, 1u);
+    vcpu.signal_startup(9);
+    const CpuState started = *vcpu.state();
+    EXPECT_EQ(started.run_state, RunState::kRunning);
+    EXPECT_EQ(started.segment[1].base, 0x9000u);
+    EXPECT_EQ(m.port.init_count, 1u);
+}
+
+TEST_F(VcpuTest, ANmiThatItsStateTookAlongIsNotThereASecondTime) {
+    load({0xF4});
+    const CpuState before = *vcpu.state();
+    vcpu.signal_nmi();
+    EXPECT_TRUE(vcpu.state()->nmi_pending);
+    ASSERT_TRUE(vcpu.set_state(before));
+    EXPECT_FALSE(vcpu.state()->nmi_pending);
+}
+
+TEST_F(VcpuTest, AskingForTheStateLeavesAKick) {
+    load({0xEB, 0xFE}); // jmp .
+    vcpu.kick();
+    ASSERT_TRUE(vcpu.state());
+    EXPECT_EQ(vcpu.run(), VcpuExit::kKicked);
 }
 
 } // namespace

@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "cpu/interpreter/block_cache.hpp"
+#include "cpu/interpreter/breakpoints.hpp"
 #include "cpu/interpreter/paging.hpp"
 #include "cpu/interpreter/rehearsal.hpp"
 
@@ -111,8 +112,10 @@ bool resolve_pieces(Processor& p, std::uint64_t linear, unsigned length_bytes, A
     return true;
 }
 
+bool is_looked_at(Processor& p) { return p.tlb.data == p.tlb.table(TlbTable::kChecked).data(); }
+
 bool check_alignment(Processor& p, std::uint64_t linear, unsigned length_bytes, std::uint8_t access) {
-    if (p.tlb.data != p.tlb.table(TlbTable::kChecked).data() || (access & access::kSupervisor) != 0) return true;
+    if (!checks_alignment(p) || (access & access::kSupervisor) != 0) return true;
     if (!std::has_single_bit(length_bytes) || length_bytes > 8 || linear % length_bytes == 0) return true;
     return p.raise(Exception::kAlignmentCheck);
 }
@@ -188,6 +191,7 @@ Loaded<std::uint64_t> load_slow(Processor& p, std::uint64_t linear, unsigned len
     std::byte* host = nullptr;
     if (!resolve_pieces(p, linear, length_bytes, AccessKind::kRead, access, pieces, host)) return {0, false};
     if (!check_alignment(p, linear, length_bytes, access)) return {0, false};
+    note_data_access(p, linear, length_bytes, false);
     if (host != nullptr) return {load_host(host, length_bytes), true};
     if (is_device_access(p, pieces)) return {read_device(p, pieces[0].physical, length_bytes), true};
     std::array<std::byte, 8> bytes{};
@@ -202,6 +206,7 @@ bool store_slow(Processor& p, std::uint64_t linear, unsigned length_bytes, std::
     std::byte* host = nullptr;
     if (!resolve_pieces(p, linear, length_bytes, AccessKind::kWrite, access, pieces, host)) return false;
     if (!check_alignment(p, linear, length_bytes, access)) return false;
+    note_data_access(p, linear, length_bytes, true);
     if (host != nullptr) {
         store_host(host, length_bytes, value);
         std::atomic_signal_fence(std::memory_order_seq_cst);
@@ -227,6 +232,7 @@ std::byte* open_operand_slow(Processor& p, std::uint64_t linear, unsigned length
         return nullptr;
     }
     if (!check_alignment(p, linear, length_bytes, access)) return nullptr;
+    note_data_access(p, linear, length_bytes, !reads_only);
     if (host != nullptr) return host;
     p.bounce.locked = (access & access::kLocked) != 0;
     if (p.bounce.locked) split_lock().lock();
@@ -238,6 +244,7 @@ std::byte* open_operand_slow(Processor& p, std::uint64_t linear, unsigned length
 }
 
 std::byte* ram_pointer(Processor& p, std::uint64_t linear, unsigned length_bytes, bool write) {
+    if (is_looked_at(p)) return nullptr;
     const TlbEntry& entry = p.tlb.data[Tlb::slot(linear)];
     if ((write ? entry.write_tag : entry.read_tag) == p.tlb.tag(linear, length_bytes))
         return host_address(entry, linear);

@@ -1,6 +1,4 @@
 // Loads and stores of a processor by linear address: TLB first, page walk, bus, and the checks between.
-//
-// Absent: data breakpoints (DR0-3).
 #pragma once
 
 #include <concepts>
@@ -111,7 +109,7 @@ void abandon_operand(Processor& p, const std::byte* host);
 }
 
 /// The host address of [linear, linear + length_bytes), which lies on one page, when it is RAM that may be accessed.
-/// @return nullptr: Processor::fault is set, or it is a device.
+/// @return nullptr: Processor::fault is set, it is a device, or each element is to be looked at (TlbTable::kChecked).
 [[nodiscard]] std::byte* ram_pointer(Processor& p, std::uint64_t linear, unsigned length_bytes, bool write);
 
 /// The form for the processor's own accesses and rare instructions. Crosses pages and reaches devices as needed.
@@ -150,8 +148,10 @@ void flush_tlb(Processor& p);
 void flush_tlb_page(Processor& p, std::uint64_t linear);
 /// After a write to CR3. This TLB knows no PCIDs and drops everything; @param keep what the guest allows others.
 void change_address_space(Processor& p, bool keep);
-/// Chooses the data table that CPL, CR0.AM, CR4.SMAP and RFLAGS.AC ask for. To be called after any of them changed;
-/// the run loop does so after each delivery and each system instruction.
+/// CPL, CR0.AM and RFLAGS.AC ask for operands that are aligned.
+[[nodiscard]] bool checks_alignment(const Processor& p);
+/// Chooses the data table that CPL, CR0.AM, CR4.SMAP, RFLAGS.AC and DR7 ask for. To be called after any of them
+/// changed; the run loop does so after each delivery and each system instruction.
 void select_tlb(Processor& p);
 
 } // namespace touka::cpu::interpreter

@@ -113,8 +113,12 @@ struct Processor {
 
     std::optional<Fault> fault;
     bool interrupt_shadow = false; ///< no interrupt before the next instruction is done (STI, MOV SS)
+    bool debug_shadow = false;     ///< with interrupt_shadow, after MOV SS and POP SS: no debug exception either
     bool nmi_blocked = false;
     bool nmi_pending = false;
+    /// DR6 bits of the data and I/O breakpoints that instructions met: trapped behind the instruction, or where that
+    /// loads SS, behind the next one.
+    std::uint64_t pending_debug = 0;
     /// The run loop must look at fault, shutdown, interrupts, shadow, TF or the run state before the next block.
     /// Set by whatever changes one of these; a spurious true costs time only.
     bool attention = true;

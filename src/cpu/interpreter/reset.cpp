@@ -48,7 +48,8 @@ void set_initial_registers(Processor& p) {
     p.dr[7] = dr7::kFixed;
     p.fault.reset();
     p.pending_event.reset();
-    p.interrupt_shadow = p.nmi_blocked = p.nmi_pending = p.shutdown = false;
+    p.pending_debug = 0;
+    p.interrupt_shadow = p.debug_shadow = p.nmi_blocked = p.nmi_pending = p.shutdown = false;
     p.attention = true;
     p.run_state = is_boot_processor(p) ? RunState::kRunning : RunState::kWaitForSipi;
     update_mode(p);

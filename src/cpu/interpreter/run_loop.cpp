@@ -1,6 +1,9 @@
 #include "cpu/interpreter/run_loop.hpp"
 
+#include <utility>
+
 #include "cpu/interpreter/block_cache.hpp"
+#include "cpu/interpreter/breakpoints.hpp"
 #include "cpu/interpreter/delivery.hpp"
 #include "cpu/interpreter/memory_access.hpp"
 #include "cpu/interpreter/x87_state.hpp"
@@ -19,9 +22,16 @@ void take_requests(Processor& p) {
     if ((taken & request::kFlushTlb) != 0) flush_tlb(p);
 }
 
-/// Between two instructions, no shadow: the most urgent event that is there.
+[[nodiscard]] bool is_debug_trap_due(const Processor& p) { return p.pending_debug != 0 && !p.debug_shadow; }
+
+/// Between two instructions: the most urgent event that is there and not held off.
 void deliver_event(Processor& p) {
-    if (p.pending_event) return deliver_pending_event(p);
+    if (p.pending_event && !p.interrupt_shadow) return deliver_pending_event(p);
+    if (is_debug_trap_due(p)) {
+        p.run_state = RunState::kRunning;
+        return deliver_exception(p, {Exception::kDebug, 0, std::exchange(p.pending_debug, 0)});
+    }
+    if (p.interrupt_shadow) return;
     if (p.nmi_pending && !p.nmi_blocked) {
         p.nmi_pending = false;
         p.run_state = RunState::kRunning;
@@ -35,19 +45,6 @@ void deliver_event(Processor& p) {
     }
 }
 
-/// DR0-3 that ask for execution of the next instruction: their DR6 bits. (AMD64 APM vol. 2 rev. 3.42 §13.1.1)
-[[nodiscard]] std::uint64_t instruction_breakpoints(const Processor& p) {
-    std::uint64_t linear = p.rip;
-    if (p.code_size != CodeSize::k64) linear = (p.segment(SegmentName::kCs).base + p.rip) & 0xFFFF'FFFF;
-    std::uint64_t hit = 0;
-    for (unsigned n = 0; n < 4; ++n) {
-        const bool enabled = ((p.dr[7] >> (2 * n)) & 3) != 0;
-        const bool on_execution = ((p.dr[7] >> (16 + 4 * n)) & 0xF) == 0;
-        if (enabled && on_execution && p.dr[n] == linear) hit |= std::uint64_t{1} << n;
-    }
-    return hit;
-}
-
 void run_from_rip(Processor& p, bool single) {
     BlockCache& cache = *p.blocks;
     Block* block = cache.find(p, single);
@@ -58,21 +55,24 @@ void run_from_rip(Processor& p, bool single) {
     cache.set_running(nullptr);
 }
 
-/// One instruction, under a shadow, with single-step or with breakpoints armed.
+/// One instruction, under a shadow, with single-step or with breakpoints armed. Traps are left pending.
 void step(Processor& p) {
     p.attention = true;
-    const bool trap = (p.system_flags & rflags::TF) != 0 && !p.interrupt_shadow;
-    const bool resumed = (p.system_flags & rflags::RF) != 0;
+    const bool trap = (p.system_flags & rflags::TF) != 0;
+    // Intel's processors ignore breakpoints behind MOV SS as if RF were set. (SDM vol. 3 rev. 084 §6.8.3)
+    const bool suppressed = p.debug_shadow && p.model.vendor == ProcessorModel::Vendor::kIntel;
+    const bool resumed = (p.system_flags & rflags::RF) != 0 || suppressed;
     p.system_flags &= ~rflags::RF;
+    p.interrupt_shadow = p.debug_shadow = false;
     if (const std::uint64_t hit = instruction_breakpoints(p); hit != 0 && !resumed) {
-        p.raise(Exception::kDebug, 0, hit);
+        p.raise(Exception::kDebug, 0, hit | std::exchange(p.pending_debug, 0));
         return;
     }
-    p.interrupt_shadow = false;
     run_from_rip(p, true);
-    if (!trap || p.fault) return;
-    deliver_exception(p, {Exception::kDebug, 0, dr6::BS});
-    select_tlb(p);
+    if (p.fault)
+        p.pending_debug = 0; // the instruction is not done; its accesses will be met again
+    else if (trap)
+        p.pending_debug |= dr6::BS;
 }
 
 } // namespace
@@ -85,13 +85,16 @@ bool attend(Processor& p, StopReason& reason) {
     spill_x87(p.regs);
     if (p.fault) deliver_exception(p, *p.fault);
     take_requests(p);
-    if (!p.interrupt_shadow && !p.shutdown) deliver_event(p);
+    if (!p.shutdown) deliver_event(p);
     select_tlb(p);
     const bool requested = (p.requests.load(std::memory_order_relaxed) & kForCaller) != 0;
     if (!p.shutdown && !requested && p.run_state == RunState::kRunning) {
-        const bool stepping = p.interrupt_shadow || has_breakpoints(p) || (p.system_flags & rflags::TF) != 0;
-        if (stepping) step(p);
-        p.system_flags &= ~rflags::RF;
+        if (is_debug_trap_due(p))
+            p.attention = true; // met by the delivery of an event: before its handler
+        else if (p.interrupt_shadow || has_breakpoints(p) || (p.system_flags & rflags::TF) != 0)
+            step(p);
+        else
+            p.system_flags &= ~rflags::RF;
         return true;
     }
     reason = p.shutdown ? StopReason::kShutdown : requested ? StopReason::kRequested : StopReason::kHalted;

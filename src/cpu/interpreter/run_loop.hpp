@@ -2,7 +2,6 @@
 #pragma once
 
 #include "cpu/interpreter/processor.hpp"
-#include "spec/x86/debug_register.hpp"
 
 namespace touka::cpu::interpreter {
 
@@ -29,9 +28,6 @@ enum class StopReason {
 void interpret_one(Processor& p);
 /// Runs the block at rip.
 void interpret_block(Processor& p);
-
-/// DR7 enables breakpoints: each instruction is looked at by itself.
-[[nodiscard]] inline bool has_breakpoints(const Processor& p) { return (p.dr[7] & spec::x86::dr7::kEnables) != 0; }
 
 /// After an instruction that may have changed anything: is there something to do before the next block?
 [[nodiscard]] bool must_look_around(Processor& p);

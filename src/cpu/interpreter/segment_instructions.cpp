@@ -26,7 +26,7 @@ namespace {
 /// Loading SS holds interrupts and debug traps off until the next instruction is done, so that it can load SP.
 /// (APM vol. 2 §8.5)
 [[nodiscard]] Outcome done_loading(Processor& p, SegmentName name) {
-    if (name == SegmentName::kSs) p.interrupt_shadow = true;
+    if (name == SegmentName::kSs) p.interrupt_shadow = p.debug_shadow = true;
     return done_anew(p);
 }
 

@@ -86,8 +86,10 @@ CpuState capture_state(Processor& p) {
     state.msrs = save_msrs(p);
     state.run_state = p.run_state;
     state.interrupt_shadow = p.interrupt_shadow;
+    state.debug_shadow = p.debug_shadow;
     state.nmi_blocked = p.nmi_blocked;
-    state.nmi_pending = p.nmi_pending || (p.requests.load(std::memory_order_acquire) & request::kNmi) != 0;
+    state.nmi_pending = p.nmi_pending;
+    state.pending_debug = p.pending_debug;
     state.pending_event = p.pending_event;
     return state;
 }
@@ -112,8 +114,10 @@ bool apply_state(Processor& p, const CpuState& state) {
     p.xcr0 = state.xcr0;
     p.run_state = state.run_state;
     p.interrupt_shadow = state.interrupt_shadow;
+    p.debug_shadow = state.debug_shadow;
     p.nmi_blocked = state.nmi_blocked;
     p.nmi_pending = state.nmi_pending;
+    p.pending_debug = state.pending_debug & dr6::kWritable;
     p.pending_event = state.pending_event;
     p.shutdown = false;
     p.attention = true;

@@ -136,7 +136,7 @@ Link* run(Processor& p, const Op* op) {
     for (std::uint64_t elements_since_look = 0; s.count(p) != 0;) {
         std::uint64_t done = 0;
         if constexpr (kHasChunks<E>) {
-            if (s.is_plain_and_ascending()) done = E::apply_chunk(p, s, s.count(p));
+            if (s.is_plain_and_ascending() && !is_trapped(p)) done = E::apply_chunk(p, s, s.count(p));
             if (done == 0 && p.fault) return stop(p, op);
         }
         if (done == 0) {
@@ -146,13 +146,12 @@ Link* run(Processor& p, const Op* op) {
         s.advance(p, Bytes, done, E::kSource, E::kDestination);
         s.set_count(p, s.count(p) - done);
         if (Compares && !condition_holds(p, repeat)) break;
+        if (s.count(p) == 0) break;
+        if (is_trapped(p)) return leave_unfinished(p, op);
         elements_since_look += done;
         if (elements_since_look < StringOperands::kElementsBetweenLooks) continue;
         elements_since_look = 0;
-        if (p.requests.load(std::memory_order_relaxed) == 0 || s.count(p) == 0) continue;
-        p.rip = own_rip(p, op);
-        p.attention = true;
-        return nullptr;
+        if (p.requests.load(std::memory_order_relaxed) != 0) return leave_unfinished(p, op);
     }
     return next(p, op);
 }

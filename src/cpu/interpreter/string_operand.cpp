@@ -50,4 +50,11 @@ void StringOperands::advance(Processor& p, unsigned element_bytes, std::uint64_t
     if (destination) set_register(p, Gpr::kRdi, p.gpr(Gpr::kRdi) + distance);
 }
 
+Link* leave_unfinished(Processor& p, const Op* op) {
+    p.rip = own_rip(p, op);
+    p.system_flags |= spec::x86::rflags::RF;
+    p.attention = true;
+    return nullptr;
+}
+
 } // namespace touka::cpu::interpreter

@@ -46,4 +46,12 @@ private:
     bool plain_and_ascending_;
 };
 
+/// A debug trap is due after an element: single-step, or a breakpoint that it met.
+[[nodiscard]] inline bool is_trapped(const Processor& p) {
+    return p.pending_debug != 0 || (p.system_flags & spec::x86::rflags::TF) != 0;
+}
+/// Ends a repeated instruction that has elements left, for the loop to look around: it goes on where it is. Whatever
+/// comes between shows RF set, so that no breakpoint stops the same instruction twice. (Intel SDM vol. 3 §18.3.1.1)
+[[nodiscard]] Link* leave_unfinished(Processor& p, const Op* op);
+
 } // namespace touka::cpu::interpreter

@@ -2,20 +2,21 @@
 
 #include <bit>
 
+#include "cpu/interpreter/breakpoints.hpp"
 #include "cpu/interpreter/memory_access.hpp"
 
 namespace touka::cpu::interpreter {
 
 using namespace spec::x86;
 
+bool checks_alignment(const Processor& p) {
+    return p.cpl == 3 && (p.system_flags & rflags::AC) != 0 && (p.cr0 & cr0::AM) != 0;
+}
+
 void select_tlb(Processor& p) {
-    const bool alignment_or_access = (p.system_flags & rflags::AC) != 0;
-    TlbTable table = TlbTable::kSupervisor;
-    if (p.cpl == 3) {
-        table = alignment_or_access && (p.cr0 & cr0::AM) != 0 ? TlbTable::kChecked : TlbTable::kUser;
-    } else if (alignment_or_access && (p.cr4 & cr4::SMAP) != 0) {
-        table = TlbTable::kSupervisorOpen;
-    }
+    TlbTable table = p.cpl == 3 ? TlbTable::kUser : TlbTable::kSupervisor;
+    if (p.cpl != 3 && (p.system_flags & rflags::AC) != 0 && (p.cr4 & cr4::SMAP) != 0) table = TlbTable::kSupervisorOpen;
+    if (checks_alignment(p) || (has_breakpoints(p) && watches_data(p))) table = TlbTable::kChecked;
     p.tlb.data = p.tlb.table(table).data();
 }
 

@@ -31,7 +31,7 @@ enum class TlbTable : std::uint8_t {
     kSupervisor,     ///< CPL 0-2; under CR4.SMAP without the pages of user space
     kUser,           ///< CPL 3
     kSupervisorOpen, ///< CPL 0-2 under CR4.SMAP with RFLAGS.AC set: pages of user space too
-    kChecked,        ///< CPL 3 with alignment checks: always empty, so that every access is looked at
+    kChecked,        ///< alignment checks or breakpoints on data: always empty, so that every access is looked at
 };
 
 /// Direct-mapped. Each privilege has a table of its own, so that a ring change flushes nothing; the epoch in the tags

@@ -104,6 +104,7 @@ void write_system_registers(const CpuState& from, kvm_sregs& to) {
 
 void read_events(const kvm_vcpu_events& from, CpuState& to) {
     to.interrupt_shadow = from.interrupt.shadow != 0;
+    to.debug_shadow = (from.interrupt.shadow & KVM_X86_SHADOW_INT_MOV_SS) != 0;
     to.nmi_blocked = from.nmi.masked != 0;
     to.nmi_pending = from.nmi.pending != 0;
     to.pending_event.reset();
@@ -120,12 +121,13 @@ void read_events(const kvm_vcpu_events& from, CpuState& to) {
     }
 }
 
+/// CpuState::pending_debug is lost: KVM takes no debug exception that waits for the end of MOV SS's shadow.
 kvm_vcpu_events events(const CpuState& from) {
     kvm_vcpu_events to{};
     to.flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW;
     if (from.interrupt_shadow) {
         // VMX refuses blocking by STI while IF is clear; the shadow of MOV SS is then the one it can have been.
-        const bool by_sti = (from.rflags & spec::x86::rflags::IF) != 0;
+        const bool by_sti = !from.debug_shadow && (from.rflags & spec::x86::rflags::IF) != 0;
         to.interrupt.shadow = by_sti ? KVM_X86_SHADOW_INT_STI : KVM_X86_SHADOW_INT_MOV_SS;
     }
     to.nmi.masked = from.nmi_blocked;
