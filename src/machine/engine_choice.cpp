@@ -97,6 +97,8 @@ std::expected<ChosenEngine, MachineError> choose_one(const MachineConfig& config
 std::expected<ChosenEngine, MachineError> choose_engine(const MachineConfig& config, memory::GuestMemory& memory) {
     auto first = choose_one(config, memory);
     if (!first || config.engine_switches_ms.empty()) return first;
+    // Each may make code of pages that the other lets code store to.
+    if (!memory.guard_stores()) return no_engine("the host gives no address space for memory mapped once more");
     auto second = config.engine == EngineChoice::kTranslator ? make_interpreter(memory, {})
                                                              : make_translator(config.translation_logs, memory, {});
     if (!second) return second;

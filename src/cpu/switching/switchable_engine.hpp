@@ -19,7 +19,8 @@ namespace touka::cpu::switching {
 /// @thread the machine's control thread. Its vCPUs must not outlive it.
 class SwitchableEngine final : public CpuEngine {
 public:
-    /// @pre neither has interrupt chips; both deliver the same features and TSC frequency. `first` runs.
+    /// @pre neither has interrupt chips; both deliver the same features and TSC frequency; memory's stores are guarded,
+    /// since either may make code of pages that the other lets code store to. `first` runs.
     SwitchableEngine(std::unique_ptr<CpuEngine> first, std::unique_ptr<CpuEngine> second);
 
     /// All vCPUs go on on the other engine. Nothing happens when one of them has ended.
@@ -29,6 +30,7 @@ public:
     /// Of the engine that runs.
     [[nodiscard]] std::string_view name() const override { return engines_[active_]->name(); }
     [[nodiscard]] CpuFeatures features() const override { return engines_[0]->features(); }
+    [[nodiscard]] CpuFeatures emulated_features() const override { return engines_[0]->emulated_features(); }
     [[nodiscard]] bool has_interrupt_chips() const override { return false; }
     [[nodiscard]] std::expected<std::unique_ptr<Vcpu>, CpuError> make_vcpu(std::uint32_t index, const CpuidTable& cpuid,
                                                                            VcpuPorts ports) override;
