@@ -174,7 +174,7 @@ private:
                             InstructionMemo* memo, GuestInstruction& i) {
     const GuestInstruction* known = memo != nullptr ? memo->find(bytes, supervisor) : nullptr;
     if (known != nullptr) {
-        i = *known;
+        copy_used(*known, i);
         place(i, offset);
         return true;
     }

@@ -1,6 +1,7 @@
 // One guest instruction as the translator sees it, before any host code is made.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "cpu/interpreter/instruction.hpp"
@@ -76,8 +77,8 @@ struct FlagUse {
     bool writes = false;           ///< some get new values
 };
 
-struct GuestInstruction {
-    Instruction decoded;
+/// What the translator found out about an instruction.
+struct Findings {
     Kind kind = Kind::kInterpreted;
     FlagUse flags;
     std::uint16_t offset = 0; ///< from the start of the page
@@ -87,10 +88,22 @@ struct GuestInstruction {
     MemoryAccess second_access;
     std::uint32_t target = 0; ///< direct jumps: target - start of the page, as a signed number
     bool uses_vectors = false, uses_avx = false, uses_x87 = false;
+};
+
+struct GuestInstruction : Findings {
+    Instruction decoded;
 
     [[nodiscard]] std::uint16_t next_offset() const { return static_cast<std::uint16_t>(offset + decoded.info.length); }
     [[nodiscard]] const ZydisDecodedOperand& operand(std::size_t n) const { return decoded.operands[n]; }
 };
+
+/// Of the operands, those that there are: most of an instruction is room for more.
+inline void copy_used(const GuestInstruction& from, GuestInstruction& to) {
+    static_cast<Findings&>(to) = from;
+    to.decoded.info = from.decoded.info;
+    to.decoded.bytes = from.decoded.bytes;
+    std::copy_n(from.decoded.operands.begin(), from.decoded.info.operand_count, to.decoded.operands.begin());
+}
 
 /// Whether `i` writes a part of either general register; numbers that are none match nothing.
 [[nodiscard]] inline bool writes_either(const GuestInstruction& i, std::uint8_t one, std::uint8_t other) {

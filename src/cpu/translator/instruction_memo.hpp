@@ -16,7 +16,7 @@ namespace touka::cpu::translator {
 /// One thread.
 class InstructionMemo {
 public:
-    InstructionMemo() : entries_(std::make_unique<Entry[]>(kEntries)) {}
+    InstructionMemo() : entries_(std::make_unique<GuestInstruction[]>(kEntries)) {}
 
     /// @param bytes from the instruction on. @return nullptr: not known; else valid until the next call of remember().
     [[nodiscard]] const GuestInstruction* find(std::span<const std::uint8_t> bytes, bool supervisor) const;
@@ -28,14 +28,18 @@ private:
     /// Longer instructions are found by as many bytes.
     static constexpr std::size_t kMostHashed = 4;
 
-    struct Entry {
+    /// What is looked at before an entry is, which is big.
+    struct Tag {
+        std::array<std::uint8_t, kMostHashed> start{};
         std::uint8_t length_bytes = 0; ///< 0: none
         bool supervisor = false;
-        GuestInstruction instruction;
     };
-    [[nodiscard]] Entry& entry(std::span<const std::uint8_t> start, bool supervisor) const;
+    /// The first bytes of an instruction, as a number; those behind `count` are 0.
+    [[nodiscard]] static std::uint32_t word(std::span<const std::uint8_t> bytes, std::size_t count);
+    [[nodiscard]] static std::size_t slot(std::uint32_t word, std::size_t count, bool supervisor);
 
-    std::unique_ptr<Entry[]> entries_;
+    std::array<Tag, kEntries> tags_{};
+    std::unique_ptr<GuestInstruction[]> entries_;
 };
 
 } // namespace touka::cpu::translator
