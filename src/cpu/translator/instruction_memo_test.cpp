@@ -29,7 +29,7 @@ protected:
 };
 
 TEST_F(Memo, FindsAnInstructionByAllOfItsBytes) {
-    GuestInstruction i;
+    GuestInstruction i{};
     i.decoded.info.length = 5;
     std::ranges::copy(std::array<std::uint8_t, 5>{0xB8, 1, 2, 3, 4}, i.decoded.bytes.begin());
     memo_.remember(i, false);
