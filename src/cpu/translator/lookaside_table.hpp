@@ -23,8 +23,9 @@ public:
     /// register serves as base and as shift count.
     static constexpr std::int64_t kPageShift = 12;
     /// From pointer(), in bytes.
-    static constexpr std::int64_t kReadTagsOffset = -kPageShift, kWriteTagsOffset = kReadTagsOffset + kSlots * 8,
-                                  kHostPagesOffset = kReadTagsOffset + 2 * kSlots * 8;
+    static constexpr std::int64_t kArrayBytes = kSlots * 8, kReadTagsOffset = -kPageShift,
+                                  kWriteTagsOffset = kReadTagsOffset + kArrayBytes,
+                                  kHostPagesOffset = kReadTagsOffset + 2 * kArrayBytes;
 
     /// Reserves address space; memory comes as slots are filled.
     LookasideTable();
@@ -34,7 +35,9 @@ public:
 
     [[nodiscard]] bool is_mapped() const { return read_tags_ != nullptr; }
     /// What translated code holds.
-    [[nodiscard]] std::uint64_t pointer() const { return reinterpret_cast<std::uint64_t>(read_tags_) + kPageShift; }
+    [[nodiscard]] std::uint64_t pointer() const {
+        return reinterpret_cast<std::uint64_t>(read_tags_) + std::uint64_t{kPageShift};
+    }
 
     struct Rights {
         bool writes = false;
