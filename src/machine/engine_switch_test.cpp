@@ -31,11 +31,15 @@ constexpr std::uint8_t kProgressPort = 0xF4, kDonePort = 0xF5, kNmiPort = 0xF6;
 constexpr std::uint8_t kTimerVector = 0x40, kIpiVector = 0x41, kNmiVector = 2;
 
 /// A processor's own RAM: counters, an array that it computes in, a function that it changes.
-constexpr std::uint64_t own_area(std::uint32_t processor) { return ProgramMachine::kData + processor * 0x1'0000; }
+constexpr std::uint64_t own_area(std::uint32_t processor) {
+    return ProgramMachine::kData + std::uint64_t{processor} * 0x1'0000;
+}
 constexpr std::uint32_t kTicks = 0, kReceived = 8, kSent = 16, kLastTsc = 24, kTscErrors = 32, kResult = 40, kNmis = 48,
                         kReady = 56, kReal = 64, kArray = 0x1000, kFunction = 0x3000;
 /// One linear page for each processor, which it maps to one of two pages of RAM in turn.
-constexpr std::uint64_t window(std::uint32_t processor) { return ProgramMachine::kHigh + processor * 0x1000; }
+constexpr std::uint64_t window(std::uint32_t processor) {
+    return ProgramMachine::kHigh + std::uint64_t{processor} * 0x1000;
+}
 constexpr std::uint64_t kWindowRam = 0x20'0000;
 
 /// What the program writes to ports, for the control thread and for whoever sends NMIs.
@@ -66,7 +70,7 @@ public:
         inc(qword[rbx + kNmis]);
         out_(kNmiPort, al);
         pop(rax);
-        iretq_();
+        interrupt_return();
     }
     Xbyak::Label timer, ipi, nmi;
 
@@ -194,13 +198,13 @@ private:
         pop(rdx);
         pop(rcx);
         pop(rax);
-        iretq_();
+        interrupt_return();
     }
     void out_(std::uint8_t port, const Xbyak::Reg8&) {
         db(0xE6);
         db(port);
     }
-    void iretq_() {
+    void interrupt_return() {
         db(0x48);
         db(0xCF);
     }
@@ -265,13 +269,13 @@ private:
         m_.p.xcr0 = 7;
         for (std::uint32_t n = 0; n < kProcessors; ++n) {
             m_.code({0xB8, 0, 0, 0, 0, 0xC3}, own_area(n) + kFunction); // mov eax, 0; ret
-            m_.map(n, kWindowRam + n * 0x2000, spec::x86::page_entry::P | spec::x86::page_entry::RW);
+            m_.map(n, kWindowRam + std::uint64_t{n} * 0x2000, spec::x86::page_entry::P | spec::x86::page_entry::RW);
             const std::uint32_t other = 1 - n;
             m_.p.gpr(cpu::Gpr::kRbx) = own_area(n);
             m_.p.gpr(cpu::Gpr::kR15) = own_area(other);
             m_.p.gpr(cpu::Gpr::kR14) = other;
             m_.p.gpr(cpu::Gpr::kR10) = window(n);
-            m_.p.gpr(cpu::Gpr::kR12) = ProgramMachine::kTable + n * 8;
+            m_.p.gpr(cpu::Gpr::kR12) = ProgramMachine::kTable + std::uint64_t{n} * 8;
             m_.p.gpr(cpu::Gpr::kRsp) = n == 0 ? ProgramMachine::kStack : ProgramMachine::kKernelStack;
             m_.p.rip = ProgramMachine::kCode;
             m_.p.run_state = cpu::RunState::kRunning;
