@@ -61,8 +61,7 @@ std::expected<ChosenEngine, MachineError> make_translator(const TranslationLogs&
                                                           std::string note, Checking checking = Checking::kOff) {
     auto engine = TranslatorEngine::create(memory, checking);
     if (!engine)
-        return no_engine("the translator needs AVX2 and BMI2 of this host's processor, and address space for guest RAM "
-                         "twice more; use --engine interpreter");
+        return no_engine("the translator needs AVX2 and BMI2 of this host's processor; use --engine interpreter");
     if (auto opened = open_logs(logs, **engine); !opened) return std::unexpected(std::move(opened.error()));
     return ChosenEngine{std::move(*engine), nullptr, nullptr, std::move(note)};
 }

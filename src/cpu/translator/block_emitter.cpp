@@ -140,16 +140,7 @@ void BlockEmitter::emit_stubs(const Translation& t) {
         resolve(s.jump);
         leave_by(thunks_.exit_x87, s.offset);
     }
-    for (const MissStub& s : miss_stubs_) {
-        resolve(s.jump);
-        look_further(s.behind);
-        if (s.is_direct) {
-            xor_(rax, ptr[rsp + o_.jump_generation]);
-            jump_to_thunk(thunks_.exit_lookup);
-        } else {
-            leave_by(thunks_.exit_jump_miss, s.offset);
-        }
-    }
+    for (const MissStub& s : miss_stubs_) emit_miss_stub(s);
     for (const FarStub& s : far_stubs_) emit_far_stub(s);
     flags_ = Flags::kHome; // after a check they are
     for (const CheckStub& s : check_stubs_) emit_check_stub(s);

@@ -11,6 +11,7 @@
 #include "cpu/translator/block_outline.hpp"
 #include "cpu/translator/guest_block.hpp"
 #include "cpu/translator/host_form.hpp"
+#include "cpu/translator/jump_code.hpp"
 #include "cpu/translator/thunks.hpp"
 #include "cpu/translator/translation.hpp"
 
@@ -193,15 +194,8 @@ private:
     void go_far(std::uint32_t target);
     void add_link(std::size_t site, std::uint32_t target, std::uint16_t from, bool grouped = true);
     void load_target(const GuestInstruction& i);
-    /// RAX: linear address. Compares with the jump cache and leaves the address's key in RAX, the number of its slot in
-    /// RCX, twice. @return the jump taken on a miss.
-    [[nodiscard]] std::size_t look_up_jump();
-    /// As look_up_jump(), for the jump of the running instruction: the rest is in a stub.
+    /// RAX: linear address of the running instruction's jump, which goes on behind this with its slot found (JumpCode).
     void find_jump(bool is_direct);
-    /// On a miss: goes back to `behind` if the second slot is the one.
-    void look_further(std::size_t behind);
-    /// The address whose key is in RAX becomes the running one. @return its code's place, if RCX is as it was.
-    Xbyak::Address enter_found();
     void jump_to_found();
 
     [[nodiscard]] Xbyak::Address home(unsigned guest) const { return qword[rsp + o_.gpr + std::size_t{guest} * 8]; }
@@ -223,6 +217,7 @@ private:
         bool is_direct; ///< RAX is the key of the target, and the jump is done; else the instruction is to be
                         ///< interpreted
     };
+    void emit_miss_stub(const MissStub& stub);
     struct FarStub {
         std::size_t jump, site;
         std::uint32_t target, number;
@@ -242,6 +237,7 @@ private:
     interpreter::CodeMemory& memory_;
     const std::uint8_t* executable_;
     const FrameOffsets& o_;
+    JumpCode jumps_{*this, o_};
     const Thunks& thunks_;
     const GuestBlock* block_ = nullptr;
     Translation* translation_ = nullptr;

@@ -80,9 +80,7 @@ void BlockEmitter::copied(const GuestInstruction& i) {
     if (i.has_access) {
         Place place = open_for(i);
         if (needs_flags()) place = moved_to_rcx(place);
-        form.memory = true;
-        form.base = place.base;
-        form.displacement = place.displacement;
+        form.point_to(place.base, place.displacement);
     }
     if (i.flags.reads_carry_only)
         carry_host();
@@ -123,9 +121,7 @@ void BlockEmitter::copied(const GuestInstruction& i) {
             continue;
         }
         if (may_be_home_operand(i, o)) {
-            form.memory = true;
-            form.base = kHostRsp;
-            form.displacement = static_cast<std::int32_t>(o_.gpr + std::size_t{guest} * 8);
+            form.point_to(kHostRsp, static_cast<std::int32_t>(o_.gpr + std::size_t{guest} * 8));
             continue;
         }
         bool shared = false;
@@ -184,13 +180,9 @@ void BlockEmitter::multiply_divide(const GuestInstruction& i) {
     form.has_bytes = o.size == 8;
     if (i.has_access) {
         const Place place = moved_to_rcx(open(i.access));
-        form.memory = true;
-        form.base = place.base;
-        form.displacement = place.displacement;
+        form.point_to(place.base, place.displacement);
     } else if (const unsigned guest = general_number(o); kHostOf[guest] == kAtHome) {
-        form.memory = true;
-        form.base = kHostRsp;
-        form.displacement = static_cast<std::int32_t>(o_.gpr + std::size_t{guest} * 8);
+        form.point_to(kHostRsp, static_cast<std::int32_t>(o_.gpr + std::size_t{guest} * 8));
     } else {
         form.rm = kHostOf[guest];
     }
@@ -238,8 +230,7 @@ void BlockEmitter::compare_exchange(const GuestInstruction& i) {
     else
         mov(rcx, rax);
     HostForm form;
-    form.memory = true;
-    form.base = kHostRcx;
+    form.point_to(kHostRcx, 0);
     const auto& source = i.operand(1);
     form.has_bytes = source.size == 8;
     const unsigned guest = general_number(source);
@@ -261,9 +252,7 @@ void BlockEmitter::compare_exchange_16(const GuestInstruction& i, Place place) {
     mov(rax, Reg64(kHostOf[kGuestRax]));
     mov(rcx, Reg64(kHostOf[kGuestRcx]));
     HostForm form;
-    form.memory = true;
-    form.base = place.base;
-    form.displacement = place.displacement;
+    form.point_to(place.base, place.displacement);
     may_fault();
     put(host_bytes(i.decoded, form));
     mov(Reg64(kHostOf[kGuestRax]), rax);
@@ -277,9 +266,7 @@ void BlockEmitter::bit_string(const GuestInstruction& i) {
     and_(ecx, i.access.element_bytes * 8u - 1);
     bring_flags();
     HostForm form;
-    form.memory = true;
-    form.base = place.base;
-    form.displacement = place.displacement;
+    form.point_to(place.base, place.displacement);
     form.reg = kHostRcx;
     if (i.access.writes) may_fault();
     put(host_bytes(i.decoded, form));
@@ -291,17 +278,12 @@ void BlockEmitter::compare_strings(const GuestInstruction& i) {
     HostForm form;
     if (i.has_access) {
         const Place place = moved_to_rcx(open(i.access));
-        form.memory = true;
-        form.base = place.base;
-        form.displacement = place.displacement;
+        form.point_to(place.base, place.displacement);
     }
     mov(rax, Reg64(kHostOf[kGuestRax]));
     may_fault();
     put(host_bytes(i.decoded, form));
-    const ZydisMnemonic mnemonic = i.decoded.info.mnemonic;
-    const bool is_mask = mnemonic == ZYDIS_MNEMONIC_PCMPISTRM || mnemonic == ZYDIS_MNEMONIC_PCMPESTRM ||
-                         mnemonic == ZYDIS_MNEMONIC_VPCMPISTRM || mnemonic == ZYDIS_MNEMONIC_VPCMPESTRM;
-    if (!is_mask) mov(Reg64(kHostOf[kGuestRcx]), rcx);
+    if (writes_either(i, kGuestRcx, kNoRegister)) mov(Reg64(kHostOf[kGuestRcx]), rcx);
     flags_ = Flags::kHost;
 }
 

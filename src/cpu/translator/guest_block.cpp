@@ -37,13 +37,13 @@ class BaseTracker {
 public:
     explicit BaseTracker(GuestBlock& block) : block_(block) {}
 
-    void access(MemoryAccess& a, std::int32_t before = 0) {
+    void access(MemoryAccess& a) {
         a.group = MemoryAccess::kNoGroup;
         if (a.bit != MemoryAccess::kNone || a.has_base_segment || a.has_short_address) return;
         const std::size_t base = a.base == MemoryAccess::kRip ? kRip : a.base;
         if (base > kRip) return;
         Key key{.base = base, .version = version_[base]};
-        std::int64_t low = std::int64_t{a.displacement} + before + delta_[base];
+        std::int64_t low = std::int64_t{a.displacement} + delta_[base];
         if (a.index != MemoryAccess::kNone) {
             key.index = a.index;
             key.scale = a.scale;

@@ -20,6 +20,11 @@ struct HostForm {
     bool memory = false;       ///< ModRM.rm is [base + displacement]
     HostRegister base = 0;
     std::int32_t displacement = 0;
+    void point_to(HostRegister to, std::int32_t distance) {
+        memory = true;
+        base = to;
+        displacement = distance;
+    }
     bool has_bytes = false; ///< 8-bit general registers: SPL to DIL need a REX prefix
 };
 

@@ -36,7 +36,6 @@ public:
     }
     [[nodiscard]] T& operator[](std::size_t n) { return records_[n]; }
     [[nodiscard]] const T& operator[](std::size_t n) const { return records_[n]; }
-    [[nodiscard]] T& back() { return records_[size_ - 1]; }
     [[nodiscard]] std::span<T> span() { return {records_.get(), size_}; }
     [[nodiscard]] std::span<const T> span() const { return {records_.get(), size_}; }
     void clear() { size_ = 0; }

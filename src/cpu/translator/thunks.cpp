@@ -4,7 +4,7 @@
 
 #include <cstddef>
 
-#include "cpu/translator/jump_cache.hpp"
+#include "cpu/translator/jump_code.hpp"
 #include "cpu/translator/register_map.hpp"
 #include "spec/x86/floating_point_state.hpp"
 
@@ -82,7 +82,8 @@ public:
     }
     const void* far_jump(const void* leave) {
         const void* at = begin();
-        static_assert(sizeof(FarKey) == 2 * 8 && sizeof(JumpSlot) == 2 * 8);
+        static_assert(sizeof(FarKey) == 2 * 8);
+        JumpCode jumps(*this, o_);
         mov(dword[rsp + o_.exit_data], ecx);
         movsxd(rax, eax);
         add(rax, ptr[rsp + o_.rip_base]);
@@ -90,25 +91,17 @@ public:
         sub(dword[rsp + rcx * 8 + o_.far_keys + offsetof(FarKey, patience)], 1);
         Xbyak::Label found, impatient;
         jb(impatient);
-        lea(ecx, ptr[rax + rax]);
-        and_(ecx, static_cast<std::uint32_t>(2 * (kJumpCacheEntries - 1)));
-        xor_(rax, ptr[rsp + o_.jump_generation]);
-        cmp(rax, ptr[rsp + rcx * 8 + o_.jumps + offsetof(JumpSlot, key)]);
+        jumps.look_up();
         je(found);
-        xor_(ecx, static_cast<std::uint32_t>(2 * kSecondJumpSlot));
-        cmp(rax, ptr[rsp + rcx * 8 + o_.jumps + offsetof(JumpSlot, key)]);
+        jumps.look_further();
         je(found);
-        xor_(rax, ptr[rsp + o_.jump_generation]);
+        jumps.change_key();
         L(impatient);
         mov(ptr[rsp + o_.rip], rax);
         jump_out(at, ExitReason::kFarLink, leave);
         L(found);
-        xor_(rax, ptr[rsp + o_.jump_generation]);
-        const Reg64 page(kHostPointers[0]);
-        mov(page, rax);
-        and_(page, ~static_cast<std::uint32_t>(spec::kPageSize - 1));
-        mov(ptr[rsp + o_.rip_base], page);
-        jmp(ptr[rsp + rcx * 8 + o_.jumps + offsetof(JumpSlot, code)]);
+        jumps.enter();
+        jmp(jumps.found());
         return at;
     }
     const void* exit_link(bool with_flags, const void* leave) {

@@ -6,7 +6,6 @@
 #include <cstddef>
 
 #include "cpu/translator/block_emitter.hpp"
-#include "cpu/translator/jump_cache.hpp"
 #include "spec/address.hpp"
 
 namespace touka::cpu::translator {
@@ -53,37 +52,26 @@ void BlockEmitter::add_link(std::size_t site, std::uint32_t target, std::uint16_
                               .backward = target <= from});
 }
 
-std::size_t BlockEmitter::look_up_jump() {
-    flags_home();
-    static_assert(sizeof(JumpSlot) == 2 * 8);
-    Xbyak::CodeGenerator::lea(ecx, ptr[rax + rax]);
-    and_(ecx, static_cast<std::uint32_t>(2 * (kJumpCacheEntries - 1)));
-    xor_(rax, ptr[rsp + o_.jump_generation]);
-    cmp(rax, ptr[rsp + rcx * 8 + o_.jumps + offsetof(JumpSlot, key)]);
-    return forward_jump(0x0F85); // JNE
-}
-
 void BlockEmitter::find_jump(bool is_direct) {
-    const std::size_t missed = look_up_jump();
+    flags_home();
+    jumps_.look_up();
+    const std::size_t missed = forward_jump(0x0F85); // JNE
     miss_stubs_.push_back({missed, getSize(), offset_, is_direct});
 }
 
-void BlockEmitter::look_further(std::size_t behind) {
-    xor_(ecx, static_cast<std::uint32_t>(2 * kSecondJumpSlot));
-    cmp(rax, ptr[rsp + rcx * 8 + o_.jumps + offsetof(JumpSlot, key)]);
-    je(static_cast<const void*>(getCode() + behind));
+void BlockEmitter::emit_miss_stub(const MissStub& stub) {
+    resolve(stub.jump);
+    jumps_.look_further();
+    je(static_cast<const void*>(getCode() + stub.behind));
+    if (!stub.is_direct) return leave_by(thunks_.exit_jump_miss, stub.offset);
+    jumps_.change_key();
+    jump_to_thunk(thunks_.exit_lookup);
 }
 
-Xbyak::Address BlockEmitter::enter_found() {
-    const Reg64 page(kHostPointers[0]);
-    xor_(rax, ptr[rsp + o_.jump_generation]);
-    mov(page, rax);
-    and_(page, ~static_cast<std::uint32_t>(spec::kPageSize - 1));
-    mov(ptr[rsp + o_.rip_base], page);
-    return ptr[rsp + rcx * 8 + o_.jumps + offsetof(JumpSlot, code)];
+void BlockEmitter::jump_to_found() {
+    jumps_.enter();
+    jmp(jumps_.found());
 }
-
-void BlockEmitter::jump_to_found() { jmp(enter_found()); }
 
 void BlockEmitter::go_to(std::uint32_t target, std::uint16_t from) {
     if (may_be_linked(target)) {
@@ -180,14 +168,14 @@ void BlockEmitter::call_indirect(const GuestInstruction& i) {
     const Place place = open(i.second_access, Pointer::kOwn);
     load_target(i);
     find_jump(false);
-    mov(rcx, ptr[rsp + rcx * 8 + o_.jumps + offsetof(JumpSlot, code)]);
+    mov(rcx, jumps_.found());
     mov(ptr[rsp + o_.jump_code], rcx);
     mov(rcx, ptr[rsp + o_.rip_base]);
     Xbyak::CodeGenerator::lea(rcx, ptr[rcx + i.next_offset()]);
     may_fault();
     mov(ptr[at(place)], rcx);
     move_stack_pointer(-8);
-    static_cast<void>(enter_found());
+    jumps_.enter();
     jmp(ptr[rsp + o_.jump_code]);
 }
 
