@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "cpu/interpreter/native_set.hpp"
-#include "spec/address.hpp"
 
 namespace touka::cpu::translator {
 namespace {
@@ -11,9 +10,6 @@ namespace {
 constexpr std::uint8_t kRsp = 4, kRbp = 5;
 constexpr ZydisAccessedFlagsMask kStatus =
     ZYDIS_CPUFLAG_CF | ZYDIS_CPUFLAG_PF | ZYDIS_CPUFLAG_AF | ZYDIS_CPUFLAG_ZF | ZYDIS_CPUFLAG_SF | ZYDIS_CPUFLAG_OF;
-
-/// So that a displacement from the page's start is none too big.
-constexpr std::int32_t kMostFromRip = INT32_MAX - 2 * static_cast<std::int32_t>(spec::kPageSize);
 
 bool is_general(const ZydisDecodedOperand& o) { return general_number(o) != kNoRegister; }
 
@@ -414,9 +410,7 @@ FlagUse flag_use(const GuestInstruction& i) {
 
 /// A shift by a constant that is 0 modulo the width changes nothing.
 bool is_shift_by_nothing(const GuestInstruction& i) {
-    const bool shift = i.decoded.info.meta.category == ZYDIS_CATEGORY_SHIFT ||
-                       i.decoded.info.mnemonic == ZYDIS_MNEMONIC_SHLD || i.decoded.info.mnemonic == ZYDIS_MNEMONIC_SHRD;
-    if (!shift) return false;
+    if (!is_shift(i)) return false;
     const auto& last = i.operand(i.decoded.info.operand_count_visible - 1u);
     if (last.type != ZYDIS_OPERAND_TYPE_IMMEDIATE) return false;
     return (last.imm.value.u & (i.decoded.info.operand_width == 64 ? 63u : 31u)) == 0;
@@ -482,6 +476,12 @@ bool keeps_undefined_flags(ZydisMnemonic mnemonic) {
 }
 
 } // namespace
+
+bool is_shift(const GuestInstruction& i) {
+    const auto& info = i.decoded.info;
+    return info.meta.category == ZYDIS_CATEGORY_SHIFT || info.mnemonic == ZYDIS_MNEMONIC_SHLD ||
+           info.mnemonic == ZYDIS_MNEMONIC_SHRD;
+}
 
 void classify(GuestInstruction& i, bool supervisor) {
     i.has_access = i.has_second_access = false;

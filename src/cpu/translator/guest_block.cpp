@@ -172,9 +172,7 @@ private:
 /// As decode_one(), or by heart.
 [[nodiscard]] bool take_one(std::span<const std::uint8_t> bytes, std::uint16_t offset, bool supervisor,
                             InstructionMemo* memo, GuestInstruction& i) {
-    const GuestInstruction* known = memo != nullptr ? memo->find(bytes, supervisor) : nullptr;
-    if (known != nullptr) {
-        copy_used(*known, i);
+    if (memo != nullptr && memo->recall(bytes, supervisor, i)) {
         place(i, offset);
         return true;
     }
