@@ -42,7 +42,6 @@ void load_flags(Processor& p, std::uint64_t image, unsigned width_bytes) {
         if (p.cpl == 0) mask |= rflags::VIF | rflags::VIP;
     }
     p.set_rflags((p.rflags() & ~(mask | rflags::RF)) | (image & mask));
-    p.attention = true;
 }
 
 [[nodiscard]] bool pop_outer_stack(StackCursor& stack, ReturnFrame& frame, unsigned width_bytes) {

@@ -24,7 +24,6 @@ void enter_flat(Processor& p, unsigned cs, unsigned ss, std::uint16_t code_attri
         make_flat_segment(static_cast<std::uint16_t>(ss), static_cast<std::uint16_t>(kData | dpl));
     enter(p,
           {make_flat_segment(static_cast<std::uint16_t>(cs), static_cast<std::uint16_t>(code_attributes | dpl)), rip});
-    p.attention = true; // IF may have been set
 }
 
 [[nodiscard]] bool has_syscall_here(const Processor& p) {

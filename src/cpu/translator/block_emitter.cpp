@@ -49,12 +49,6 @@ void BlockEmitter::leave_by(const void* thunk, std::uint16_t offset) {
     jump_to_thunk(thunk);
 }
 
-void BlockEmitter::leave_to_interpreter(std::uint16_t offset, std::uint32_t why) {
-    mov(ecx, offset);
-    mov(dword[rsp + o_.exit_data], why);
-    jump_to_thunk(thunks_.exit_interpret);
-}
-
 void BlockEmitter::emit_entries(const GuestBlock& block, Translation& t) {
     const bool overwrites = overwrites_flags_first(block);
     t.entries.flags = from_start16();
@@ -111,6 +105,7 @@ void BlockEmitter::emit_instruction(const GuestInstruction& i) {
         case Kind::kReadTimeStamp: return read_time_stamp();
         case Kind::kString: return string_operation(i);
         case Kind::kCalled: return called(i);
+        case Kind::kTransferred: return transferred(i);
         case Kind::kJump: return jump(i);
         case Kind::kJumpIf: return jump_if(i);
         case Kind::kJumpIndirect: return jump_indirect(i);
@@ -120,8 +115,8 @@ void BlockEmitter::emit_instruction(const GuestInstruction& i) {
         case Kind::kInterpreted: break;
     }
     flags_home();
-    const bool decoded = i.decoded.info.length != 0;
-    leave_to_interpreter(i.offset, decoded ? static_cast<std::uint32_t>(i.decoded.info.mnemonic) : 0);
+    mov(dword[rsp + o_.exit_data], 0u);
+    leave_by(thunks_.exit_interpret, i.offset);
 }
 
 void BlockEmitter::emit_stubs(const Translation& t) {

@@ -70,8 +70,6 @@ private:
     void jump_to_thunk(const void* thunk);
     void call_thunk(const void* thunk);
     void leave_by(const void* thunk, std::uint16_t offset);
-    /// @param why a mnemonic.
-    void leave_to_interpreter(std::uint16_t offset, std::uint32_t why);
     /// A jump of `opcode` (0xE9, or 0x0F8x) to a stub that is emitted later; @return where its displacement is.
     std::size_t forward_jump(unsigned opcode);
     void resolve(std::size_t displacement_at);
@@ -161,6 +159,7 @@ private:
     void push_flags(const GuestInstruction& i);
     void read_selector(const GuestInstruction& i);
     void called(const GuestInstruction& i);
+    void transferred(const GuestInstruction& i);
     void call_interpreter(const GuestInstruction& i);
 
     // string_instruction.cpp

@@ -15,6 +15,7 @@ namespace {
 bool is_own(const GuestInstruction& i) {
     switch (i.kind) {
         case Kind::kCalled:
+        case Kind::kTransferred:
         case Kind::kInterpreted:
         case Kind::kReadTimeStamp: return false;
         // Taken and not taken cannot be told apart.

@@ -487,8 +487,8 @@ void classify(GuestInstruction& i, bool supervisor) {
     i.has_access = i.has_second_access = false;
     i.uses_vectors = i.uses_avx = i.uses_x87 = false;
     i.kind = kind_of(i, supervisor);
-    if (i.kind == Kind::kInterpreted && !changes_more_than_registers(i)) i.kind = Kind::kCalled;
-    const bool is_own = i.kind != Kind::kInterpreted && i.kind != Kind::kCalled;
+    if (i.kind == Kind::kInterpreted) i.kind = changes_more_than_registers(i) ? Kind::kTransferred : Kind::kCalled;
+    const bool is_own = i.kind != Kind::kTransferred && i.kind != Kind::kCalled;
     if (!is_own) {
         i.has_access = i.has_second_access = false;
         i.uses_vectors = i.uses_avx = i.uses_x87 = false;

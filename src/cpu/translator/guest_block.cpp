@@ -27,6 +27,7 @@ const ZydisDecoder& decoder() {
         case Kind::kCall:
         case Kind::kCallIndirect:
         case Kind::kReturn:
+        case Kind::kTransferred:
         case Kind::kInterpreted: return true;
         default: return false;
     }

@@ -58,7 +58,7 @@ TEST_F(Block, EndsWithWhatIsNotTranslated) {
         c.inc(eax);
     });
     EXPECT_EQ(block_->count, 2u);
-    EXPECT_EQ(block_->instructions[1].kind, Kind::kInterpreted);
+    EXPECT_EQ(block_->instructions[1].kind, Kind::kTransferred);
     EXPECT_FALSE(block_->ends_open);
 }
 

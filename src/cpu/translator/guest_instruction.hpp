@@ -64,7 +64,8 @@ enum class Kind : std::uint8_t {
     kSwapGs,
     kReadTimeStamp,
     kString,     ///< REP MOVS, REP STOS
-    kCalled,     ///< the interpreter does it, and translated code goes on
+    kCalled,      ///< the interpreter does it, and translated code goes on
+    kTransferred, ///< ends the block; the interpreter does it, and translated code goes on wherever that leads
     kInterpreted ///< ends the block; the interpreter does it
 };
 

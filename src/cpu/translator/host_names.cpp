@@ -44,6 +44,7 @@ HostNames::HostNames(const FrameOffsets& o, const Thunks& t)
               {t.exit_link_flags, "exit_link_flags"},
               {t.fill, "fill"},
               {t.interpret, "interpret"},
+              {t.transfer, "transfer"},
               {t.load_vectors, "load_vectors"}} {
     for (unsigned n = 0; n < 16; ++n) {
         const auto reg = static_cast<ZydisRegister>(ZYDIS_REGISTER_RAX + n);

@@ -45,8 +45,9 @@ TEST_F(Memo, FindsAnInstructionByItsHeadInItsModeWhereAllOfItIsThere) {
 /// Of an instruction, what is made from its bytes; of operands, what they are.
 void expect_same(const GuestInstruction& recalled, const GuestInstruction& decoded) {
     EXPECT_EQ(recalled.kind, decoded.kind);
-    if (decoded.kind == Kind::kJump || decoded.kind == Kind::kJumpIf || decoded.kind == Kind::kCall)
+    if (decoded.kind == Kind::kJump || decoded.kind == Kind::kJumpIf || decoded.kind == Kind::kCall) {
         EXPECT_EQ(recalled.target, decoded.target);
+    }
     EXPECT_EQ(recalled.flags.reads, decoded.flags.reads);
     EXPECT_EQ(recalled.flags.overwrites, decoded.flags.overwrites);
     EXPECT_EQ(recalled.flags.writes, decoded.flags.writes);
@@ -70,9 +71,15 @@ void expect_same(const GuestInstruction& recalled, const GuestInstruction& decod
         const auto &o = recalled.operand(n), &wanted = decoded.operand(n);
         ASSERT_EQ(o.type, wanted.type);
         EXPECT_EQ(o.size, wanted.size);
-        if (o.type == ZYDIS_OPERAND_TYPE_IMMEDIATE) EXPECT_EQ(o.imm.value.u, wanted.imm.value.u);
-        if (o.type == ZYDIS_OPERAND_TYPE_MEMORY) EXPECT_EQ(o.mem.disp.value, wanted.mem.disp.value);
-        if (o.type == ZYDIS_OPERAND_TYPE_REGISTER) EXPECT_EQ(o.reg.value, wanted.reg.value);
+        if (o.type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
+            EXPECT_EQ(o.imm.value.u, wanted.imm.value.u);
+        }
+        if (o.type == ZYDIS_OPERAND_TYPE_MEMORY) {
+            EXPECT_EQ(o.mem.disp.value, wanted.mem.disp.value);
+        }
+        if (o.type == ZYDIS_OPERAND_TYPE_REGISTER) {
+            EXPECT_EQ(o.reg.value, wanted.reg.value);
+        }
     }
 }
 

@@ -102,6 +102,12 @@ void BlockEmitter::called(const GuestInstruction& i) {
     call_interpreter(i);
 }
 
+void BlockEmitter::transferred(const GuestInstruction& i) {
+    flags_home();
+    mov(dword[rsp + o_.exit_data], static_cast<std::uint32_t>(i.decoded.info.mnemonic));
+    leave_by(thunks_.transfer, i.offset);
+}
+
 void BlockEmitter::call_interpreter(const GuestInstruction& i) {
     mov(dword[rsp + o_.exit_data], static_cast<std::uint32_t>(i.decoded.info.mnemonic));
     mov(ecx, i.offset);

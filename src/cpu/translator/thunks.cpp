@@ -30,7 +30,7 @@ public:
         mov(rsp, rdi);
         mov(rcx, rsi);
         mov(r14, ptr[rsp + o_.table]);
-        for_each_mapped([&](std::size_t guest, const Reg64& host) { mov(host, ptr[rsp + o_.gpr + guest * 8]); });
+        load_mapped(0);
         jmp(rcx);
         return at;
     }
@@ -49,15 +49,12 @@ public:
     const void* leave() {
         const void* at = begin();
         mov(dword[rsp + o_.exit_reason], eax);
-        for_each_mapped([&](std::size_t guest, const Reg64& host) { mov(ptr[rsp + o_.gpr + guest * 8], host); });
+        save_mapped(0);
         Xbyak::Label no_vectors;
         cmp(dword[rsp + o_.sse_off], 0);
         jne(no_vectors, T_NEAR);
         save_vectors(0);
-        mov(dword[rsp + o_.sse_off], 1);
-        mov(dword[rsp + o_.avx_off], 1);
-        ldmxcsr(ptr[rsp + o_.host_mxcsr]);
-        vzeroupper();
+        put_vectors_away();
         L(no_vectors);
         restore_host();
         return at;
@@ -104,6 +101,38 @@ public:
         jmp(jumps.found());
         return at;
     }
+    const void* transfer(const Callees& callees, const void* leave) {
+        const void* at = begin();
+        set_rip();
+        save_mapped(0);
+        Xbyak::Label no_vectors, done, found;
+        cmp(dword[rsp + o_.sse_off], 0);
+        jne(no_vectors, T_NEAR);
+        save_vectors(0);
+        put_vectors_away();
+        L(no_vectors);
+        mov(rdi, reinterpret_cast<std::uint64_t>(callees.self));
+        mov(rax, reinterpret_cast<std::uint64_t>(callees.transfer));
+        call(rax);
+        test(eax, eax);
+        jnz(done);
+        mov(dword[rsp + o_.exit_reason], static_cast<std::uint32_t>(ExitReason::kDone));
+        restore_host();
+        L(done);
+        load_mapped(0);
+        mov(r14, ptr[rsp + o_.table]);
+        JumpCode jumps(*this, o_);
+        mov(rax, ptr[rsp + o_.rip]);
+        jumps.look_up();
+        je(found);
+        jumps.look_further();
+        je(found);
+        jump_out(at, ExitReason::kLookup, leave);
+        L(found);
+        jumps.enter();
+        jmp(jumps.found());
+        return at;
+    }
     const void* exit_link(bool with_flags, const void* leave) {
         const void* at = begin();
         if (with_flags) save_flags();
@@ -113,7 +142,7 @@ public:
 
     const void* fill(const Callees& callees) {
         const void* at = begin();
-        for_each_mapped([&](std::size_t guest, const Reg64& host) { mov(ptr[rsp + o_.gpr + guest * 8], host); });
+        save_mapped(0);
         Xbyak::Label no_vectors, done, leave;
         cmp(dword[rsp + o_.sse_off], 0);
         jne(no_vectors, T_NEAR);
@@ -147,8 +176,7 @@ public:
         add(rcx, ptr[rsp + kReturnAddress + o_.rip_base]);
         mov(ptr[rsp + kReturnAddress + o_.rip], rcx);
         mov(dword[rsp + kReturnAddress + o_.next_offset], eax);
-        for_each_mapped(
-            [&](std::size_t guest, const Reg64& host) { mov(ptr[rsp + kReturnAddress + o_.gpr + guest * 8], host); });
+        save_mapped(kReturnAddress);
         Xbyak::Label no_vectors, leave, done;
         cmp(dword[rsp + kReturnAddress + o_.sse_off], 0);
         jne(no_vectors, T_NEAR);
@@ -163,8 +191,7 @@ public:
         jne(done, T_NEAR);
         restore_vectors(kReturnAddress);
         L(done);
-        for_each_mapped(
-            [&](std::size_t guest, const Reg64& host) { mov(host, ptr[rsp + kReturnAddress + o_.gpr + guest * 8]); });
+        load_mapped(kReturnAddress);
         mov(r14, ptr[rsp + kReturnAddress + o_.table]);
         ret();
         L(leave);
@@ -229,10 +256,23 @@ private:
     }
     /// Out of a thunk that has saved everything.
     void leave_saved() {
-        ldmxcsr(ptr[rsp + o_.host_mxcsr]);
+        put_vectors_away();
+        restore_host();
+    }
+    /// The host's vector registers are the host's again.
+    void put_vectors_away() {
         mov(dword[rsp + o_.sse_off], 1);
         mov(dword[rsp + o_.avx_off], 1);
-        restore_host();
+        ldmxcsr(ptr[rsp + o_.host_mxcsr]);
+        vzeroupper();
+    }
+    void save_mapped(std::size_t shift) {
+        for_each_mapped(
+            [&](std::size_t guest, const Reg64& host) { mov(ptr[rsp + shift + o_.gpr + guest * 8], host); });
+    }
+    void load_mapped(std::size_t shift) {
+        for_each_mapped(
+            [&](std::size_t guest, const Reg64& host) { mov(host, ptr[rsp + shift + o_.gpr + guest * 8]); });
     }
     void save_flags() {
         lahf();
@@ -325,6 +365,7 @@ Thunks make_thunks(interpreter::CodeMemory& code, const FrameOffsets& offsets, c
     t.exit_link_flags = w.exit_link(true, leave);
     t.fill = w.fill(callees);
     t.interpret = w.interpret(callees);
+    t.transfer = w.transfer(callees, leave);
     t.load_vectors = w.load_vectors();
     code.commit(w.getSize());
     return t;

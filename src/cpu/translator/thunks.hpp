@@ -43,6 +43,9 @@ struct Thunks {
     /// Called with ECX: offset of an instruction, EAX: of the next one. The interpreter does it; comes back only when
     /// that is where the guest goes on, with all registers of the guest in place. Clobbers RAX, RCX, EFLAGS.
     const void* interpret = nullptr;
+    /// ECX: offset of an instruction. The interpreter does it, and the guest goes on wherever that leads, in whatever
+    /// mode of 64-bit code, with its vector registers to be loaded anew; or it leaves.
+    const void* transfer = nullptr;
     /// Called to make the host's vector registers the guest's; clobbers EAX. ZF: they may not be used.
     const void* load_vectors = nullptr;
 };
@@ -53,6 +56,7 @@ struct Callees {
     /// @return the check, which may be tried again; nullptr: leave, with rip, status flags and Frame set.
     const void* (*fill)(void* self, std::uint32_t check_number) = nullptr;
     std::uint32_t (*interpret)(void* self) = nullptr; ///< @return 0: leave
+    std::uint32_t (*transfer)(void* self) = nullptr;  ///< likewise
 };
 
 /// Puts the thunks at the free end of `code`.

@@ -34,7 +34,9 @@ interpreter::OwnedProcessor borrow(Processor& processor) {
 
 TranslatorVcpu::TranslatorVcpu(Region region, const TranslationObservers& observers, Turn* turn, std::size_t code_bytes)
     : InterpreterVcpu(borrow(region->processor)), vcpu_(*region), region_(std::move(region)), spaces_(vcpu_),
-      cache_(vcpu_, spaces_, {.self = this, .fill = &fill, .interpret = &interpret_inline}, observers, code_bytes),
+      cache_(vcpu_, spaces_,
+             {.self = this, .fill = &fill, .interpret = &interpret_inline, .transfer = &transfer_inline}, observers,
+             code_bytes),
       turn_(turn), verifier_(turn != nullptr ? std::make_unique<Verifier>(vcpu_.processor) : nullptr) {
     vcpu_.processor.translations = &spaces_;
 }
@@ -60,22 +62,39 @@ const void* TranslatorVcpu::fill(void* self, std::uint32_t check_number) {
     return nullptr;
 }
 
-std::uint32_t TranslatorVcpu::interpret_inline(void* self) {
-    auto& vcpu = *static_cast<TranslatorVcpu*>(self);
-    Processor& p = vcpu.vcpu_.processor;
-    const Frame& frame = vcpu.vcpu_.frame;
-    if (!vcpu.passes_check(Arrival::kAtInstruction)) return 0;
-    vcpu.statistics_.count_interpreted(frame.exit_data);
+bool TranslatorVcpu::interpret_within() {
+    Processor& p = vcpu_.processor;
+    if (!passes_check(Arrival::kAtInstruction)) return false;
+    statistics_.count_interpreted(vcpu_.frame.exit_data);
     interpreter::select_tlb(p);
     interpreter::interpret_one(p);
-    if (p.attention || p.requests.load(std::memory_order_relaxed) != 0) return 0;
-    if (p.rip != frame.rip_base + frame.next_offset) return 0;
+    return !p.attention && p.requests.load(std::memory_order_relaxed) == 0;
+}
+
+std::uint32_t TranslatorVcpu::interpret_inline(void* self) {
+    auto& vcpu = *static_cast<TranslatorVcpu*>(self);
+    const Frame& frame = vcpu.vcpu_.frame;
+    if (!vcpu.interpret_within()) return 0;
+    if (vcpu.vcpu_.processor.rip != frame.rip_base + frame.next_offset) return 0;
     vcpu.spaces_.select();
     if (vcpu.verifier_ != nullptr) {
         vcpu.verifier_->rehearse_rest();
         vcpu.expect_jump();
     }
     return 1;
+}
+
+std::uint32_t TranslatorVcpu::transfer_inline(void* self) {
+    auto& vcpu = *static_cast<TranslatorVcpu*>(self);
+    if (!vcpu.interpret_within() || vcpu.verifier_ != nullptr || !vcpu.is_translatable()) return 0;
+    vcpu.select();
+    return 1;
+}
+
+void TranslatorVcpu::select() {
+    spaces_.select();
+    if (spaces_.take_used_anew()) cache_.forget_far_links();
+    allow_vectors();
 }
 
 bool TranslatorVcpu::is_translatable() const {
@@ -199,15 +218,13 @@ void TranslatorVcpu::bring_x87() {
 
 void TranslatorVcpu::run_translated() {
     Processor& p = vcpu_.processor;
-    spaces_.select();
-    if (spaces_.take_used_anew()) cache_.forget_far_links();
+    select();
     const void* entry = find_entry();
     if (entry == nullptr) {
         // A fault of the fetch, or code outside of RAM.
         if (!p.fault) interpreter::interpret_one(p);
         return;
     }
-    allow_vectors();
     vcpu_.frame.rip_base = p.rip & ~(kPageSize - 1);
     cache_.thunks().enter(&vcpu_, entry);
     ++statistics_.exits[vcpu_.frame.exit_reason];

@@ -66,6 +66,11 @@ private:
     /// Makes the host's x87 registers the guest's, or interprets the instruction that needs them.
     void bring_x87();
     [[nodiscard]] static std::uint32_t interpret_inline(void* self);
+    [[nodiscard]] static std::uint32_t transfer_inline(void* self);
+    /// Does the instruction at rip for translated code. @return whether that may go on.
+    [[nodiscard]] bool interpret_within();
+    /// Before translated code runs, what it relies on in Frame.
+    void select();
     [[nodiscard]] static const void* fill(void* self, std::uint32_t check_number);
 
     VcpuMemory& vcpu_;
