@@ -1,9 +1,11 @@
 #include "cpu/translator/block_emitter.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
 #include "cpu/translator/flag_recipe.hpp"
+#include "cpu/translator/lookaside_table.hpp"
 
 namespace touka::cpu::translator {
 
@@ -22,16 +24,45 @@ bool BlockEmitter::overwrites_flags_first(const GuestBlock& block) {
 
 BlockEmitter::BlockEmitter(interpreter::CodeMemory& memory, const FrameOffsets& offsets, const Thunks& thunks)
     : CodeGenerator(memory.size_bytes(), memory.writable_alias(memory.executable())), memory_(memory),
-      executable_(memory.executable()), o_(offsets), thunks_(thunks) {}
+      executable_(memory.executable()), o_(offsets), thunks_(thunks) {
+    make_pieces();
+}
+
+void BlockEmitter::put(std::span<const std::uint8_t> bytes) {
+    std::ranges::copy(bytes, const_cast<std::uint8_t*>(getCurr()));
+    setSize(getSize() + bytes.size());
+}
+
+CodePiece BlockEmitter::piece(auto&& assemble) {
+    const std::size_t start = memory_.used_bytes();
+    setSize(start);
+    assemble();
+    return CodePiece({getCode() + start, getSize() - start});
+}
+
+void BlockEmitter::make_pieces() {
+    save_flags_ = piece([&] {
+        lahf();
+        seto(al);
+        mov(word[rsp + o_.status], ax);
+    });
+    for (const HostRegister host : {kHostRax, kHostPointers[0], kHostPointers[1]}) {
+        const Xbyak::Reg64 at(host);
+        check_pieces_[pointer_number(at)] = {
+            .read = piece([&] { assemble_look_up(at, false); }),
+            .write = piece([&] { assemble_look_up(at, true); }),
+            .address = piece([&] { add(at, in_table(LookasideTable::kHostPagesOffset)); }),
+        };
+    }
+}
 
 void BlockEmitter::jump_to_thunk(const void* thunk) { jmp(memory_.writable_alias(thunk), T_NEAR); }
 void BlockEmitter::call_thunk(const void* thunk) { call(memory_.writable_alias(thunk)); }
 
 std::size_t BlockEmitter::forward_jump(unsigned opcode) {
-    if (opcode > 0xFF) db(static_cast<int>(opcode >> 8));
-    db(static_cast<int>(opcode & 0xFF));
-    dd(0);
-    return getSize() - 4;
+    const std::array<std::uint8_t, 6> jump{static_cast<std::uint8_t>(opcode >> 8), static_cast<std::uint8_t>(opcode)};
+    put(std::span(jump).subspan(opcode > 0xFF ? 0 : 1));
+    return getSize() - sizeof(std::uint32_t);
 }
 
 void BlockEmitter::resolve(std::size_t at) {

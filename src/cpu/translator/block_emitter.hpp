@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cpu/translator/block_outline.hpp"
+#include "cpu/translator/code_piece.hpp"
 #include "cpu/translator/guest_block.hpp"
 #include "cpu/translator/host_form.hpp"
 #include "cpu/translator/jump_code.hpp"
@@ -64,6 +65,10 @@ private:
     void emit_instruction(const GuestInstruction& i);
     void emit_stubs(const Translation& t);
     void start(const GuestBlock& block, Translation& t, SideTables& tables);
+    /// What `assemble` emits.
+    [[nodiscard]] CodePiece piece(auto&& assemble);
+    void put(std::span<const std::uint8_t> bytes);
+    void make_pieces();
     [[nodiscard]] const std::uint8_t* here() const { return executable_ + getSize(); }
     [[nodiscard]] std::uint32_t from_start() const { return static_cast<std::uint32_t>(getSize() - start_); }
     [[nodiscard]] std::uint16_t from_start16() const { return static_cast<std::uint16_t>(from_start()); }
@@ -129,6 +134,9 @@ private:
     [[nodiscard]] std::size_t look_up_page(const Xbyak::Reg64& at, std::uint32_t span_bytes, bool writes);
     void emit_check_stub(const CheckStub& stub);
     [[nodiscard]] Xbyak::Address in_table(std::int64_t array) const;
+    /// Among the registers that hold the address of an access.
+    [[nodiscard]] static std::size_t pointer_number(const Xbyak::Reg64& at);
+    void assemble_look_up(const Xbyak::Reg64& at, bool writes);
     [[nodiscard]] Place moved_to_rcx(Place place);
     /// The table has changed, perhaps, or somebody used the registers.
     void forget_pointers() { pointer_groups_.fill(kNoGroup); }
@@ -148,7 +156,6 @@ private:
     void sign_extend(const GuestInstruction& i);
     void bit_string(const GuestInstruction& i);
     void compare_strings(const GuestInstruction& i);
-    void put(const HostBytes& bytes);
 
     // system_instruction.cpp
     void user_access(const GuestInstruction& i);
@@ -238,6 +245,11 @@ private:
     const FrameOffsets& o_;
     JumpCode jumps_{*this, o_};
     const Thunks& thunks_;
+    CodePiece save_flags_;
+    struct CheckPieces {
+        CodePiece read, write, address;
+    };
+    std::array<CheckPieces, 1 + kHostPointers.size()> check_pieces_; ///< by pointer_number()
     const GuestBlock* block_ = nullptr;
     Translation* translation_ = nullptr;
     SideTables* tables_ = nullptr;

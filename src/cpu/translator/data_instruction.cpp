@@ -58,10 +58,6 @@ bool may_be_home_operand(const GuestInstruction& i, const ZydisDecodedOperand& o
 
 } // namespace
 
-void BlockEmitter::put(const HostBytes& bytes) {
-    for (std::size_t n = 0; n < bytes.count; ++n) db(bytes.bytes[n]);
-}
-
 HostRegister BlockEmitter::in_register(unsigned guest, HostRegister scratch) {
     if (kHostOf[guest] != kAtHome) return kHostOf[guest];
     mov(Reg64(scratch), home(guest));
@@ -141,7 +137,7 @@ void BlockEmitter::copied(const GuestInstruction& i) {
         borrowed[borrowed_count++] = {guest, host, is_written(o), is_high_byte(o.reg.value)};
     }
     if (i.has_access && (i.access.writes || i.uses_vectors)) may_fault();
-    put(host_bytes(i.decoded, form));
+    put(host_bytes(i.decoded, form).span());
     for (std::size_t b = 0; b < borrowed_count; ++b) {
         if (!borrowed[b].written) continue;
         if (borrowed[b].high_byte) {
@@ -189,7 +185,7 @@ void BlockEmitter::multiply_divide(const GuestInstruction& i) {
     bring_flags();
     mov(rax, Reg64(kHostOf[kGuestRax]));
     may_fault();
-    put(host_bytes(i.decoded, form));
+    put(host_bytes(i.decoded, form).span());
     mov(Reg64(kHostOf[kGuestRax]), rax);
 }
 
@@ -216,7 +212,7 @@ void BlockEmitter::shift_by_cl(const GuestInstruction& i) {
     }
     if (scratch != kHostRax) forget_pointers();
     mov(ecx, Reg64(kHostOf[kGuestRcx]).cvt32());
-    put(host_bytes(i.decoded, form));
+    put(host_bytes(i.decoded, form).span());
     if (store) mov(home(written), rax);
     flags_ = Flags::kHost;
 }
@@ -237,7 +233,7 @@ void BlockEmitter::compare_exchange(const GuestInstruction& i) {
     form.reg = kHostOf[guest] == kAtHome ? in_register(guest, take_pointer()) : kHostOf[guest];
     mov(rax, Reg64(kHostOf[kGuestRax]));
     may_fault();
-    put(host_bytes(i.decoded, form));
+    put(host_bytes(i.decoded, form).span());
     mov(Reg64(kHostOf[kGuestRax]), rax);
     flags_ = Flags::kHost;
 }
@@ -254,7 +250,7 @@ void BlockEmitter::compare_exchange_16(const GuestInstruction& i, Place place) {
     HostForm form;
     form.point_to(place.base, place.displacement);
     may_fault();
-    put(host_bytes(i.decoded, form));
+    put(host_bytes(i.decoded, form).span());
     mov(Reg64(kHostOf[kGuestRax]), rax);
 }
 
@@ -269,7 +265,7 @@ void BlockEmitter::bit_string(const GuestInstruction& i) {
     form.point_to(place.base, place.displacement);
     form.reg = kHostRcx;
     if (i.access.writes) may_fault();
-    put(host_bytes(i.decoded, form));
+    put(host_bytes(i.decoded, form).span());
     flags_ = Flags::kHost;
 }
 
@@ -282,7 +278,7 @@ void BlockEmitter::compare_strings(const GuestInstruction& i) {
     }
     mov(rax, Reg64(kHostOf[kGuestRax]));
     may_fault();
-    put(host_bytes(i.decoded, form));
+    put(host_bytes(i.decoded, form).span());
     if (writes_either(i, kGuestRcx, kNoRegister)) mov(Reg64(kHostOf[kGuestRcx]), rcx);
     flags_ = Flags::kHost;
 }
@@ -296,7 +292,7 @@ void BlockEmitter::sign_extend(const GuestInstruction& i) {
         default: break;
     }
     mov(rax, a);
-    put(host_bytes(i.decoded, {})); // into RDX, which is the guest's
+    put(host_bytes(i.decoded, {}).span()); // into RDX, which is the guest's
 }
 
 } // namespace touka::cpu::translator

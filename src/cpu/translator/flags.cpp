@@ -39,11 +39,7 @@ bool computes_only(const GuestInstruction& i) {
 
 } // namespace
 
-void BlockEmitter::save_flags() {
-    lahf();
-    seto(al);
-    mov(word[rsp + o_.status], ax);
-}
+void BlockEmitter::save_flags() { put(save_flags_.bytes()); }
 
 void BlockEmitter::flags_home() {
     if (flags_ == Flags::kHost) save_flags();

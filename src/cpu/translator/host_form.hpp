@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "cpu/interpreter/instruction.hpp"
 #include "cpu/translator/register_map.hpp"
@@ -32,6 +33,7 @@ struct HostBytes {
     std::array<std::uint8_t, 24> bytes;
     std::size_t count = 0;
     void add(unsigned value) { bytes[count++] = static_cast<std::uint8_t>(value); }
+    [[nodiscard]] std::span<const std::uint8_t> span() const { return std::span(bytes).first(count); }
 };
 
 /// @pre legacy or VEX encoding; the forms with the accumulator in the opcode are given ModRM.

@@ -76,11 +76,24 @@ Xbyak::Address BlockEmitter::in_table(std::int64_t array) const {
     return ptr[Reg64(kHostTable) + rcx * 8 + static_cast<std::size_t>(array)];
 }
 
-std::size_t BlockEmitter::look_up_page(const Reg64& at, std::uint32_t span_bytes, bool writes) {
+std::size_t BlockEmitter::pointer_number(const Reg64& at) {
+    return at.getIdx() == kHostRax ? 0 : at.getIdx() == kHostPointers[0] ? 1 : 2;
+}
+
+/// Ends with the number that the address within the page is compared with, and the jump.
+void BlockEmitter::assemble_look_up(const Reg64& at, bool writes) {
     shrx(ecx, at.cvt32(), Reg64(kHostTable).cvt32());
     xor_(at, in_table(writes ? LookasideTable::kWriteTagsOffset : LookasideTable::kReadTagsOffset));
-    cmp(at, static_cast<std::uint32_t>(spec::kPageSize) - span_bytes);
-    return forward_jump(0x0F87); // JA
+    cmp(at, static_cast<std::uint32_t>(spec::kPageSize));
+    forward_jump(0x0F87); // JA
+}
+
+std::size_t BlockEmitter::look_up_page(const Reg64& at, std::uint32_t span_bytes, bool writes) {
+    constexpr std::size_t kJumpBytes = 6, kNumberBytes = 4;
+    const CheckPieces& pieces = check_pieces_[pointer_number(at)];
+    put((writes ? pieces.write : pieces.read).bytes());
+    rewrite(getSize() - kJumpBytes - kNumberBytes, spec::kPageSize - span_bytes, kNumberBytes);
+    return getSize() - sizeof(std::uint32_t);
 }
 
 void BlockEmitter::emit_check(const Checked& checked, const Reg64& at) {
@@ -88,7 +101,7 @@ void BlockEmitter::emit_check(const Checked& checked, const Reg64& at) {
     const std::size_t retry = getSize();
     emit_address(checked.access, checked.before, at);
     const std::size_t jump = look_up_page(at, checked.span_bytes, checked.writes);
-    add(at, in_table(LookasideTable::kHostPagesOffset));
+    put(check_pieces_[pointer_number(at)].address.bytes());
     check_stubs_.push_back({jump, retry, checked, offset_, lost_flags()});
 }
 

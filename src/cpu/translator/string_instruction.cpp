@@ -58,7 +58,7 @@ void BlockEmitter::string_operation(const GuestInstruction& i) {
         mov(rax, Reg64(kHostOf[kGuestRax]));
     may_fault();
     stub.fault_site = tables_->fault_sites.size() - 1;
-    put(host_bytes(i.decoded, {}));
+    put(host_bytes(i.decoded, {}).span());
     bring_string_home(moves);
     stub.behind = getSize();
     string_stubs_.push_back(stub);
