@@ -17,6 +17,11 @@ std::byte byte_of(const memory::GuestMemory& memory, GuestAddress physical) {
 void Rehearsal::start() {
     loads_.clear();
     stores_.clear();
+    // Clearing takes as long as there ever were lines.
+    if (stores_by_line_.bucket_count() > kManyLines)
+        stores_by_line_ = {};
+    else
+        stores_by_line_.clear();
     bytes_.clear();
     has_given_up_ = false;
 }
@@ -35,19 +40,33 @@ void Rehearsal::loaded(GuestAddress physical, std::span<std::byte> bytes) {
 }
 
 void Rehearsal::store(GuestAddress physical, std::span<const std::byte> bytes) {
+    const std::size_t number = stores_.size();
     stores_.push_back(keep(physical, bytes));
+    const std::uint64_t last = (physical.value + bytes.size() - 1) / kLineBytes;
+    for (std::uint64_t line = physical.value / kLineBytes; line <= last; ++line)
+        stores_by_line_[line].push_back(number);
+}
+
+std::span<const std::size_t> Rehearsal::stores_near(GuestAddress physical) const {
+    const auto found = stores_by_line_.find(physical.value / kLineBytes);
+    if (found == stores_by_line_.end()) return {};
+    return found->second;
 }
 
 bool Rehearsal::holds(GuestAddress physical, std::size_t length_bytes) const {
-    for (const Piece& s : stores_)
-        if (s.physical < physical + length_bytes && physical < s.physical + s.length_bytes) return true;
+    const GuestAddress end = physical + length_bytes;
+    for (GuestAddress at = physical; at < end; at = GuestAddress{(at.value / kLineBytes + 1) * kLineBytes})
+        for (const std::size_t number : stores_near(at))
+            if (const Piece& s = stores_[number]; s.physical < end && physical < s.physical + s.length_bytes)
+                return true;
     return false;
 }
 
 std::optional<std::byte> Rehearsal::stored_at(GuestAddress physical, std::size_t store_count) const {
-    for (std::size_t n = store_count; n-- > 0;) {
-        const Piece& s = stores_[n];
-        if (physical >= s.physical && physical < s.physical + s.length_bytes)
+    const auto near = stores_near(physical);
+    for (auto n = near.rbegin(); n != near.rend(); ++n) {
+        const Piece& s = stores_[*n];
+        if (*n < store_count && physical >= s.physical && physical < s.physical + s.length_bytes)
             return bytes_[s.at + (physical - s.physical)];
     }
     return std::nullopt;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "memory/guest_memory.hpp"
@@ -50,10 +51,18 @@ private:
         std::size_t at; ///< in bytes_
     };
 
+    /// A REP MOVS may make a million stores before it is done, each of which is looked for by each load.
+    using StoresByLine = std::unordered_map<std::uint64_t, std::vector<std::size_t>>;
+    static constexpr std::size_t kLineBytes = 64;
+    static constexpr std::size_t kManyLines = 1024;
+
+    /// The stores that touch the line of `physical`, in order.
+    [[nodiscard]] std::span<const std::size_t> stores_near(spec::GuestAddress physical) const;
     [[nodiscard]] Piece keep(spec::GuestAddress physical, std::span<const std::byte> bytes);
     [[nodiscard]] std::optional<std::byte> stored_at(spec::GuestAddress physical, std::size_t store_count) const;
 
     std::vector<Piece> loads_, stores_;
+    StoresByLine stores_by_line_;
     std::vector<std::byte> bytes_;
     bool has_given_up_ = false;
 };

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
+#include <vector>
+
 #include "cpu/interpreter/program_fixture.hpp"
 
 namespace touka::cpu::interpreter {
@@ -50,6 +53,22 @@ TEST_F(RehearsalTest, KeepsLockedAndVectorStoresAndThoseAcrossPages) {
     EXPECT_EQ(m_.p.gpr(Gpr::kRcx), 0u);
     EXPECT_EQ(rehearsal_.store_count(), 4u);
     EXPECT_EQ(m_.peek(kData + 0xFFC), 0u);
+}
+
+TEST_F(RehearsalTest, FindsTheLastStoreToEachByteOfALoadAcrossLines) {
+    constexpr std::uint64_t kLineEnd = kData + 64;
+    const auto store = [&](std::uint64_t at, std::vector<std::byte> bytes) {
+        rehearsal_.store(spec::GuestAddress{at}, bytes);
+    };
+    store(kLineEnd - 4, std::vector(8, std::byte{1}));
+    store(kLineEnd - 1, std::vector(2, std::byte{2}));
+    store(kLineEnd + 64, std::vector(1, std::byte{3}));
+    std::array<std::byte, 12> loaded{};
+    rehearsal_.loaded(spec::GuestAddress{kLineEnd - 6}, loaded);
+    const std::array<int, 12> wanted{0, 0, 1, 1, 1, 2, 2, 1, 1, 1, 0, 0};
+    for (std::size_t n = 0; n < wanted.size(); ++n) EXPECT_EQ(std::to_integer<int>(loaded[n]), wanted[n]) << n;
+    EXPECT_FALSE(rehearsal_.holds(spec::GuestAddress{kLineEnd + 4}, 60));
+    EXPECT_TRUE(rehearsal_.holds(spec::GuestAddress{kLineEnd + 4}, 61));
 }
 
 TEST_F(RehearsalTest, TellsWhichByteOfMemoryIsNotAsRehearsed) {
