@@ -114,6 +114,8 @@ bool is_valid_xcr0(const Processor& p, std::uint64_t value) {
     const CpuidRegisters leaf = p.cpuid.lookup(cpuid::kXsave, 0);
     const std::uint64_t supported = leaf.eax | std::uint64_t{leaf.edx} << 32;
     if ((value & cpuid::xcr0::X87) == 0 || (value & ~(supported | cpuid::xcr0::X87)) != 0) return false;
+    const std::uint64_t avx512 = value & cpuid::xcr0::AVX512;
+    if (avx512 != 0 && (avx512 != cpuid::xcr0::AVX512 || (value & cpuid::xcr0::AVX) == 0)) return false;
     return (value & cpuid::xcr0::AVX) == 0 || (value & cpuid::xcr0::SSE) != 0;
 }
 

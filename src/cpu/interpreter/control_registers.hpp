@@ -20,7 +20,8 @@ namespace touka::cpu::interpreter {
 [[nodiscard]] std::uint64_t supported_cr4(const Processor& p);
 /// EFER bits that software can set.
 [[nodiscard]] std::uint64_t supported_efer(const Processor& p);
-/// XCR0 values that XSETBV takes: x87 always, AVX only with SSE, and what CPUID leaf Dh shows.
+/// XCR0 values that XSETBV takes: x87 always, AVX only with SSE, the three components of AVX-512 only together
+/// and with AVX, and of them all what CPUID leaf Dh shows. (SDM vol. 1 rev. 084 §13.3)
 [[nodiscard]] bool is_valid_xcr0(const Processor& p, std::uint64_t value);
 
 } // namespace touka::cpu::interpreter

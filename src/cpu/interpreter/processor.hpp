@@ -14,6 +14,7 @@
 #include "cpu/interpreter/register_file.hpp"
 #include "cpu/interpreter/tlb.hpp"
 #include "cpu/interpreter/translation_listener.hpp"
+#include "cpu/interpreter/xsave_layout.hpp"
 #include "cpu/interrupt_port.hpp"
 #include "memory/guest_memory.hpp"
 #include "spec/x86/control_registers.hpp"
@@ -67,6 +68,7 @@ struct ProcessorModel {
     Vendor vendor = Vendor::kAmd; ///< kIntel for GenuineIntel; all others behave like AMD's
     bool gigabyte_pages = false;
     std::uint64_t reserved_address_bits = 0; ///< bits 51 to the physical address width, in page-table entries
+    XsaveLayout xsave;
 
     ProcessorModel() = default;
     explicit ProcessorModel(const CpuidTable& table);

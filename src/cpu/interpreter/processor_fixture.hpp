@@ -70,6 +70,7 @@ public:
     using namespace spec::x86::cpuid;
     const CpuidRegisters intel{0xD, 0x756E'6547, 0x6C65'746E, 0x4965'6E69};
     const CpuidRegisters amd{0xD, 0x6874'7541, 0x444D'4163, 0x6974'6E65};
+    const std::uint32_t avx512 = vendor == ProcessorModel::Vendor::kIntel ? 1088 : 832;
     return CpuidTable({
         {kVendor, 0, false, vendor == ProcessorModel::Vendor::kIntel ? intel : amd},
         {kFeatures,
@@ -81,9 +82,12 @@ public:
          true,
          {0, leaf7_ebx::FSGSBASE | leaf7_ebx::SMEP | leaf7_ebx::SMAP | leaf7_ebx::INVPCID | leaf7_ebx::TSC_ADJUST,
           leaf7_ecx::UMIP | leaf7_ecx::RDPID, 0}},
-        {kXsave, 0, true, {7, 832, 832, 0}},
+        {kXsave, 0, true, {0xE7, avx512 + 1600, avx512 + 1600, 0}},
         {kXsave, 1, true, {leaf13_1_eax::XSAVEC | leaf13_1_eax::XGETBV_1, 832, 0, 0}},
         {kXsave, 2, true, {256, 576, 0, 0}},
+        {kXsave, 5, true, {64, avx512, 0, 0}},
+        {kXsave, 6, true, {512, avx512 + 64, 0, 0}},
+        {kXsave, 7, true, {1024, avx512 + 576, 0, 0}},
         {kExtendedProcessor,
          0,
          false,

@@ -19,6 +19,7 @@ ProcessorModel::ProcessorModel(const CpuidTable& table) {
     unsigned bits = table.lookup(0x8000'0008, 0).eax & 0xFF;
     if (bits == 0) bits = kDefaultAddressBits;
     if (bits > kMostAddressBits) bits = kMostAddressBits;
+    xsave = XsaveLayout(table);
     reserved_address_bits = page_entry::kAddress & ~((std::uint64_t{1} << bits) - 1);
 }
 

@@ -33,16 +33,23 @@ enum class X87Place : std::uint8_t {
 };
 
 /// @invariant vector[n] holds YMMn; x87 and MMX live where `x87_place` says; the XMM part of `legacy` is stale.
+///
+/// What AVX-512 adds lies apart, behind everything else: code without it, which is most, touches the same 8 cache lines
+/// of vectors as before. The three pieces have the form of their XSAVE components, and are moved as they are.
 struct alignas(64) RegisterFile {
     std::array<std::uint64_t, 16> gpr{};
     std::uint64_t zero = 0;      ///< the base or index of addresses that have none; always 0
     std::uint64_t code_base = 0; ///< rip of the first instruction of the running block: base of RIP-relative addresses
     StatusFlags status;
     X87Place x87_place = X87Place::kImage;
+    bool hi256_in_use = false; ///< false: zmm_hi256 is all zeros. Whoever writes there keeps it so
     std::uint32_t mxcsr = 0x1F80;
     std::array<std::array<std::uint8_t, 32>, 16> vector{};
     /// FXSAVE64 image: x87 control, status, tags, pointers and ST0-7. (APM vol. 2 §11.4.4)
     alignas(64) std::array<std::uint8_t, 512> legacy{};
+    std::array<std::array<std::uint8_t, 64>, 16> hi16_zmm{};  ///< ZMM16 to ZMM31
+    std::array<std::array<std::uint8_t, 32>, 16> zmm_hi256{}; ///< bits 511:256 of ZMM0 to ZMM15
+    std::array<std::uint64_t, 8> opmask{};
 };
 
 } // namespace touka::cpu::interpreter

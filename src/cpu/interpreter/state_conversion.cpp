@@ -82,7 +82,7 @@ CpuState capture_state(Processor& p) {
     state.cr8 = p.interrupts.task_priority_class();
     state.dr = p.dr;
     state.xcr0 = p.xcr0;
-    state.xsave = save_xsave_image(p.regs);
+    state.xsave = save_xsave_image(p);
     state.msrs = save_msrs(p);
     state.run_state = p.run_state;
     state.interrupt_shadow = p.interrupt_shadow;
@@ -124,7 +124,7 @@ bool apply_state(Processor& p, const CpuState& state) {
     p.msr.efer = 0;
     const bool msrs_valid = load_msrs(p, state.msrs);
     spill_x87(p.regs);
-    const bool vectors_valid = load_xsave_image(p.regs, state.xsave);
+    const bool vectors_valid = load_xsave_image(p, state.xsave);
     p.fault.reset();
     update_mode(p);
     flush_tlb(p);

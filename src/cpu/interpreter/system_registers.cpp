@@ -1,7 +1,5 @@
 #include "cpu/interpreter/system_registers.hpp"
 
-#include <algorithm>
-
 #include "cpu/interpreter/control_registers.hpp"
 #include "cpu/interpreter/mode.hpp"
 #include "cpu/interpreter/msr.hpp"
@@ -74,30 +72,6 @@ void set_pair(Processor& p, std::uint64_t value) {
     return true;
 }
 
-/// Largest end of the components in `components`, in a standard-format XSAVE area.
-[[nodiscard]] std::uint32_t standard_xsave_bytes(const Processor& p, std::uint64_t components) {
-    std::uint32_t bytes = cpuid::kXsaveHeaderEnd;
-    for (std::uint32_t n = 2; n < 63; ++n) {
-        if ((components >> n & 1) == 0) continue;
-        const CpuidRegisters component = p.cpuid.lookup(cpuid::kXsave, n);
-        bytes = std::max(bytes, component.eax + component.ebx);
-    }
-    return bytes;
-}
-
-/// The same, compacted: components follow each other, aligned to 64 bytes where ECX bit 1 says so.
-[[nodiscard]] std::uint32_t compacted_xsave_bytes(const Processor& p, std::uint64_t components) {
-    constexpr std::uint32_t kAligned = 2, kAlignment = 64;
-    std::uint32_t bytes = cpuid::kXsaveHeaderEnd;
-    for (std::uint32_t n = 2; n < 63; ++n) {
-        if ((components >> n & 1) == 0) continue;
-        const CpuidRegisters component = p.cpuid.lookup(cpuid::kXsave, n);
-        if ((component.ecx & kAligned) != 0) bytes = (bytes + kAlignment - 1) & ~(kAlignment - 1);
-        bytes += component.eax;
-    }
-    return bytes;
-}
-
 /// The parts of CPUID that follow the processor's registers.
 void fill_dynamic(Processor& p, std::uint32_t leaf, std::uint32_t subleaf, CpuidRegisters& r) {
     constexpr std::uint64_t kApicGlobalEnable = 1u << 11;
@@ -108,8 +82,8 @@ void fill_dynamic(Processor& p, std::uint32_t leaf, std::uint32_t subleaf, Cpuid
             r.edx &= ~cpuid::leaf1_edx::APIC;
     }
     if (leaf == cpuid::kXsave && r.eax != 0) {
-        if (subleaf == 0) r.ebx = standard_xsave_bytes(p, p.xcr0);
-        if (subleaf == 1 && (r.eax & cpuid::leaf13_1_eax::XSAVEC) != 0) r.ebx = compacted_xsave_bytes(p, p.xcr0);
+        if (subleaf == 0) r.ebx = p.model.xsave.standard_bytes(p.xcr0);
+        if (subleaf == 1 && (r.eax & cpuid::leaf13_1_eax::XSAVEC) != 0) r.ebx = p.model.xsave.compacted_bytes(p.xcr0);
     }
 }
 

@@ -150,9 +150,11 @@ TEST_F(SystemRegisters, XsetbvChecksItsValueAndCpuidFollows) {
     m.p.gpr(Gpr::kRcx) = m.p.gpr(Gpr::kRdx) = 0;
     EXPECT_EQ(fault_with(7, kXsetbv), kUndefined);
     m.p.cr4 |= cr4::OSXSAVE;
-    EXPECT_EQ(fault_with(6, kXsetbv), kProtection);    // x87 missing
-    EXPECT_EQ(fault_with(5, kXsetbv), kProtection);    // AVX without SSE
-    EXPECT_EQ(fault_with(0xE7, kXsetbv), kProtection); // AVX-512 is not there
+    EXPECT_EQ(fault_with(6, kXsetbv), kProtection);     // x87 missing
+    EXPECT_EQ(fault_with(5, kXsetbv), kProtection);     // AVX without SSE
+    EXPECT_EQ(fault_with(0x207, kXsetbv), kProtection); // PKRU is not there
+    EXPECT_EQ(fault_with(0xA7, kXsetbv), kProtection);  // AVX-512 in parts
+    EXPECT_EQ(fault_with(0xE3, kXsetbv), kProtection);  // AVX-512 without AVX
     EXPECT_EQ(fault_with(3, kXsetbv), kNone);
     m.p.gpr(Gpr::kRcx) = 0;
     ASSERT_EQ(fault_with(0xD, kCpuid), kNone);
@@ -164,6 +166,10 @@ TEST_F(SystemRegisters, XsetbvChecksItsValueAndCpuidFollows) {
     m.p.gpr(Gpr::kRcx) = 0;
     EXPECT_EQ(fault_with(0, kXgetbv), kNone);
     EXPECT_EQ(m.p.gpr(Gpr::kRax), 7u);
+    m.p.gpr(Gpr::kRcx) = m.p.gpr(Gpr::kRdx) = 0;
+    EXPECT_EQ(fault_with(0xE7, kXsetbv), kNone);
+    ASSERT_EQ(fault_with(0xD, kCpuid), kNone);
+    EXPECT_EQ(m.p.gpr(Gpr::kRbx), 2432u);
 }
 
 TEST_F(SystemRegisters, CpuidFollowsOsxsaveAndTheApic) {

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "cpu/interpreter/availability.hpp"
+#include "cpu/interpreter/avx512_state.hpp"
 #include "spec/x86/floating_point_state.hpp"
 
 namespace touka::cpu::interpreter {
@@ -18,7 +19,9 @@ Outcome clear_vectors(Processor& p, std::size_t first_byte) {
     for (std::size_t n = 0; n < count; ++n) {
         auto& vector = p.regs.vector[n];
         std::memset(vector.data() + first_byte, 0, vector.size() - first_byte);
+        p.regs.zmm_hi256[n].fill(0);
     }
+    if (p.regs.hi256_in_use) note_hi256(p.regs);
     return Outcome::kNext;
 }
 

@@ -73,6 +73,10 @@ void reset_x87(RegisterFile& regs) {
     std::memcpy(regs.legacy.data() + fxsave::kControl, &fxsave::kInitialControl, sizeof(fxsave::kInitialControl));
     regs.mxcsr = mxcsr::kInitial;
     for (auto& vector : regs.vector) vector.fill(0);
+    for (auto& vector : regs.hi16_zmm) vector.fill(0);
+    for (auto& half : regs.zmm_hi256) half.fill(0);
+    regs.hi256_in_use = false;
+    regs.opmask.fill(0);
 }
 
 } // namespace touka::cpu::interpreter

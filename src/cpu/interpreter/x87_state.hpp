@@ -40,7 +40,8 @@ void normalise_x87(RegisterFile& regs);
 /// What every MMX instruction does to the x87 state: all registers in use, TOP zero. @pre the registers are home.
 void enter_mmx(RegisterFile& regs);
 
-/// The FPU as after power-up (FCW 037Fh, all registers empty), MXCSR 1F80h, all vectors zero. (SDM vol. 1 §8.1.5)
+/// The FPU as after power-up (FCW 037Fh, all registers empty), MXCSR 1F80h, all vectors and opmask registers zero. (SDM
+/// vol. 1 §8.1.5)
 void reset_x87(RegisterFile& regs);
 
 } // namespace touka::cpu::interpreter

@@ -1,9 +1,11 @@
 #include "cpu/interpreter/xsave.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
 #include "cpu/interpreter/availability.hpp"
+#include "cpu/interpreter/avx512_state.hpp"
 #include "cpu/interpreter/mode.hpp"
 #include "cpu/interpreter/operand_block.hpp"
 #include "cpu/interpreter/x87_state.hpp"
@@ -98,8 +100,55 @@ bool write_part(Processor& p, std::uint64_t linear, const Area& area, std::size_
     return write_block(p, linear + offset, std::span(area).subspan(offset, length_bytes));
 }
 
+/// The form of an XSAVE area: 0 for the standard one, or what XCOMP_BV names.
+struct Form {
+    std::uint64_t compacted = 0;
+
+    [[nodiscard]] std::uint64_t place(const Processor& p, std::uint64_t linear, unsigned component) const {
+        const XsaveLayout& layout = p.model.xsave;
+        return linear + (compacted != 0 ? layout.compacted_offset(compacted & ~xsave::kCompacted, component)
+                                        : layout.standard_offset(component));
+    }
+};
+
+constexpr std::array kAvx512Components{kOpmaskComponent, kZmmHi256Component, kHi16ZmmComponent};
+
+bool has(std::uint64_t components, unsigned component) { return (components >> component & 1) != 0; }
+
+bool is_64bit(const Processor& p) { return p.code_size == CodeSize::k64; }
+
+bool write_avx512(Processor& p, std::uint64_t linear, std::uint64_t components, Form form) {
+    for (const unsigned n : kAvx512Components) {
+        if (!has(components, n)) continue;
+        if (!write_block(p, form.place(p, linear, n), component_bytes(p.regs, n, is_64bit(p)))) return false;
+    }
+    return true;
+}
+
+/// Whether read_avx512() can do it.
+bool probe_avx512(Processor& p, std::uint64_t linear, std::uint64_t components, Form form) {
+    for (const unsigned n : kAvx512Components) {
+        if (!has(components, n)) continue;
+        const std::size_t length = component_bytes(p.regs, n, is_64bit(p)).size();
+        if (!probe_block(p, form.place(p, linear, n), length, false)) return false;
+    }
+    return true;
+}
+
+/// Straight into the registers.
+bool read_avx512(Processor& p, std::uint64_t linear, std::uint64_t loaded, std::uint64_t reset, Form form) {
+    bool ok = true;
+    for (const unsigned n : kAvx512Components) {
+        const auto bytes = component_bytes(p.regs, n, is_64bit(p));
+        if (has(reset, n)) std::ranges::fill(bytes, std::uint8_t{0});
+        if (has(loaded, n)) ok = ok && read_block(p, form.place(p, linear, n), bytes);
+    }
+    if (has(loaded | reset, kZmmHi256Component)) note_hi256(p.regs);
+    return ok;
+}
+
 /// Stores the chosen components. MXCSR goes its own way: it is stored with SSE or, in standard form, with AVX.
-bool write_components(Processor& p, std::uint64_t linear, std::uint64_t components, bool with_mxcsr) {
+bool write_components(Processor& p, std::uint64_t linear, std::uint64_t components, bool with_mxcsr, Form form) {
     Area area{};
     const std::size_t count = vector_count(p);
     if ((components & xsave::kX87) != 0) {
@@ -121,7 +170,7 @@ bool write_components(Processor& p, std::uint64_t linear, std::uint64_t componen
         }
         if (!write_part(p, linear, area, xsave::kAvxOffset, count * 16)) return false;
     }
-    return true;
+    return write_avx512(p, linear, components, form);
 }
 
 /// The header rules of XRSTOR. (SDM vol. 1 §13.8)
@@ -148,7 +197,7 @@ Outcome execute_fxsave(Processor& p, const Instruction& i) {
     if (!probe_block(p, linear, fxsave::kBytes, true, stack_access(i, memory_operand_index(i)))) return Outcome::kFault;
     spill_x87(p.regs);
     const std::uint64_t components = xsave::kX87 | xsave::kSse;
-    return write_components(p, linear, components, true) ? Outcome::kNext : Outcome::kFault;
+    return write_components(p, linear, components, true, {}) ? Outcome::kNext : Outcome::kFault;
 }
 
 Outcome execute_fxrstor(Processor& p, const Instruction& i) {
@@ -178,7 +227,8 @@ Outcome execute_xsave(Processor& p, const Instruction& i) {
     const bool compacted = mnemonic == ZYDIS_MNEMONIC_XSAVEC || mnemonic == ZYDIS_MNEMONIC_XSAVEC64;
     const bool plain = mnemonic == ZYDIS_MNEMONIC_XSAVE || mnemonic == ZYDIS_MNEMONIC_XSAVE64;
     const std::uint64_t requested = requested_components(p);
-    const std::size_t length = (requested & xsave::kAvx) != 0 ? xsave::kBytes : xsave::kHeaderEnd;
+    const XsaveLayout& layout = p.model.xsave;
+    const std::size_t length = compacted ? layout.compacted_bytes(requested) : layout.standard_bytes(requested);
     if (!probe_block(p, linear, length, true, stack_access(i, memory_operand_index(i)))) return Outcome::kFault;
 
     spill_x87(p.regs);
@@ -190,7 +240,8 @@ Outcome execute_xsave(Processor& p, const Instruction& i) {
     header[1] = requested | xsave::kCompacted;
     const std::uint64_t stored = plain ? requested : requested & in_use;
     const bool with_mxcsr = compacted ? (stored & xsave::kSse) != 0 : (requested & (xsave::kSse | xsave::kAvx)) != 0;
-    if (!write_components(p, linear, stored, with_mxcsr)) return Outcome::kFault;
+    const Form form{compacted ? header[1] : 0};
+    if (!write_components(p, linear, stored, with_mxcsr, form)) return Outcome::kFault;
     if (!write_linear(p, linear + xsave::kXstateBv, header[0])) return Outcome::kFault;
     if (compacted && !write_linear(p, linear + xsave::kXcompBv, header[1])) return Outcome::kFault;
     return Outcome::kNext;
@@ -214,8 +265,10 @@ Outcome execute_xrstor(Processor& p, const Instruction& i) {
         !read_block(p, linear + xsave::kAvxOffset, std::span(area).subspan(xsave::kAvxOffset))) {
         return Outcome::kFault;
     }
+    const Form form{take<std::uint64_t>(area, xsave::kXcompBv)};
+    if (!probe_avx512(p, linear, loaded, form)) return Outcome::kFault;
     // In standard form MXCSR is loaded whether or not XSTATE_BV says that the vectors are there. (SDM vol. 1 §13.8.1)
-    const bool compacted = (take<std::uint64_t>(area, xsave::kXcompBv) & xsave::kCompacted) != 0;
+    const bool compacted = (form.compacted & xsave::kCompacted) != 0;
     const bool loads_mxcsr = compacted ? (loaded & xsave::kSse) != 0 : (requested & (xsave::kSse | xsave::kAvx)) != 0;
     const auto control = take<std::uint32_t>(area, fxsave::kMxcsr);
     if (loads_mxcsr && (control & ~mxcsr::kValid) != 0) {
@@ -236,7 +289,7 @@ Outcome execute_xrstor(Processor& p, const Instruction& i) {
             std::memcpy(p.regs.vector[n].data() + 16, area.data() + xsave::kAvxOffset + n * 16, 16);
         }
     }
-    return Outcome::kNext;
+    return read_avx512(p, linear, loaded, reset, form) ? Outcome::kNext : Outcome::kFault;
 }
 
 } // namespace touka::cpu::interpreter

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "cpu/interpreter/avx512_state.hpp"
 #include "cpu/interpreter/x87_state.hpp"
 #include "cpu/interpreter/xsave.hpp"
 
@@ -11,10 +12,6 @@ namespace mxcsr = spec::x86::mxcsr;
 namespace xsave = spec::x86::xsave;
 
 namespace {
-
-bool is_zero(std::span<const std::uint8_t> bytes) {
-    return std::all_of(bytes.begin(), bytes.end(), [](std::uint8_t byte) { return byte == 0; });
-}
 
 bool x87_in_use(const RegisterFile& regs) {
     std::uint16_t control = 0;
@@ -44,12 +41,16 @@ std::uint64_t components_in_use(const RegisterFile& regs) {
         if (!is_zero(std::span(vector).first(16))) used |= xsave::kSse;
         if (!is_zero(std::span(vector).last(16))) used |= xsave::kAvx;
     }
-    return used;
+    return used | avx512_in_use(regs);
 }
 
-std::vector<std::uint8_t> save_xsave_image(RegisterFile& regs) {
+std::vector<std::uint8_t> save_xsave_image(Processor& p) {
+    RegisterFile& regs = p.regs;
     spill_x87(regs);
-    std::vector<std::uint8_t> image(xsave::kBytes);
+    const bool has_avx512 = ((p.xcr0 | avx512_in_use(regs)) & xsave::kAvx512) != 0;
+    const std::uint64_t components =
+        xsave::kX87 | xsave::kSse | xsave::kAvx | (has_avx512 ? xsave::kAvx512 & p.model.xsave.components() : 0);
+    std::vector<std::uint8_t> image(std::max<std::size_t>(xsave::kBytes, p.model.xsave.standard_bytes(components)));
     std::memcpy(image.data(), regs.legacy.data(), fxsave::kMxcsr);
     std::memcpy(image.data() + fxsave::kRegisters, regs.legacy.data() + fxsave::kRegisters,
                 fxsave::kXmm - fxsave::kRegisters);
@@ -59,11 +60,17 @@ std::vector<std::uint8_t> save_xsave_image(RegisterFile& regs) {
         std::memcpy(image.data() + fxsave::kXmm + n * 16, regs.vector[n].data(), 16);
         std::memcpy(image.data() + xsave::kAvxOffset + n * 16, regs.vector[n].data() + 16, 16);
     }
-    put(image, xsave::kXstateBv, kXcr0Supported);
+    for (const unsigned n : {kOpmaskComponent, kZmmHi256Component, kHi16ZmmComponent}) {
+        if ((components >> n & 1) == 0) continue;
+        const auto from = component_bytes(regs, n, true);
+        std::memcpy(image.data() + p.model.xsave.standard_offset(n), from.data(), from.size());
+    }
+    put(image, xsave::kXstateBv, components);
     return image;
 }
 
-bool load_xsave_image(RegisterFile& regs, std::span<const std::uint8_t> image) {
+bool load_xsave_image(Processor& p, std::span<const std::uint8_t> image) {
+    RegisterFile& regs = p.regs;
     if (image.empty()) {
         reset_x87(regs);
         return true;
@@ -71,8 +78,8 @@ bool load_xsave_image(RegisterFile& regs, std::span<const std::uint8_t> image) {
     if (image.size() < xsave::kHeaderEnd) return false;
     const auto present = take<std::uint64_t>(image, xsave::kXstateBv);
     const auto control = take<std::uint32_t>(image, fxsave::kMxcsr);
-    if (take<std::uint64_t>(image, xsave::kXcompBv) != 0 || (present & ~kXcr0Supported) != 0) return false;
-    if ((present & xsave::kAvx) != 0 && image.size() < xsave::kBytes) return false;
+    if (take<std::uint64_t>(image, xsave::kXcompBv) != 0 || (present & ~p.model.xsave.components()) != 0) return false;
+    if (image.size() < p.model.xsave.standard_bytes(present)) return false;
     const bool has_mxcsr = (present & (xsave::kSse | xsave::kAvx)) != 0;
     if (has_mxcsr && (control & ~mxcsr::kValid) != 0) return false;
 
@@ -92,6 +99,12 @@ bool load_xsave_image(RegisterFile& regs, std::span<const std::uint8_t> image) {
             std::memcpy(regs.vector[n].data() + 16, image.data() + xsave::kAvxOffset + n * 16, 16);
         }
     }
+    for (const unsigned n : {kOpmaskComponent, kZmmHi256Component, kHi16ZmmComponent}) {
+        if ((present >> n & 1) == 0) continue;
+        const auto to = component_bytes(regs, n, true);
+        std::memcpy(to.data(), image.data() + p.model.xsave.standard_offset(n), to.size());
+    }
+    note_hi256(regs);
     return true;
 }
 

@@ -34,10 +34,15 @@ static_assert(kFlags << kMaskShift == kMasks);
 
 /// The XSAVE area: components, and the header behind the legacy region.
 namespace xsave {
-inline constexpr std::uint64_t kX87 = 1u << 0, kSse = 1u << 1, kAvx = 1u << 2;
+inline constexpr std::uint64_t kX87 = 1u << 0, kSse = 1u << 1, kAvx = 1u << 2, kOpmask = 1u << 5, kZmmHi256 = 1u << 6,
+                               kHi16Zmm = 1u << 7;
+inline constexpr std::uint64_t kAvx512 = kOpmask | kZmmHi256 | kHi16Zmm;
 inline constexpr std::size_t kHeader = 512, kXstateBv = 512, kXcompBv = 520, kHeaderEnd = 576;
 inline constexpr std::size_t kAvxOffset = 576, kAvxBytes = 256; ///< CPUID leaf Dh, sub-leaf 2
-inline constexpr std::size_t kBytes = kAvxOffset + kAvxBytes;
+inline constexpr std::size_t kBytes = kAvxOffset + kAvxBytes;   ///< without the components behind AVX's
+/// Where those of AVX-512 are differs: Intel's processors leave room for MPX before them, AMD's do not. (SDM vol. 1
+/// §13.5.2 to §13.5.6; APM vol. 2 §11.5.3)
+inline constexpr std::size_t kOpmaskBytes = 64, kZmmHi256Bytes = 512, kHi16ZmmBytes = 1024;
 inline constexpr std::uint64_t kCompacted = std::uint64_t{1} << 63; ///< in XCOMP_BV
 static_assert(kBytes == 832);
 } // namespace xsave
