@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "cpu/interpreter/processor.hpp"
+#include "spec/x86/floating_point_state.hpp"
 
 namespace touka::cpu::interpreter {
 
@@ -17,12 +18,16 @@ enum class RegisterSet : std::uint8_t {
     kMmx,        ///< CR0.EM: #UD, TS: #NM
     kSse,        ///< CR0.EM or no OSFXSR: #UD, TS: #NM
     kAvx,        ///< no OSXSAVE or XCR0[2:1] != 3 or real mode: #UD, TS: #NM
+    kAvx512,     ///< as kAvx, and XCR0[7:5] != 7: #UD; also of opmask registers
 };
 
 /// @return whether the instruction may run now; if not, p.fault is set.
 [[nodiscard]] inline bool check_available(Processor& p, RegisterSet set) {
     using namespace spec::x86;
     const bool virtual_8086 = (p.system_flags & rflags::VM) != 0;
+    const auto has_vex_state = [&](std::uint64_t components) {
+        return (p.cr4 & cr4::OSXSAVE) != 0 && (p.xcr0 & components) == components && p.protected_mode && !virtual_8086;
+    };
     const auto device = [&] { return (p.cr0 & cr0::TS) == 0 || p.raise(Exception::kDeviceNotAvailable); };
     switch (set) {
         case RegisterSet::kGeneral: return true;
@@ -34,9 +39,10 @@ enum class RegisterSet : std::uint8_t {
         case RegisterSet::kSse:
             return (p.cr0 & cr0::EM) == 0 && (p.cr4 & cr4::OSFXSR) != 0 ? device() : p.raise(Exception::kInvalidOpcode);
         case RegisterSet::kAvx:
-            return (p.cr4 & cr4::OSXSAVE) != 0 && (p.xcr0 & 6) == 6 && p.protected_mode && !virtual_8086
-                       ? device()
-                       : p.raise(Exception::kInvalidOpcode);
+            return has_vex_state(xsave::kSse | xsave::kAvx) ? device() : p.raise(Exception::kInvalidOpcode);
+        case RegisterSet::kAvx512:
+            return has_vex_state(xsave::kSse | xsave::kAvx | xsave::kAvx512) ? device()
+                                                                             : p.raise(Exception::kInvalidOpcode);
     }
     return p.raise(Exception::kInvalidOpcode);
 }

@@ -24,6 +24,14 @@ ExecuteFunction find_data_instruction(ZydisMnemonic mnemonic) {
         case ZYDIS_MNEMONIC_VPGATHERDQ:
         case ZYDIS_MNEMONIC_VPGATHERQD:
         case ZYDIS_MNEMONIC_VPGATHERQQ: return execute_gather;
+        case ZYDIS_MNEMONIC_VSCATTERDPS:
+        case ZYDIS_MNEMONIC_VSCATTERDPD:
+        case ZYDIS_MNEMONIC_VSCATTERQPS:
+        case ZYDIS_MNEMONIC_VSCATTERQPD:
+        case ZYDIS_MNEMONIC_VPSCATTERDD:
+        case ZYDIS_MNEMONIC_VPSCATTERDQ:
+        case ZYDIS_MNEMONIC_VPSCATTERQD:
+        case ZYDIS_MNEMONIC_VPSCATTERQQ: return execute_scatter;
         case ZYDIS_MNEMONIC_LDMXCSR:
         case ZYDIS_MNEMONIC_VLDMXCSR: return execute_ldmxcsr;
         case ZYDIS_MNEMONIC_STMXCSR:

@@ -1,4 +1,5 @@
-// Data instructions that are executed from their description: masked moves and gathers (faults element by element),
+// Data instructions that are executed from their description: masked moves, gathers and scatters (faults
+// element by element),
 // MXCSR, and the FXSAVE and XSAVE families.
 #pragma once
 

@@ -5,6 +5,7 @@
 #include "cpu/interpreter/availability.hpp"
 #include "cpu/interpreter/block_cache.hpp"
 #include "cpu/interpreter/data_instruction.hpp"
+#include "cpu/interpreter/masked_native.hpp"
 #include "cpu/interpreter/memory_access.hpp"
 #include "cpu/interpreter/run_loop.hpp"
 #include "cpu/interpreter/system_instruction.hpp"
@@ -113,6 +114,10 @@ Link* run_native_with_memory(Processor& p, const Op* op) {
         return stop(p, op);
     }
     const std::uint64_t linear = linear_address(p, op, native.memory_bytes, native.writes_memory);
+    if (native.masked) {
+        const bool done = !p.fault && run_masked(p, native, linear, op->access);
+        return done ? next(p, op + 1) : stop(p, op);
+    }
     if (!p.fault && linear % native.alignment_bytes != 0) p.raise(Exception::kGeneralProtection);
     if (p.fault) return stop(p, op);
     std::byte* memory = native.writes_memory ? open_operand(p, linear, native.memory_bytes, op->access)

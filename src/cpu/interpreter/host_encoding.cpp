@@ -50,10 +50,12 @@ private:
             case ZYDIS_REGCLASS_GPR64: return bind_general(operand);
             case ZYDIS_REGCLASS_XMM:
             case ZYDIS_REGCLASS_YMM:
-                if (id < 0 || id > 15) return false;
-                e_.vectors_used = static_cast<std::uint16_t>(e_.vectors_used | 1u << id);
-                if (writes(operand)) e_.vectors_written = static_cast<std::uint16_t>(e_.vectors_written | 1u << id);
+            case ZYDIS_REGCLASS_ZMM:
+                if (id < 0 || id > 31) return false;
+                e_.vectors_used |= 1u << id;
+                if (writes(operand)) e_.vectors_written |= 1u << id;
                 return true;
+            case ZYDIS_REGCLASS_MASK: return bind_opmask(static_cast<unsigned>(id), writes(operand));
             case ZYDIS_REGCLASS_MMX: e_.touches_x87 = true; return true;
             case ZYDIS_REGCLASS_X87:
             case ZYDIS_REGCLASS_FLAGS: return true;
@@ -62,6 +64,17 @@ private:
                        operand.reg.value == ZYDIS_REGISTER_X87CONTROL || operand.reg.value == ZYDIS_REGISTER_X87TAG ||
                        operand.reg.value == ZYDIS_REGISTER_MXCSR;
         }
+    }
+
+    bool bind_opmask(unsigned id, bool written) {
+        if (id > 7) return false;
+        // VP2INTERSECT writes a pair, of which the description names one.
+        const bool pair = written && (i_.info.mnemonic == ZYDIS_MNEMONIC_VP2INTERSECTD ||
+                                      i_.info.mnemonic == ZYDIS_MNEMONIC_VP2INTERSECTQ);
+        const unsigned bits = pair ? 3u << (id & ~1u) : 1u << id;
+        e_.opmasks_used = static_cast<std::uint8_t>(e_.opmasks_used | bits);
+        if (written) e_.opmasks_written = static_cast<std::uint8_t>(e_.opmasks_written | bits);
+        return true;
     }
 
     bool bind_general(const ZydisDecodedOperand& operand) {
@@ -112,6 +125,8 @@ public:
         e_.length = 0;
         if (i_.info.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX) {
             vex_prefix(keep_vex_w);
+        } else if (i_.info.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX) {
+            evex_prefix(keep_vex_w);
         } else {
             legacy_prefixes();
             if (!opcode_map()) return false;
@@ -203,6 +218,27 @@ private:
         put(third);
     }
 
+    /// R, X, B, R', vvvv and V' are stored inverted. The displacement goes, and with it what it is scaled by; mask,
+    /// zeroing, broadcast and rounding stay as they are. (SDM vol. 2 rev. 084 §2.7.1)
+    void evex_prefix(bool keep_w) {
+        constexpr unsigned kR = 0x80, kX = 0x40, kB = 0x20, kHighR = 0x10, kVvvv3 = 0x40, kW = 0x80, kHighV = 0x08;
+        const std::uint8_t* source = i_.bytes.data() + i_.info.raw.evex.offset;
+        unsigned first = source[1], second = source[2], third = source[3];
+        if (!long_mode()) {
+            first |= kR | kX | kB | kHighR;
+            second |= kVvvv3;
+            third |= kHighV;
+        }
+        if (operands_.reg_is_general) first = (first & ~kR) | kHighR;
+        if (operands_.rm_is_general) first = (first & ~kB) | kX;
+        if (has_memory()) first |= kX | kB;
+        if (!keep_w) second &= ~kW;
+        put(source[0]);
+        put(static_cast<std::uint8_t>(first));
+        put(static_cast<std::uint8_t>(second));
+        put(static_cast<std::uint8_t>(third));
+    }
+
     [[nodiscard]] std::uint8_t modrm() const {
         const auto& raw = i_.info.raw.modrm;
         const unsigned reg = operands_.reg_is_general ? kHostReg & 7u : raw.reg;
@@ -216,6 +252,24 @@ private:
     HostEncoding& e_;
 };
 
+/// Registers that keep their names.
+bool is_vector_or_opmask(ZydisRegister reg) {
+    switch (ZydisRegisterGetClass(reg)) {
+        case ZYDIS_REGCLASS_XMM:
+        case ZYDIS_REGCLASS_YMM:
+        case ZYDIS_REGCLASS_ZMM:
+        case ZYDIS_REGCLASS_MASK: return true;
+        default: return false;
+    }
+}
+
+/// What an EVEX prefix says beside the operands.
+bool has_same_decorations(const ZydisDecodedInstruction& a, const ZydisDecodedInstruction& b) {
+    return a.avx.mask.mode == b.avx.mask.mode && a.avx.mask.reg == b.avx.mask.reg &&
+           a.avx.broadcast.mode == b.avx.broadcast.mode && a.avx.rounding.mode == b.avx.rounding.mode &&
+           a.avx.has_sae == b.avx.has_sae && a.avx.vector_length == b.avx.vector_length;
+}
+
 /// The rewritten bytes must still be the same instruction: the last line of defence before the host runs them.
 bool means_the_same(const HostEncoding& encoding, const Instruction& instruction) {
     ZydisDecoder decoder;
@@ -228,12 +282,15 @@ bool means_the_same(const HostEncoding& encoding, const Instruction& instruction
     }
     if (info.mnemonic != instruction.info.mnemonic || info.length != encoding.length) return false;
     if (info.operand_count != instruction.info.operand_count) return false;
+    if (!has_same_decorations(info, instruction.info)) return false;
     for (std::size_t n = 0; n < info.operand_count; ++n) {
         const auto &now = operands[n], &before = instruction.operands[n];
         if (now.type != before.type || now.encoding != before.encoding) return false;
         const bool is_data =
             now.visibility != ZYDIS_OPERAND_VISIBILITY_HIDDEN && now.type != ZYDIS_OPERAND_TYPE_IMMEDIATE;
         if (is_data && now.size != before.size) return false;
+        const bool is_register = now.type == ZYDIS_OPERAND_TYPE_REGISTER;
+        if (is_register && is_vector_or_opmask(now.reg.value) && now.reg.value != before.reg.value) return false;
         if (now.type == ZYDIS_OPERAND_TYPE_MEMORY && now.mem.base != ZYDIS_REGISTER_RSI) return false;
     }
     return true;
@@ -263,7 +320,9 @@ std::optional<HostEncoding> encode_for_host(const Instruction& instruction) {
     encoding.touches_x87 = is_x87_opcode(instruction) || instruction.info.mnemonic == ZYDIS_MNEMONIC_EMMS;
     OperandBinder operands(instruction, encoding);
     if (!operands.bind()) return std::nullopt;
-    encoding.whole_vectors = instruction.info.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
+    encoding.is_evex = instruction.info.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX;
+    encoding.is_512bit = encoding.is_evex && instruction.info.avx.vector_length == 512;
+    encoding.whole_vectors = encoding.is_evex || instruction.info.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
     encoding.needs = registers_needed(instruction, encoding.vectors_used != 0, encoding.touches_x87);
     encoding.under_mxcsr = is_under_mxcsr(instruction);
     encoding.alignment_bytes = required_alignment(instruction, encoding.memory_bytes);
@@ -272,7 +331,7 @@ std::optional<HostEncoding> encode_for_host(const Instruction& instruction) {
     Rewriter rewriter(instruction, operands, encoding);
     if (!rewriter.rewrite(true)) return std::nullopt;
     if (means_the_same(encoding, instruction)) return encoding;
-    // Outside of 64-bit mode VEX.W is ignored where it would choose a 64-bit general operand.
+    // Outside of 64-bit mode VEX.W and EVEX.W are ignored where it would choose a 64-bit general operand.
     const bool ignores_w = encoding.whole_vectors && instruction.info.machine_mode != ZYDIS_MACHINE_MODE_LONG_64;
     if (ignores_w && rewriter.rewrite(false) && means_the_same(encoding, instruction)) return encoding;
     return std::nullopt;

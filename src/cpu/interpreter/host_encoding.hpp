@@ -31,9 +31,12 @@ struct HostEncoding {
     std::uint8_t length = 0;
     std::array<GeneralBinding, 6> general{};
     std::uint8_t general_count = 0;
-    std::uint16_t vectors_used = 0; ///< bit n: XMMn or YMMn
-    std::uint16_t vectors_written = 0;
+    std::uint32_t vectors_used = 0; ///< bit n: XMMn, YMMn or ZMMn
+    std::uint32_t vectors_written = 0;
+    std::uint8_t opmasks_used = 0, opmasks_written = 0;
     bool whole_vectors = false; ///< VEX: bits 255:128 take part; legacy encodings leave them alone
+    bool is_evex = false;       ///< bits 511:256 take part as well, and registers 16 to 31
+    bool is_512bit = false;     ///< and can become other than zero
     bool loads_flags = false;
     bool stores_flags = false;
     bool under_mxcsr = false;

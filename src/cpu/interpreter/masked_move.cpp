@@ -1,7 +1,5 @@
 #include "cpu/interpreter/masked_move.hpp"
 
-#include <array>
-
 #include "cpu/interpreter/availability.hpp"
 #include "cpu/interpreter/operand_block.hpp"
 #include "cpu/interpreter/vector_element.hpp"
@@ -13,8 +11,6 @@ namespace touka::cpu::interpreter {
 namespace fxsave = spec::x86::fxsave;
 
 namespace {
-
-using Vector = std::array<std::uint8_t, 32>;
 
 /// The two instructions that have elements of eight bytes.
 bool has_wide_elements(ZydisMnemonic mnemonic) {
@@ -28,7 +24,7 @@ std::uint64_t mmx_register(const RegisterFile& regs, std::size_t n) {
     return value;
 }
 
-bool store_chosen_bytes(Processor& p, std::uint64_t linear, const Vector& data, const Vector& mask,
+bool store_chosen_bytes(Processor& p, std::uint64_t linear, const YmmBytes& data, const YmmBytes& mask,
                         std::size_t length_bytes) {
     // As on AMD's processors, all of the operand must be writable, whichever bytes are chosen.
     if (!probe_block(p, linear, length_bytes, true)) return false;
@@ -46,11 +42,11 @@ Outcome execute_masked_move(Processor& p, const Instruction& i) {
     const std::size_t length = i.operands[memory].size / 8u, count = length / width;
     const bool stores = memory == 0;
     const std::uint8_t access = stack_access(i, memory);
-    const Vector mask = vector_operand(p, i, 1);
+    const YmmBytes mask = vector_operand(p, i, 1);
     std::uint64_t linear = 0;
     if (!operand_address(p, i, memory, length, stores, linear)) return Outcome::kFault;
     if (!stores) {
-        Vector result{};
+        YmmBytes result{};
         for (std::size_t n = 0; n < count; ++n) {
             if (!is_chosen(mask, n, width)) continue;
             std::uint64_t value = 0;
@@ -58,9 +54,10 @@ Outcome execute_masked_move(Processor& p, const Instruction& i) {
             set_element(result, n, width, value);
         }
         vector_operand(p, i, 0) = result;
+        clear_hi256(p, i, 0);
         return Outcome::kNext;
     }
-    const Vector& data = vector_operand(p, i, 2);
+    const YmmBytes& data = vector_operand(p, i, 2);
     for (std::size_t n = 0; n < count; ++n) {
         if (is_chosen(mask, n, width) && !probe_block(p, linear + n * width, width, true, access))
             return Outcome::kFault;
@@ -93,12 +90,9 @@ Outcome execute_masked_byte_store(Processor& p, const Instruction& i) {
     if (!operand_address(p, i, memory_operand_index(i), length, true, linear)) return Outcome::kFault;
     // As on AMD's processors, the registers are MMX's even when the store faults.
     enter_mmx(p.regs);
-    Vector data{}, mask{};
-    const auto number = [&](std::size_t index) {
-        return static_cast<std::size_t>(ZydisRegisterGetId(i.operands[index].reg.value)) & 7;
-    };
-    set_element(data, 0, 8, mmx_register(p.regs, number(0)));
-    set_element(mask, 0, 8, mmx_register(p.regs, number(1)));
+    YmmBytes data{}, mask{};
+    set_element(data, 0, 8, mmx_register(p.regs, register_number(i, 0) & 7));
+    set_element(mask, 0, 8, mmx_register(p.regs, register_number(i, 1) & 7));
     return store_chosen_bytes(p, linear, data, mask, length) ? Outcome::kNext : Outcome::kFault;
 }
 

@@ -42,7 +42,10 @@ HostInstruction::Kind kind_of(const Instruction& i, const HostEncoding& e) {
     using Kind = HostInstruction::Kind;
     if (is_environment(i.info.mnemonic)) return Kind::kX87Environment;
     if (e.touches_x87) return e.under_mxcsr ? Kind::kX87Simd : Kind::kX87;
-    return e.under_mxcsr ? Kind::kSimdFloat : Kind::kPlain;
+    // With exceptions suppressed, MXCSR's masks mean nothing.
+    const auto& avx = i.info.avx;
+    const bool suppressed = avx.has_sae != ZYAN_FALSE || avx.rounding.mode != ZYDIS_ROUNDING_MODE_INVALID;
+    return e.under_mxcsr && !suppressed ? Kind::kSimdFloat : Kind::kPlain;
 }
 
 /// Clears FIP, FCS, FOP, FDP and FDS in what FNSTENV or FNSAVE stored. (SDM vol. 1 §8.1.10, figures 8-9 to 8-12)
@@ -55,16 +58,16 @@ void clear_pointers(std::span<std::byte> image) {
 } // namespace
 
 std::optional<Exception> HostInstruction::run_floating_point(RegisterFile& regs, void* memory) const {
-    const bool masked = (regs.mxcsr & mxcsr::kMasks) == mxcsr::kMasks;
+    const bool all_masked = (regs.mxcsr & mxcsr::kMasks) == mxcsr::kMasks;
     if (kind == Kind::kSimdFloat) {
-        if (!masked) [[unlikely]]
+        if (!all_masked) [[unlikely]]
             return run_with_unmasked_exceptions(*this, regs, memory);
         code(&regs, memory);
         return std::nullopt;
     }
     if (regs.x87_place == X87Place::kImage) load_x87(regs);
     if (regs.x87_place == X87Place::kHostUnmasked && waits && host_x87_exception_pending()) return Exception::kX87;
-    if (kind == Kind::kX87Simd && !masked) return run_with_unmasked_exceptions(*this, regs, memory);
+    if (kind == Kind::kX87Simd && !all_masked) return run_with_unmasked_exceptions(*this, regs, memory);
     if (kind == Kind::kX87Environment) {
         std::array<std::byte, kMaxMemoryBytes> image;
         if (reads_memory) std::memcpy(image.data(), memory, memory_bytes);
@@ -99,6 +102,7 @@ const HostInstruction* HostCode::prepare(const Instruction& instruction) {
     host->reads_memory = encoding->reads_memory;
     host->writes_memory = encoding->writes_memory;
     host->alignment_bytes = encoding->alignment_bytes;
+    if (host->has_memory()) host->masked = masked_operand(instruction, host->memory_operand);
     host->waits = encoding->touches_x87 && !is_non_waiting(instruction.info.mnemonic);
     const auto mnemonic = instruction.info.mnemonic;
     host->changes_masks = host->kind == HostInstruction::Kind::kX87Environment || mnemonic == ZYDIS_MNEMONIC_FLDCW ||

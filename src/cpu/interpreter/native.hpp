@@ -1,10 +1,11 @@
 // The guest's data instructions run by the host's own processor: x87, MMX, SSE to SSE4.2, AES, PCLMULQDQ, SHA, AVX,
-// AVX2, FMA, F16C, BMI, ADX, CRC32, POPCNT, LZCNT, MOVBE.
+// AVX2, FMA, F16C, AVX-VNNI, GFNI, VAES, VPCLMULQDQ, BMI, ADX, CRC32, POPCNT, LZCNT, MOVBE; and of AVX-512 F, CD, BW,
+// DQ, VL, IFMA, VBMI, VBMI2, VNNI, BITALG, VPOPCNTDQ, BF16, VP2INTERSECT.
 //
 // Each distinct instruction becomes a small host function: it loads the registers that the instruction touches from the
 // RegisterFile, runs the instruction itself with its memory operand as [pointer], and stores the registers back.
 //
-// Absent: EVEX, XOP, SSE4a, 3DNow!, GFNI, VAES, VPCLMULQDQ (CPUID shows none of them). Instructions whose memory
+// Absent: AVX512_FP16, what only Xeon Phi has, XOP, SSE4a, 3DNow! (CPUID shows none of them). Instructions whose memory
 // operand faults element by element, or which are about the state itself, are in data_instruction.hpp.
 #pragma once
 
@@ -18,6 +19,7 @@
 #include "cpu/interpreter/availability.hpp"
 #include "cpu/interpreter/code_memory.hpp"
 #include "cpu/interpreter/instruction.hpp"
+#include "cpu/interpreter/masked_operand.hpp"
 #include "cpu/interpreter/register_file.hpp"
 #include "spec/x86/exception.hpp"
 
@@ -47,9 +49,10 @@ struct HostInstruction {
     std::uint8_t memory_bytes = 0;
     bool reads_memory = false;
     bool writes_memory = false;
-    std::uint8_t alignment_bytes = 1; ///< that the linear address must have: else #GP(0)
-    bool waits = false;               ///< x87 kinds: a pending #MF comes first
-    bool changes_masks = false;       ///< x87 kinds: FCW or FSW are loaded, exceptions may become unmasked or pending
+    std::uint8_t alignment_bytes = 1;    ///< that the linear address must have: else #GP(0)
+    std::optional<MaskedOperand> masked; ///< of the operand, chosen elements alone are accessed: run_masked()
+    bool waits = false;                  ///< x87 kinds: a pending #MF comes first
+    bool changes_masks = false; ///< x87 kinds: FCW or FSW are loaded, exceptions may become unmasked or pending
 
     [[nodiscard]] bool has_memory() const { return memory_operand != kNoMemory; }
 

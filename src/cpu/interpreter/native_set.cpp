@@ -1,9 +1,72 @@
 #include "cpu/interpreter/native_set.hpp"
 
 #include "cpu/interpreter/data_instruction.hpp"
+#include "cpu/interpreter/host_avx512.hpp"
 
 namespace touka::cpu::interpreter {
 namespace {
+
+/// Is the part of AVX-512 one that we run, and does the host have it? Not FP16, which none of our hosts has shown, and
+/// what only Xeon Phi has.
+bool is_host_avx512(ZydisISASet set) {
+    if (!host_has_avx512()) return false;
+    switch (set) {
+        case ZYDIS_ISA_SET_AVX512F_128:
+        case ZYDIS_ISA_SET_AVX512F_128N:
+        case ZYDIS_ISA_SET_AVX512F_256:
+        case ZYDIS_ISA_SET_AVX512F_512:
+        case ZYDIS_ISA_SET_AVX512F_SCALAR:
+        case ZYDIS_ISA_SET_AVX512F_KOP:
+        case ZYDIS_ISA_SET_AVX512BW_128:
+        case ZYDIS_ISA_SET_AVX512BW_128N:
+        case ZYDIS_ISA_SET_AVX512BW_256:
+        case ZYDIS_ISA_SET_AVX512BW_512:
+        case ZYDIS_ISA_SET_AVX512BW_KOP:
+        case ZYDIS_ISA_SET_AVX512CD_128:
+        case ZYDIS_ISA_SET_AVX512CD_256:
+        case ZYDIS_ISA_SET_AVX512CD_512:
+        case ZYDIS_ISA_SET_AVX512DQ_128:
+        case ZYDIS_ISA_SET_AVX512DQ_128N:
+        case ZYDIS_ISA_SET_AVX512DQ_256:
+        case ZYDIS_ISA_SET_AVX512DQ_512:
+        case ZYDIS_ISA_SET_AVX512DQ_KOP:
+        case ZYDIS_ISA_SET_AVX512DQ_SCALAR: return true;
+        case ZYDIS_ISA_SET_AVX512_BF16_128:
+        case ZYDIS_ISA_SET_AVX512_BF16_256:
+        case ZYDIS_ISA_SET_AVX512_BF16_512: return __builtin_cpu_supports("avx512bf16");
+        case ZYDIS_ISA_SET_AVX512_BITALG_128:
+        case ZYDIS_ISA_SET_AVX512_BITALG_256:
+        case ZYDIS_ISA_SET_AVX512_BITALG_512: return __builtin_cpu_supports("avx512bitalg");
+        case ZYDIS_ISA_SET_AVX512_GFNI_128:
+        case ZYDIS_ISA_SET_AVX512_GFNI_256:
+        case ZYDIS_ISA_SET_AVX512_GFNI_512: return __builtin_cpu_supports("gfni");
+        case ZYDIS_ISA_SET_AVX512_IFMA_128:
+        case ZYDIS_ISA_SET_AVX512_IFMA_256:
+        case ZYDIS_ISA_SET_AVX512_IFMA_512: return __builtin_cpu_supports("avx512ifma");
+        case ZYDIS_ISA_SET_AVX512_VAES_128:
+        case ZYDIS_ISA_SET_AVX512_VAES_256:
+        case ZYDIS_ISA_SET_AVX512_VAES_512: return __builtin_cpu_supports("vaes");
+        case ZYDIS_ISA_SET_AVX512_VBMI_128:
+        case ZYDIS_ISA_SET_AVX512_VBMI_256:
+        case ZYDIS_ISA_SET_AVX512_VBMI_512: return __builtin_cpu_supports("avx512vbmi");
+        case ZYDIS_ISA_SET_AVX512_VBMI2_128:
+        case ZYDIS_ISA_SET_AVX512_VBMI2_256:
+        case ZYDIS_ISA_SET_AVX512_VBMI2_512: return __builtin_cpu_supports("avx512vbmi2");
+        case ZYDIS_ISA_SET_AVX512_VNNI_128:
+        case ZYDIS_ISA_SET_AVX512_VNNI_256:
+        case ZYDIS_ISA_SET_AVX512_VNNI_512: return __builtin_cpu_supports("avx512vnni");
+        case ZYDIS_ISA_SET_AVX512_VP2INTERSECT_128:
+        case ZYDIS_ISA_SET_AVX512_VP2INTERSECT_256:
+        case ZYDIS_ISA_SET_AVX512_VP2INTERSECT_512: return __builtin_cpu_supports("avx512vp2intersect");
+        case ZYDIS_ISA_SET_AVX512_VPCLMULQDQ_128:
+        case ZYDIS_ISA_SET_AVX512_VPCLMULQDQ_256:
+        case ZYDIS_ISA_SET_AVX512_VPCLMULQDQ_512: return __builtin_cpu_supports("vpclmulqdq");
+        case ZYDIS_ISA_SET_AVX512_VPOPCNTDQ_128:
+        case ZYDIS_ISA_SET_AVX512_VPOPCNTDQ_256:
+        case ZYDIS_ISA_SET_AVX512_VPOPCNTDQ_512: return __builtin_cpu_supports("avx512vpopcntdq");
+        default: return false;
+    }
+}
 
 /// Is the instruction set extension one that we run, and does the host have it?
 bool is_host_extension(ZydisISAExt extension) {
@@ -28,6 +91,10 @@ bool is_host_extension(ZydisISAExt extension) {
         case ZYDIS_ISA_EXT_ADOX_ADCX: return __builtin_cpu_supports("adx");
         case ZYDIS_ISA_EXT_LZCNT: return __builtin_cpu_supports("lzcnt");
         case ZYDIS_ISA_EXT_MOVBE: return __builtin_cpu_supports("movbe");
+        case ZYDIS_ISA_EXT_GFNI: return __builtin_cpu_supports("gfni");
+        case ZYDIS_ISA_EXT_VAES: return __builtin_cpu_supports("vaes");
+        case ZYDIS_ISA_EXT_VPCLMULQDQ: return __builtin_cpu_supports("vpclmulqdq");
+        case ZYDIS_ISA_EXT_AVX_VNNI: return __builtin_cpu_supports("avxvnni");
         default: return false;
     }
 }
@@ -36,9 +103,16 @@ bool is_host_extension(ZydisISAExt extension) {
 
 bool is_native(const Instruction& i) {
     const auto encoding = i.info.encoding;
-    if (encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY && encoding != ZYDIS_INSTRUCTION_ENCODING_VEX) return false;
+    if (encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY && encoding != ZYDIS_INSTRUCTION_ENCODING_VEX &&
+        encoding != ZYDIS_INSTRUCTION_ENCODING_EVEX)
+        return false;
     if ((i.info.attributes & ZYDIS_ATTRIB_HAS_LOCK) != 0) return false;
-    return is_host_extension(i.info.meta.isa_ext) && find_data_instruction(i.info.mnemonic) == nullptr;
+    const bool there = is_avx512(i) ? is_host_avx512(i.info.meta.isa_set) : is_host_extension(i.info.meta.isa_ext);
+    return there && find_data_instruction(i.info.mnemonic) == nullptr;
+}
+
+bool is_avx512(const Instruction& i) {
+    return i.info.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX || i.info.meta.isa_ext == ZYDIS_ISA_EXT_AVX512VEX;
 }
 
 bool is_x87_opcode(const Instruction& i) {
@@ -51,6 +125,7 @@ bool is_x87_opcode(const Instruction& i) {
 RegisterSet registers_needed(const Instruction& i, bool vectors, bool x87_or_mmx) {
     if (i.info.mnemonic == ZYDIS_MNEMONIC_FWAIT) return RegisterSet::kX87Wait;
     if (is_x87_opcode(i)) return RegisterSet::kX87;
+    if (is_avx512(i)) return RegisterSet::kAvx512;
     const bool vex = i.info.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
     if (vectors) return vex ? RegisterSet::kAvx : RegisterSet::kSse;
     if (x87_or_mmx) return RegisterSet::kMmx;
@@ -63,7 +138,20 @@ bool is_under_mxcsr(const Instruction& i) {
         case ZYDIS_MNEMONIC_CVTPS2PI:
         case ZYDIS_MNEMONIC_CVTTPS2PI:
         case ZYDIS_MNEMONIC_CVTPD2PI:
-        case ZYDIS_MNEMONIC_CVTTPD2PI: return true;
+        case ZYDIS_MNEMONIC_CVTTPD2PI:
+        // They raise nothing, but take denormals as MXCSR.DAZ says.
+        case ZYDIS_MNEMONIC_VFPCLASSPD:
+        case ZYDIS_MNEMONIC_VFPCLASSPS:
+        case ZYDIS_MNEMONIC_VFPCLASSSD:
+        case ZYDIS_MNEMONIC_VFPCLASSSS:
+        case ZYDIS_MNEMONIC_VRCP14PD:
+        case ZYDIS_MNEMONIC_VRCP14PS:
+        case ZYDIS_MNEMONIC_VRCP14SD:
+        case ZYDIS_MNEMONIC_VRCP14SS:
+        case ZYDIS_MNEMONIC_VRSQRT14PD:
+        case ZYDIS_MNEMONIC_VRSQRT14PS:
+        case ZYDIS_MNEMONIC_VRSQRT14SD:
+        case ZYDIS_MNEMONIC_VRSQRT14SS: return true;
         default: break;
     }
     switch (i.info.meta.exception_class) {
@@ -71,7 +159,13 @@ bool is_under_mxcsr(const Instruction& i) {
         case ZYDIS_EXCEPTION_CLASS_SSE3:
         case ZYDIS_EXCEPTION_CLASS_AVX2:
         case ZYDIS_EXCEPTION_CLASS_AVX3:
-        case ZYDIS_EXCEPTION_CLASS_AVX11: return true;
+        case ZYDIS_EXCEPTION_CLASS_AVX11:
+        case ZYDIS_EXCEPTION_CLASS_E2:
+        case ZYDIS_EXCEPTION_CLASS_E2NF:
+        case ZYDIS_EXCEPTION_CLASS_E3:
+        case ZYDIS_EXCEPTION_CLASS_E3NF:
+        case ZYDIS_EXCEPTION_CLASS_E11:
+        case ZYDIS_EXCEPTION_CLASS_E11NF: return true;
         default: return false;
     }
 }
@@ -81,6 +175,8 @@ std::uint8_t required_alignment(const Instruction& i, std::uint8_t memory_bytes)
         case ZYDIS_MNEMONIC_VMOVAPS:
         case ZYDIS_MNEMONIC_VMOVAPD:
         case ZYDIS_MNEMONIC_VMOVDQA:
+        case ZYDIS_MNEMONIC_VMOVDQA32:
+        case ZYDIS_MNEMONIC_VMOVDQA64:
         case ZYDIS_MNEMONIC_VMOVNTPS:
         case ZYDIS_MNEMONIC_VMOVNTPD:
         case ZYDIS_MNEMONIC_VMOVNTDQ:

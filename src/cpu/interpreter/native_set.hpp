@@ -11,6 +11,8 @@ namespace touka::cpu::interpreter {
 
 /// Of the instruction sets in native.hpp, present on the host, and neither element-wise nor about the state itself.
 [[nodiscard]] bool is_native(const Instruction& i);
+/// EVEX, or VEX on opmask registers.
+[[nodiscard]] bool is_avx512(const Instruction& i);
 /// Opcodes D8h to DFh, and FWAIT.
 [[nodiscard]] bool is_x87_opcode(const Instruction& i);
 [[nodiscard]] RegisterSet registers_needed(const Instruction& i, bool vectors, bool x87_or_mmx);

@@ -271,8 +271,7 @@ TEST_F(Native, CompatibilityCodeIgnoresVexWForGeneralOperands) {
 TEST_F(Native, WhatIsNotADataInstructionIsDeclined) {
     EXPECT_EQ(code.prepare(decode({0x01, 0xC8})), nullptr);                         // add eax, ecx
     EXPECT_EQ(code.prepare(decode({0x0F, 0xAE, 0x10})), nullptr);                   // ldmxcsr
-    EXPECT_EQ(code.prepare(decode({0xC4, 0xE2, 0x7D, 0xDC, 0xC1})), nullptr);       // vaesenc ymm: VAES
-    EXPECT_EQ(code.prepare(decode({0x62, 0xF1, 0x7C, 0x48, 0x58, 0xC1})), nullptr); // vaddps zmm
+    EXPECT_EQ(code.prepare(decode({0x62, 0xF5, 0x74, 0x48, 0x58, 0xC2})), nullptr); // vaddph zmm: AVX512_FP16
     EXPECT_EQ(code.prepare(decode({0xC4, 0xE2, 0x79, 0x2C, 0x00})), nullptr);       // vmaskmovps
 }
 

@@ -96,11 +96,11 @@ TEST(RunLoop, AFaultLeavesTheInstructionUndone) {
 
 TEST(RunLoop, AnInstructionNobodyKnowsIsCountedAndUndefined) {
     ProgramMachine m;
-    // vaddps zmm0, zmm1, zmm2 (AVX-512)
-    EXPECT_EQ(m.run({0x62, 0xF1, 0x74, 0x48, 0x58, 0xC2, 0xF4}), StopReason::kHalted);
+    // vaddph zmm0, zmm1, zmm2 (AVX512_FP16)
+    EXPECT_EQ(m.run({0x62, 0xF5, 0x74, 0x48, 0x58, 0xC2, 0xF4}), StopReason::kHalted);
     EXPECT_EQ(m.vector(), 6u);
-    EXPECT_EQ(m.p.blocks->unimplemented().count_of(ZYDIS_MNEMONIC_VADDPS), 1u);
-    EXPECT_EQ(m.p.blocks->unimplemented().text(), "vaddps 1\n");
+    EXPECT_EQ(m.p.blocks->unimplemented().count_of(ZYDIS_MNEMONIC_VADDPH), 1u);
+    EXPECT_EQ(m.p.blocks->unimplemented().text(), "vaddph 1\n");
 }
 
 TEST(RunLoop, TheUndefinedInstructionOnPurposeIsNotCounted) {
