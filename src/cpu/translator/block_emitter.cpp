@@ -80,6 +80,11 @@ void BlockEmitter::leave_by(const void* thunk, std::uint16_t offset) {
     jump_to_thunk(thunk);
 }
 
+std::size_t BlockEmitter::vectors_off() const {
+    if (block_->uses_avx512) return o_.avx512_off;
+    return block_->uses_avx ? o_.avx_off : o_.sse_off;
+}
+
 void BlockEmitter::emit_entries(const GuestBlock& block, Translation& t) {
     const bool overwrites = overwrites_flags_first(block);
     t.entries.flags = from_start16();
@@ -102,7 +107,7 @@ void BlockEmitter::emit_entries(const GuestBlock& block, Translation& t) {
     request_jump_ = forward_jump(0x0F85); // JNE
     t.entries.home_without_poll = from_start16();
     if (block.uses_vectors) {
-        cmp(dword[rsp + (block.uses_avx ? o_.avx_off : o_.sse_off)], 0);
+        cmp(dword[rsp + vectors_off()], 0);
         vector_jump_ = forward_jump(0x0F85); // JNE
     }
     body_ = getSize();
@@ -157,8 +162,8 @@ void BlockEmitter::emit_stubs(const Translation& t) {
 
     if (block_->uses_vectors) {
         resolve(vector_jump_);
-        call_thunk(thunks_.load_vectors);
-        cmp(dword[rsp + (block_->uses_avx ? o_.avx_off : o_.sse_off)], 0);
+        call_thunk(block_->uses_avx512 ? thunks_.load_avx512 : thunks_.load_vectors);
+        cmp(dword[rsp + vectors_off()], 0);
         je(static_cast<const void*>(getCode() + body_));
         leave_by(thunks_.exit_unvectored, t.offset);
     }

@@ -61,6 +61,8 @@ private:
     /// The first thing that the block does to flags is to overwrite them, before anything can end it: whoever comes
     /// with flags in EFLAGS need not bring them home.
     [[nodiscard]] static bool overwrites_flags_first(const GuestBlock& block);
+    /// The frame's member that says whether the vector registers that the block needs are there.
+    [[nodiscard]] std::size_t vectors_off() const;
     void emit_entries(const GuestBlock& block, Translation& t);
     void emit_instruction(const GuestInstruction& i);
     void emit_stubs(const Translation& t);

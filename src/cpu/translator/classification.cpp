@@ -65,7 +65,8 @@ bool is_x87_control(ZydisRegister reg) {
 /// Every operand has a place in the encoding that can be given to another register.
 bool can_be_copied(GuestInstruction& i) {
     const auto& info = i.decoded.info;
-    if (info.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY && info.encoding != ZYDIS_INSTRUCTION_ENCODING_VEX)
+    if (info.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY && info.encoding != ZYDIS_INSTRUCTION_ENCODING_VEX &&
+        info.encoding != ZYDIS_INSTRUCTION_ENCODING_EVEX)
         return false;
     bool high_byte = false, memory = false;
     for (std::size_t n = 0; n < info.operand_count; ++n) {
@@ -78,7 +79,9 @@ bool can_be_copied(GuestInstruction& i) {
         if (o.type != ZYDIS_OPERAND_TYPE_REGISTER) continue;
         switch (ZydisRegisterGetClass(o.reg.value)) {
             case ZYDIS_REGCLASS_XMM:
-            case ZYDIS_REGCLASS_YMM: i.uses_vectors = true; continue;
+            case ZYDIS_REGCLASS_YMM:
+            case ZYDIS_REGCLASS_ZMM:
+            case ZYDIS_REGCLASS_MASK: i.uses_vectors = true; continue;
             case ZYDIS_REGCLASS_X87:
             case ZYDIS_REGCLASS_MMX:
             case ZYDIS_REGCLASS_FLAGS: continue;
@@ -101,6 +104,8 @@ bool can_be_copied(GuestInstruction& i) {
     }
     i.uses_avx = info.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX && info.meta.isa_ext != ZYDIS_ISA_EXT_BMI1 &&
                  info.meta.isa_ext != ZYDIS_ISA_EXT_BMI2;
+    i.uses_avx512 = interpreter::is_avx512(i.decoded);
+    i.uses_avx |= i.uses_avx512;
     i.uses_vectors |= i.uses_avx || interpreter::is_under_mxcsr(i.decoded);
     // AH and its like have no form with REX; what reads or writes them goes through a register's low byte.
     return !(high_byte && memory && (i.operand(0).type == ZYDIS_OPERAND_TYPE_REGISTER));
@@ -485,13 +490,13 @@ bool is_shift(const GuestInstruction& i) {
 
 void classify(GuestInstruction& i, bool supervisor) {
     i.has_access = i.has_second_access = false;
-    i.uses_vectors = i.uses_avx = i.uses_x87 = false;
+    i.uses_vectors = i.uses_avx = i.uses_avx512 = i.uses_x87 = false;
     i.kind = kind_of(i, supervisor);
     if (i.kind == Kind::kInterpreted) i.kind = changes_more_than_registers(i) ? Kind::kTransferred : Kind::kCalled;
     const bool is_own = i.kind != Kind::kTransferred && i.kind != Kind::kCalled;
     if (!is_own) {
         i.has_access = i.has_second_access = false;
-        i.uses_vectors = i.uses_avx = i.uses_x87 = false;
+        i.uses_vectors = i.uses_avx = i.uses_avx512 = i.uses_x87 = false;
     }
     i.flags = flag_use(i);
     // The interpreter wants them all in place: it does what may change none of them after all (a shift of memory by a

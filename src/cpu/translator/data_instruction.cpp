@@ -52,6 +52,7 @@ bool is_bit_test(ZydisMnemonic mnemonic) {
 bool may_be_home_operand(const GuestInstruction& i, const ZydisDecodedOperand& o) {
     if (i.has_access || o.encoding != ZYDIS_OPERAND_ENCODING_MODRM_RM || is_high_byte(o.reg.value)) return false;
     const ZydisMnemonic mnemonic = i.decoded.info.mnemonic;
+    if (i.uses_avx512) return false; // its forms with memory have other opcodes
     if (is_bit_test(mnemonic) || mnemonic == ZYDIS_MNEMONIC_XCHG || mnemonic == ZYDIS_MNEMONIC_XADD) return false;
     return !is_written(o) || o.size == kWordBits;
 }

@@ -63,6 +63,10 @@ struct alignas(64) Frame {
     std::uint64_t jump_generation = 0;              ///< see JumpCache
     std::uint32_t sse_off = 1, avx_off = 1;         ///< not 0: the host's vector registers are not the guest's
     std::uint32_t sse_allowed = 0, avx_allowed = 0; ///< by CR0, CR4, XCR0 and MXCSR
+    /// Likewise for opmask registers, ZMM16 to ZMM31 and the upper halves of the others. They come when code needs
+    /// them; together with the lower halves where upper halves are in use, since VEX-encoded code clears them.
+    std::uint32_t avx512_off = 1, avx512_allowed = 0;
+    std::uint32_t avx512_loaded = 0; ///< the host's are the guest's, allowed or not
     std::uint32_t exit_reason = 0, exit_data = 0;
     std::uint64_t kept_pointer = 0;  ///< the pointer register that calls do not keep, while a table is filled
     const void* jump_code = nullptr; ///< where an indirect call goes, while its return address is stored

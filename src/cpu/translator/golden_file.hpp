@@ -16,7 +16,8 @@
 
 namespace touka::cpu::translator {
 
-/// A case: a title line "== name", with "[user]" for code of CPL 3 and "[whole]" to show entries and stubs as well, and
+/// A case: a title line "== name", with "[user]" for code of CPL 3, "[whole]" to show entries and stubs as well and
+/// "[avx512]" where the host must have AVX-512, and
 /// the lines up to the next one. What a person wrote are the title, comments ("#") and lines that begin with the hex
 /// bytes of guest instructions, split as it comes; disassembly and indented lines are generated.
 struct GoldenCase {

@@ -160,7 +160,7 @@ private:
     if (status == ZYDIS_STATUS_NO_MORE_DATA && length < ZYDIS_MAX_INSTRUCTION_LENGTH) return false;
     if (!ZYAN_SUCCESS(status)) {
         i.kind = Kind::kInterpreted;
-        i.has_access = i.has_second_access = i.uses_vectors = i.uses_avx = i.uses_x87 = false;
+        i.has_access = i.has_second_access = i.uses_vectors = i.uses_avx = i.uses_avx512 = i.uses_x87 = false;
         i.flags = {};
         i.decoded.info.length = 0;
         return true;
@@ -189,7 +189,7 @@ DecodeResult decode_guest_block(std::span<const std::uint8_t> bytes, std::uint16
                                 bool grouped, GuestBlock& block, InstructionMemo* memo) {
     block.count = 0;
     block.group_count = 0;
-    block.uses_vectors = block.uses_avx = false;
+    block.uses_vectors = block.uses_avx = block.uses_avx512 = false;
     block.meets_crossing = block.ends_polled = false;
     block.ends_open = true;
     block.crosses = bytes.size() > spec::kPageSize;
@@ -206,6 +206,7 @@ DecodeResult decode_guest_block(std::span<const std::uint8_t> bytes, std::uint16
         ++block.count;
         block.uses_vectors |= i.uses_vectors;
         block.uses_avx |= i.uses_avx;
+        block.uses_avx512 |= i.uses_avx512;
         i.access.group = i.second_access.group = MemoryAccess::kNoGroup;
         if (grouped && i.has_access) bases.access(i.access);
         if (grouped && i.has_second_access) bases.access(i.second_access);

@@ -29,7 +29,7 @@ struct GuestBlock {
     std::size_t count = 0;
     std::array<AccessGroup, kMaxGroups> groups;
     std::size_t group_count = 0;
-    bool uses_vectors = false, uses_avx = false;
+    bool uses_vectors = false, uses_avx = false, uses_avx512 = false; ///< each implies those before it
     bool crosses = false;        ///< one instruction, that goes on in the next page
     bool meets_crossing = false; ///< what follows is such an instruction: found by its linear address
     bool ends_open = false;      ///< control goes on behind the last instruction

@@ -88,7 +88,7 @@ struct Findings {
     bool has_second_access = false; ///< PUSH and CALL of a memory operand: the stack's
     MemoryAccess second_access;
     std::uint32_t target = 0; ///< direct jumps: target - start of the page, as a signed number
-    bool uses_vectors = false, uses_avx = false, uses_x87 = false;
+    bool uses_vectors = false, uses_avx = false, uses_avx512 = false, uses_x87 = false;
 };
 
 struct GuestInstruction : Findings {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <span>
 
+#include "cpu/interpreter/masked_operand.hpp"
+
 namespace touka::cpu::translator {
 namespace {
 
@@ -52,17 +54,28 @@ void give_modrm(const Instruction& i, Shape& s) {
     }
 }
 
-void add_modrm(HostBytes& out, const Shape& s, const HostForm& form) {
+/// What EVEX multiplies short displacements by: the length of the memory operand, or of one element where the number of
+/// elements is the mask's. (SDM vol. 2 rev. 084 §2.7.5)
+std::int32_t displacement_unit(const Instruction& i) {
+    if (i.info.encoding != ZYDIS_INSTRUCTION_ENCODING_EVEX) return 1;
+    const auto used = std::span(i.operands).first(i.info.operand_count);
+    const auto memory = std::ranges::find(used, ZYDIS_OPERAND_TYPE_MEMORY, &ZydisDecodedOperand::type);
+    if (memory == used.end()) return 1;
+    return (interpreter::is_packed(i.info.mnemonic) ? memory->element_size : memory->size) / 8;
+}
+
+void add_modrm(HostBytes& out, const Instruction& i, const Shape& s, const HostForm& form) {
     const unsigned reg = (s.reg & 7u) << 3;
     if (!form.memory) return out.add(0xC0 | reg | (s.rm & 7u));
     const unsigned base = form.base & 7u;
     const bool has_sib = base == 4, needs_displacement = base == 5;
-    const bool short_displacement = form.displacement >= -128 && form.displacement < 128;
+    const std::int32_t unit = displacement_unit(i), units = form.displacement / unit;
+    const bool short_displacement = form.displacement % unit == 0 && units >= -128 && units < 128;
     const unsigned mod = form.displacement == 0 && !needs_displacement ? 0 : short_displacement ? 1 : 2;
     out.add(mod << 6 | reg | base);
     if (has_sib) out.add(0x24);
     if (mod == 0) return;
-    const auto displacement = static_cast<std::uint32_t>(form.displacement);
+    const auto displacement = static_cast<std::uint32_t>(mod == 1 ? units : form.displacement);
     for (unsigned n = 0; n < (mod == 1 ? 1u : 4u); ++n) out.add(displacement >> 8 * n & 0xFF);
 }
 
@@ -113,6 +126,23 @@ void add_vex_head(HostBytes& out, const Instruction& i, const Shape& s, unsigned
     out.add(last);
 }
 
+/// As the guest has it, but for general registers and the base. (SDM vol. 2 rev. 084 §2.7.1: R, X, B and R' are
+/// inverted; X is bit 4 of a vector register in ModRM.rm, which is kept)
+void add_evex_head(HostBytes& out, const Instruction& i, const HostForm& form) {
+    constexpr unsigned kR = 0x80, kX = 0x40, kB = 0x20, kHighR = 0x10;
+    const std::uint8_t* evex = i.bytes.data() + i.info.raw.evex.offset;
+    unsigned first = evex[1];
+    if (form.reg != HostForm::kKept) first = (first & ~kR) | kHighR | (form.reg < 8 ? kR : 0);
+    if (form.memory || form.rm != HostForm::kKept) {
+        const HostRegister b = form.memory ? form.base : form.rm;
+        first = (first & ~kB) | kX | (b < 8 ? kB : 0);
+    }
+    out.add(evex[0]);
+    out.add(first);
+    out.add(evex[2]);
+    out.add(evex[3]);
+}
+
 } // namespace
 
 HostBytes host_bytes(const Instruction& i, const HostForm& form) {
@@ -125,10 +155,12 @@ HostBytes host_bytes(const Instruction& i, const HostForm& form) {
     HostBytes out;
     if (i.info.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX)
         add_vex_head(out, i, s, b, form);
+    else if (i.info.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX)
+        add_evex_head(out, i, form);
     else
         add_legacy_head(out, i, s, b, form.has_bytes);
     out.add(s.register_in_opcode ? (s.opcode & 0xF8u) | (s.rm & 7u) : s.opcode);
-    if (s.has_modrm) add_modrm(out, s, form);
+    if (s.has_modrm) add_modrm(out, i, s, form);
     add_immediates(out, i);
     return out;
 }

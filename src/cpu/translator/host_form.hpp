@@ -36,7 +36,7 @@ struct HostBytes {
     [[nodiscard]] std::span<const std::uint8_t> span() const { return std::span(bytes).first(count); }
 };
 
-/// @pre legacy or VEX encoding; the forms with the accumulator in the opcode are given ModRM.
+/// @pre legacy, VEX or EVEX encoding; the forms with the accumulator in the opcode are given ModRM.
 [[nodiscard]] HostBytes host_bytes(const interpreter::Instruction& instruction, const HostForm& form);
 
 } // namespace touka::cpu::translator

@@ -30,6 +30,7 @@ HostNames::HostNames(const FrameOffsets& o, const Thunks& t)
                {o.jump_code, 8, "frame.jump_code"},
                {o.sse_off, 4, "frame.sse_off"},
                {o.avx_off, 4, "frame.avx_off"},
+               {o.avx512_off, 4, "frame.avx512_off"},
                {o.exit_data, 4, "frame.exit_data"}},
       thunks_{{t.exit_interpret, "exit_interpret"},
               {t.exit_request, "exit_request"},
@@ -45,7 +46,8 @@ HostNames::HostNames(const FrameOffsets& o, const Thunks& t)
               {t.fill, "fill"},
               {t.interpret, "interpret"},
               {t.transfer, "transfer"},
-              {t.load_vectors, "load_vectors"}} {
+              {t.load_vectors, "load_vectors"},
+              {t.load_avx512, "load_avx512"}} {
     for (unsigned n = 0; n < 16; ++n) {
         const auto reg = static_cast<ZydisRegister>(ZYDIS_REGISTER_RAX + n);
         members_.push_back({o.gpr + std::size_t{n} * 8, 8, fmt::format("regs.{}", ZydisRegisterGetString(reg))});

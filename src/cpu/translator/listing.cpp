@@ -61,6 +61,7 @@ std::string_view size_name(unsigned bits) {
         case 80: return "tbyte ";
         case 128: return "xmmword ";
         case 256: return "ymmword ";
+        case 512: return "zmmword ";
         default: return "";
     }
 }

@@ -6,6 +6,7 @@
 
 #include "cpu/translator/jump_code.hpp"
 #include "cpu/translator/register_map.hpp"
+#include "cpu/translator/vector_code.hpp"
 #include "spec/x86/floating_point_state.hpp"
 
 namespace touka::cpu::translator {
@@ -13,8 +14,6 @@ namespace {
 
 using namespace Xbyak::util;
 using Xbyak::Reg64;
-
-constexpr std::size_t kVectors = 16, kVectorBytes = 32;
 
 class ThunkWriter : public Xbyak::CodeGenerator {
 public:
@@ -53,7 +52,7 @@ public:
         Xbyak::Label no_vectors;
         cmp(dword[rsp + o_.sse_off], 0);
         jne(no_vectors, T_NEAR);
-        save_vectors(0);
+        vectors_.save(0);
         put_vectors_away();
         L(no_vectors);
         restore_host();
@@ -108,7 +107,7 @@ public:
         Xbyak::Label no_vectors, done, found;
         cmp(dword[rsp + o_.sse_off], 0);
         jne(no_vectors, T_NEAR);
-        save_vectors(0);
+        vectors_.save(0);
         put_vectors_away();
         L(no_vectors);
         mov(rdi, reinterpret_cast<std::uint64_t>(callees.self));
@@ -143,15 +142,15 @@ public:
     const void* fill(const Callees& callees) {
         const void* at = begin();
         save_mapped(0);
+        mov(esi, ecx);
         Xbyak::Label no_vectors, done, leave;
         cmp(dword[rsp + o_.sse_off], 0);
         jne(no_vectors, T_NEAR);
-        save_vectors(0);
+        vectors_.save(0);
         vzeroupper();
         L(no_vectors);
         static_assert(kHostPointers[1] == 8);
         mov(ptr[rsp + o_.kept_pointer], r8);
-        mov(esi, ecx);
         mov(rdi, reinterpret_cast<std::uint64_t>(callees.self));
         mov(rax, reinterpret_cast<std::uint64_t>(callees.fill));
         call(rax);
@@ -160,7 +159,7 @@ public:
         mov(ptr[rsp + o_.go_on], rax);
         cmp(dword[rsp + o_.sse_off], 0);
         jne(done, T_NEAR);
-        restore_vectors(0);
+        vectors_.restore(0);
         L(done);
         mov(r8, ptr[rsp + o_.kept_pointer]);
         for_each_caller_saved([&](std::size_t guest, const Reg64& host) { mov(host, ptr[rsp + o_.gpr + guest * 8]); });
@@ -172,58 +171,70 @@ public:
 
     const void* interpret(const Callees& callees) {
         const void* at = begin();
-        constexpr std::size_t kReturnAddress = 8;
-        add(rcx, ptr[rsp + kReturnAddress + o_.rip_base]);
-        mov(ptr[rsp + kReturnAddress + o_.rip], rcx);
-        mov(dword[rsp + kReturnAddress + o_.next_offset], eax);
-        save_mapped(kReturnAddress);
+        add(rcx, ptr[rsp + kCalled + o_.rip_base]);
+        mov(ptr[rsp + kCalled + o_.rip], rcx);
+        mov(dword[rsp + kCalled + o_.next_offset], eax);
+        save_mapped(kCalled);
         Xbyak::Label no_vectors, leave, done;
-        cmp(dword[rsp + kReturnAddress + o_.sse_off], 0);
+        cmp(dword[rsp + kCalled + o_.sse_off], 0);
         jne(no_vectors, T_NEAR);
-        save_vectors(kReturnAddress);
-        ldmxcsr(ptr[rsp + kReturnAddress + o_.host_mxcsr]);
+        vectors_.save(kCalled);
+        ldmxcsr(ptr[rsp + kCalled + o_.host_mxcsr]);
         vzeroupper();
         L(no_vectors);
         call_out(callees.self, reinterpret_cast<std::uint64_t>(callees.interpret));
         test(eax, eax);
         jz(leave, T_NEAR);
-        cmp(dword[rsp + kReturnAddress + o_.sse_off], 0);
+        cmp(dword[rsp + kCalled + o_.sse_off], 0);
         jne(done, T_NEAR);
-        restore_vectors(kReturnAddress);
+        vectors_.restore(kCalled);
         L(done);
-        load_mapped(kReturnAddress);
-        mov(r14, ptr[rsp + kReturnAddress + o_.table]);
+        load_mapped(kCalled);
+        mov(r14, ptr[rsp + kCalled + o_.table]);
         ret();
         L(leave);
-        mov(dword[rsp + kReturnAddress + o_.exit_reason], static_cast<std::uint32_t>(ExitReason::kDone));
-        add(rsp, static_cast<std::uint32_t>(kReturnAddress));
+        mov(dword[rsp + kCalled + o_.exit_reason], static_cast<std::uint32_t>(ExitReason::kDone));
+        add(rsp, static_cast<std::uint32_t>(kCalled));
         leave_saved();
         return at;
     }
 
     const void* load_vectors() {
         const void* at = begin();
-        constexpr std::size_t kReturnAddress = 8;
-        Xbyak::Label refused, no_avx;
-        cmp(dword[rsp + kReturnAddress + o_.sse_allowed], 0);
+        Xbyak::Label refused, loaded;
+        cmp(dword[rsp + kCalled + o_.sse_allowed], 0);
         je(refused, T_NEAR);
-        Xbyak::Label loaded;
-        cmp(dword[rsp + kReturnAddress + o_.sse_off], 0);
+        cmp(dword[rsp + kCalled + o_.sse_off], 0);
         je(loaded, T_NEAR);
-        restore_vectors(kReturnAddress);
-        mov(dword[rsp + kReturnAddress + o_.sse_off], 0);
+        vectors_.restore(kCalled);
         L(loaded);
-        // 1 where AVX may not be used, although the registers are loaded.
-        mov(eax, dword[rsp + kReturnAddress + o_.avx_allowed]);
-        xor_(eax, 1);
-        mov(dword[rsp + kReturnAddress + o_.avx_off], eax);
-        or_(eax, 1); // ZF clear
+        vectors_.note_loaded();
+        L(refused);
+        ret();
+        return at;
+    }
+
+    const void* load_avx512() {
+        const void* at = begin();
+        Xbyak::Label refused, has_lower, loaded;
+        cmp(dword[rsp + kCalled + o_.avx512_allowed], 0);
+        je(refused, T_NEAR);
+        cmp(dword[rsp + kCalled + o_.sse_off], 0);
+        je(has_lower, T_NEAR);
+        vectors_.restore(kCalled);
+        L(has_lower);
+        cmp(dword[rsp + kCalled + o_.avx512_loaded], 0);
+        jne(loaded, T_NEAR);
+        vectors_.restore_avx512(kCalled);
+        L(loaded);
+        vectors_.note_loaded();
         L(refused);
         ret();
         return at;
     }
 
 private:
+    static constexpr std::size_t kCalled = VectorCode::kCalled;
     static inline const Reg64 kCalleeSaved[] = {Reg64(3), Reg64(5), Reg64(12), Reg64(13), Reg64(14), Reg64(15)};
 
     const void* begin() {
@@ -261,8 +272,7 @@ private:
     }
     /// The host's vector registers are the host's again.
     void put_vectors_away() {
-        mov(dword[rsp + o_.sse_off], 1);
-        mov(dword[rsp + o_.avx_off], 1);
+        vectors_.note_gone();
         ldmxcsr(ptr[rsp + o_.host_mxcsr]);
         vzeroupper();
     }
@@ -291,19 +301,9 @@ private:
         call(rax);
         add(rsp, 8);
     }
-    void save_vectors(std::size_t shift) {
-        for (std::size_t n = 0; n < kVectors; ++n)
-            vmovdqu(ptr[rsp + shift + o_.vectors + n * kVectorBytes], Xbyak::Ymm(static_cast<int>(n)));
-        stmxcsr(ptr[rsp + shift + o_.mxcsr]);
-    }
-    void restore_vectors(std::size_t shift) {
-        for (std::size_t n = 0; n < kVectors; ++n)
-            vmovdqu(Xbyak::Ymm(static_cast<int>(n)), ptr[rsp + shift + o_.vectors + n * kVectorBytes]);
-        ldmxcsr(ptr[rsp + shift + o_.mxcsr]);
-    }
-
     const FrameOffsets& o_;
     const std::uint8_t* executable_;
+    VectorCode vectors_{*this, o_};
 };
 
 } // namespace
@@ -341,6 +341,13 @@ FrameOffsets::FrameOffsets(const VcpuMemory& v) {
     avx_off = v.offset_of(f.avx_off);
     sse_allowed = v.offset_of(f.sse_allowed);
     avx_allowed = v.offset_of(f.avx_allowed);
+    avx512_off = v.offset_of(f.avx512_off);
+    avx512_allowed = v.offset_of(f.avx512_allowed);
+    avx512_loaded = v.offset_of(f.avx512_loaded);
+    hi256_in_use = v.offset_of(p.regs.hi256_in_use);
+    hi16_zmm = v.offset_of(p.regs.hi16_zmm);
+    zmm_hi256 = v.offset_of(p.regs.zmm_hi256);
+    opmask = v.offset_of(p.regs.opmask);
     exit_reason = v.offset_of(f.exit_reason);
     exit_data = v.offset_of(f.exit_data);
     host_mxcsr = v.offset_of(f.host_mxcsr);
@@ -367,6 +374,7 @@ Thunks make_thunks(interpreter::CodeMemory& code, const FrameOffsets& offsets, c
     t.interpret = w.interpret(callees);
     t.transfer = w.transfer(callees, leave);
     t.load_vectors = w.load_vectors();
+    t.load_avx512 = w.load_avx512();
     code.commit(w.getSize());
     return t;
 }

@@ -15,6 +15,7 @@ struct FrameOffsets {
     std::size_t host_rsp, rip_base, table, open_table, closed_table, jump_generation, jumps, far_keys;
     std::size_t kernel_gs_base, tsc_offset, interrupt_waiting, next_offset, x87_place, kept_pointer, go_on, selectors;
     std::size_t sse_off, avx_off, sse_allowed, avx_allowed, exit_reason, exit_data, host_mxcsr, jump_code;
+    std::size_t hi256_in_use, hi16_zmm, zmm_hi256, opmask, avx512_off, avx512_allowed, avx512_loaded;
 };
 
 /// Addresses of executable code. Unless said otherwise, jumped to with the guest's state in place as between two
@@ -48,6 +49,8 @@ struct Thunks {
     const void* transfer = nullptr;
     /// Called to make the host's vector registers the guest's; clobbers EAX. ZF: they may not be used.
     const void* load_vectors = nullptr;
+    /// Likewise, with what AVX-512 adds.
+    const void* load_avx512 = nullptr;
 };
 
 /// What translated code calls.

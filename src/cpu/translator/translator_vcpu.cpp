@@ -105,13 +105,14 @@ bool TranslatorVcpu::is_translatable() const {
 
 void TranslatorVcpu::allow_vectors() {
     const Processor& p = vcpu_.processor;
-    constexpr std::uint64_t kAvxState = 6;
+    constexpr std::uint64_t kAvxState = xsave::kSse | xsave::kAvx;
     // With an exception unmasked the interpreter finds out what the instruction raises.
     const bool masked = (p.regs.mxcsr & mxcsr::kMasks) == mxcsr::kMasks;
     const bool sse = masked && (p.cr0 & (cr0::EM | cr0::TS)) == 0 && (p.cr4 & cr4::OSFXSR) != 0;
     const bool avx = sse && (p.cr4 & cr4::OSXSAVE) != 0 && (p.xcr0 & kAvxState) == kAvxState;
     vcpu_.frame.sse_allowed = sse ? 1 : 0;
     vcpu_.frame.avx_allowed = avx ? 1 : 0;
+    vcpu_.frame.avx512_allowed = avx && (p.xcr0 & xsave::kAvx512) == xsave::kAvx512 ? 1 : 0;
 }
 
 const void* TranslatorVcpu::find_entry() {

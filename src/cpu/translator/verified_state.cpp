@@ -49,13 +49,22 @@ void VerifiedState::take(const interpreter::Processor& p, RegisterParts parts) {
     kernel_gs_base = p.msr.kernel_gs_base;
     mxcsr = p.regs.mxcsr;
     // Large, and taken for each instruction.
-    if (parts.vectors) vector = p.regs.vector;
+    if (parts.vectors) {
+        vector = p.regs.vector;
+        hi16_zmm = p.regs.hi16_zmm;
+        zmm_hi256 = p.regs.zmm_hi256;
+        opmask = p.regs.opmask;
+    }
     if (parts.x87) x87 = p.regs.legacy;
+}
+
+bool VerifiedState::has_same_vectors(const VerifiedState& o) const {
+    return vector == o.vector && hi16_zmm == o.hi16_zmm && zmm_hi256 == o.zmm_hi256 && opmask == o.opmask;
 }
 
 bool VerifiedState::equals(const VerifiedState& o, RegisterParts parts) const {
     return gpr == o.gpr && rip == o.rip && rflags == o.rflags && fs_base == o.fs_base && gs_base == o.gs_base &&
-           kernel_gs_base == o.kernel_gs_base && mxcsr == o.mxcsr && (!parts.vectors || vector == o.vector) &&
+           kernel_gs_base == o.kernel_gs_base && mxcsr == o.mxcsr && (!parts.vectors || has_same_vectors(o)) &&
            (!parts.x87 || same_x87(x87, o.x87));
 }
 
@@ -74,7 +83,10 @@ std::vector<VerifiedState::Field> VerifiedState::fields(RegisterParts parts) con
     add("kernel gs", kernel_gs_base);
     add("mxcsr", mxcsr);
     for (std::size_t n = 0; parts.vectors && n < vector.size(); ++n)
-        all.push_back({fmt::format("ymm{}", n), number(vector[n])});
+        all.push_back({fmt::format("zmm{}", n), number(zmm_hi256[n]) + number(vector[n])});
+    for (std::size_t n = 0; parts.vectors && n < hi16_zmm.size(); ++n)
+        all.push_back({fmt::format("zmm{}", n + vector.size()), number(hi16_zmm[n])});
+    for (std::size_t n = 0; parts.vectors && n < opmask.size(); ++n) add(fmt::format("k{}", n), opmask[n]);
     if (!parts.x87) return all;
     all.push_back({"ftw fsw fcw", number(head(x87))});
     for (std::size_t n = 0; n < kX87Registers; ++n)

@@ -22,6 +22,9 @@ struct VerifiedState {
     std::uint64_t fs_base = 0, gs_base = 0, kernel_gs_base = 0;
     std::uint32_t mxcsr = 0;
     decltype(interpreter::RegisterFile::vector) vector{};
+    decltype(interpreter::RegisterFile::hi16_zmm) hi16_zmm{};
+    decltype(interpreter::RegisterFile::zmm_hi256) zmm_hi256{};
+    decltype(interpreter::RegisterFile::opmask) opmask{};
     decltype(interpreter::RegisterFile::legacy) x87{};
 
     /// @pre x87 registers are home, if they are among the parts.
@@ -34,6 +37,9 @@ struct VerifiedState {
     /// As text; the same fields in the same order for each state. The first kFirstFields are worth a look always.
     [[nodiscard]] std::vector<Field> fields(RegisterParts parts) const;
     static constexpr std::size_t kFirstFields = 18;
+
+private:
+    [[nodiscard]] bool has_same_vectors(const VerifiedState& other) const;
 };
 
 } // namespace touka::cpu::translator

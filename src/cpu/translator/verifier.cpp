@@ -25,7 +25,13 @@ void mirror(const Processor& from, Processor& to, RegisterParts parts) {
     to.regs.gpr = from.regs.gpr;
     to.regs.status = from.regs.status;
     to.regs.mxcsr = from.regs.mxcsr;
-    if (parts.vectors) to.regs.vector = from.regs.vector;
+    if (parts.vectors) {
+        to.regs.vector = from.regs.vector;
+        to.regs.hi16_zmm = from.regs.hi16_zmm;
+        to.regs.zmm_hi256 = from.regs.zmm_hi256;
+        to.regs.hi256_in_use = from.regs.hi256_in_use;
+        to.regs.opmask = from.regs.opmask;
+    }
     if (parts.x87) to.regs.legacy = from.regs.legacy;
     to.rip = from.rip;
     to.system_flags = from.system_flags;
