@@ -1,6 +1,7 @@
 #include "cpu/interpreter/avx512_state.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "spec/x86/floating_point_state.hpp"
@@ -25,15 +26,17 @@ std::span<const std::uint8_t> bytes_of(const std::array<T, N>& registers) {
 } // namespace
 
 bool is_zero(std::span<const std::uint8_t> bytes) {
-    // Words, and no early way out: a context switch looks at kilobytes.
-    std::uint64_t sum = 0;
-    while (bytes.size() >= sizeof(sum)) {
-        std::uint64_t word = 0;
-        std::memcpy(&word, bytes.data(), sizeof(word));
-        sum |= word;
-        bytes = bytes.subspan(sizeof(word));
+    // A context switch looks at kilobytes, most of them zero or beginning with what is not.
+    using Words = std::array<std::uint64_t, 8>;
+    while (bytes.size() >= sizeof(Words)) {
+        Words words;
+        std::memcpy(&words, bytes.data(), sizeof(words));
+        const std::uint64_t sum =
+            (words[0] | words[1]) | (words[2] | words[3]) | (words[4] | words[5]) | (words[6] | words[7]);
+        if (sum != 0) return false;
+        bytes = bytes.subspan(sizeof(words));
     }
-    return sum == 0 && std::ranges::all_of(bytes, [](std::uint8_t byte) { return byte == 0; });
+    return std::ranges::all_of(bytes, [](std::uint8_t byte) { return byte == 0; });
 }
 
 std::span<std::uint8_t> component_bytes(RegisterFile& regs, unsigned component, bool is_64bit) {

@@ -100,55 +100,63 @@ bool write_part(Processor& p, std::uint64_t linear, const Area& area, std::size_
     return write_block(p, linear + offset, std::span(area).subspan(offset, length_bytes));
 }
 
-/// The form of an XSAVE area: 0 for the standard one, or what XCOMP_BV names.
-struct Form {
-    std::uint64_t compacted = 0;
-
-    [[nodiscard]] std::uint64_t place(const Processor& p, std::uint64_t linear, unsigned component) const {
-        const XsaveLayout& layout = p.model.xsave;
-        return linear + (compacted != 0 ? layout.compacted_offset(compacted & ~xsave::kCompacted, component)
-                                        : layout.standard_offset(component));
-    }
-};
-
 constexpr std::array kAvx512Components{kOpmaskComponent, kZmmHi256Component, kHi16ZmmComponent};
 
 bool has(std::uint64_t components, unsigned component) { return (components >> component & 1) != 0; }
 
-bool is_64bit(const Processor& p) { return p.code_size == CodeSize::k64; }
+/// Where the components of AVX-512 are in an area. @param form XCOMP_BV, or 0 for the standard form.
+using Places = std::array<std::uint64_t, kAvx512Components.size()>;
+Places places(const Processor& p, std::uint64_t linear, std::uint64_t components, std::uint64_t form) {
+    const XsaveLayout& layout = p.model.xsave;
+    Places found{};
+    for (std::size_t n = 0; n < found.size(); ++n) {
+        const unsigned component = kAvx512Components[n];
+        if (!has(components, component)) continue;
+        found[n] = linear + (form != 0 ? layout.compacted_offset(form & ~xsave::kCompacted, component)
+                                       : layout.standard_offset(component));
+    }
+    return found;
+}
 
-bool write_avx512(Processor& p, std::uint64_t linear, std::uint64_t components, Form form) {
-    for (const unsigned n : kAvx512Components) {
-        if (!has(components, n)) continue;
-        if (!write_block(p, form.place(p, linear, n), component_bytes(p.regs, n, is_64bit(p)))) return false;
+/// Calls move(place, bytes of the registers) for each of the components.
+bool for_each_avx512(Processor& p, std::uint64_t components, const Places& at, auto&& move) {
+    const bool is_64bit = p.code_size == CodeSize::k64;
+    for (std::size_t n = 0; n < at.size(); ++n) {
+        if (!has(components, kAvx512Components[n])) continue;
+        if (!move(at[n], component_bytes(p.regs, kAvx512Components[n], is_64bit))) return false;
     }
     return true;
+}
+
+bool write_avx512(Processor& p, std::uint64_t linear, std::uint64_t components, std::uint64_t form) {
+    if ((components & xsave::kAvx512) == 0) return true;
+    return for_each_avx512(p, components, places(p, linear, components, form),
+                           [&](std::uint64_t at, std::span<std::uint8_t> from) { return write_block(p, at, from); });
 }
 
 /// Whether read_avx512() can do it.
-bool probe_avx512(Processor& p, std::uint64_t linear, std::uint64_t components, Form form) {
-    for (const unsigned n : kAvx512Components) {
-        if (!has(components, n)) continue;
-        const std::size_t length = component_bytes(p.regs, n, is_64bit(p)).size();
-        if (!probe_block(p, form.place(p, linear, n), length, false)) return false;
-    }
-    return true;
+bool probe_avx512(Processor& p, std::uint64_t loaded, const Places& at) {
+    return for_each_avx512(p, loaded, at, [&](std::uint64_t place, std::span<std::uint8_t> to) {
+        return probe_block(p, place, to.size(), false);
+    });
 }
 
 /// Straight into the registers.
-bool read_avx512(Processor& p, std::uint64_t linear, std::uint64_t loaded, std::uint64_t reset, Form form) {
-    bool ok = true;
-    for (const unsigned n : kAvx512Components) {
-        const auto bytes = component_bytes(p.regs, n, is_64bit(p));
-        if (has(reset, n)) std::ranges::fill(bytes, std::uint8_t{0});
-        if (has(loaded, n)) ok = ok && read_block(p, form.place(p, linear, n), bytes);
-    }
-    if (has(loaded | reset, kZmmHi256Component)) note_hi256(p.regs);
-    return ok;
+bool read_avx512(Processor& p, std::uint64_t loaded, std::uint64_t reset, const Places& at) {
+    if (!p.regs.hi256_in_use) reset &= ~xsave::kZmmHi256;
+    static_cast<void>(for_each_avx512(p, reset, at, [](std::uint64_t, std::span<std::uint8_t> bytes) {
+        std::ranges::fill(bytes, std::uint8_t{0});
+        return true;
+    }));
+    const bool done = for_each_avx512(
+        p, loaded, at, [&](std::uint64_t place, std::span<std::uint8_t> to) { return read_block(p, place, to); });
+    if (((loaded | reset) & xsave::kZmmHi256) != 0) note_hi256(p.regs);
+    return done;
 }
 
 /// Stores the chosen components. MXCSR goes its own way: it is stored with SSE or, in standard form, with AVX.
-bool write_components(Processor& p, std::uint64_t linear, std::uint64_t components, bool with_mxcsr, Form form) {
+bool write_components(Processor& p, std::uint64_t linear, std::uint64_t components, bool with_mxcsr,
+                      std::uint64_t form) {
     Area area{};
     const std::size_t count = vector_count(p);
     if ((components & xsave::kX87) != 0) {
@@ -197,7 +205,7 @@ Outcome execute_fxsave(Processor& p, const Instruction& i) {
     if (!probe_block(p, linear, fxsave::kBytes, true, stack_access(i, memory_operand_index(i)))) return Outcome::kFault;
     spill_x87(p.regs);
     const std::uint64_t components = xsave::kX87 | xsave::kSse;
-    return write_components(p, linear, components, true, {}) ? Outcome::kNext : Outcome::kFault;
+    return write_components(p, linear, components, true, 0) ? Outcome::kNext : Outcome::kFault;
 }
 
 Outcome execute_fxrstor(Processor& p, const Instruction& i) {
@@ -240,7 +248,7 @@ Outcome execute_xsave(Processor& p, const Instruction& i) {
     header[1] = requested | xsave::kCompacted;
     const std::uint64_t stored = plain ? requested : requested & in_use;
     const bool with_mxcsr = compacted ? (stored & xsave::kSse) != 0 : (requested & (xsave::kSse | xsave::kAvx)) != 0;
-    const Form form{compacted ? header[1] : 0};
+    const std::uint64_t form = compacted ? header[1] : 0;
     if (!write_components(p, linear, stored, with_mxcsr, form)) return Outcome::kFault;
     if (!write_linear(p, linear + xsave::kXstateBv, header[0])) return Outcome::kFault;
     if (compacted && !write_linear(p, linear + xsave::kXcompBv, header[1])) return Outcome::kFault;
@@ -265,10 +273,11 @@ Outcome execute_xrstor(Processor& p, const Instruction& i) {
         !read_block(p, linear + xsave::kAvxOffset, std::span(area).subspan(xsave::kAvxOffset))) {
         return Outcome::kFault;
     }
-    const Form form{take<std::uint64_t>(area, xsave::kXcompBv)};
-    if (!probe_avx512(p, linear, loaded, form)) return Outcome::kFault;
+    const auto form = take<std::uint64_t>(area, xsave::kXcompBv);
+    const Places at = places(p, linear, loaded, form);
+    if (!probe_avx512(p, loaded, at)) return Outcome::kFault;
     // In standard form MXCSR is loaded whether or not XSTATE_BV says that the vectors are there. (SDM vol. 1 §13.8.1)
-    const bool compacted = (form.compacted & xsave::kCompacted) != 0;
+    const bool compacted = (form & xsave::kCompacted) != 0;
     const bool loads_mxcsr = compacted ? (loaded & xsave::kSse) != 0 : (requested & (xsave::kSse | xsave::kAvx)) != 0;
     const auto control = take<std::uint32_t>(area, fxsave::kMxcsr);
     if (loads_mxcsr && (control & ~mxcsr::kValid) != 0) {
@@ -289,7 +298,7 @@ Outcome execute_xrstor(Processor& p, const Instruction& i) {
             std::memcpy(p.regs.vector[n].data() + 16, area.data() + xsave::kAvxOffset + n * 16, 16);
         }
     }
-    return read_avx512(p, linear, loaded, reset, form) ? Outcome::kNext : Outcome::kFault;
+    return read_avx512(p, loaded, reset, at) ? Outcome::kNext : Outcome::kFault;
 }
 
 } // namespace touka::cpu::interpreter

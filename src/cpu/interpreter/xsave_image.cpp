@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cstring>
 
 #include "cpu/interpreter/avx512_state.hpp"
@@ -37,10 +39,14 @@ T take(std::span<const std::uint8_t> image, std::size_t offset) {
 
 std::uint64_t components_in_use(const RegisterFile& regs) {
     std::uint64_t used = x87_in_use(regs) ? xsave::kX87 : 0;
+    std::uint64_t lower = 0, upper = 0;
     for (const auto& vector : regs.vector) {
-        if (!is_zero(std::span(vector).first(16))) used |= xsave::kSse;
-        if (!is_zero(std::span(vector).last(16))) used |= xsave::kAvx;
+        const auto words = std::bit_cast<std::array<std::uint64_t, 4>>(vector);
+        lower |= words[0] | words[1];
+        upper |= words[2] | words[3];
     }
+    if (lower != 0) used |= xsave::kSse;
+    if (upper != 0) used |= xsave::kAvx;
     return used | avx512_in_use(regs);
 }
 
