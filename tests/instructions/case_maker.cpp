@@ -50,7 +50,7 @@ private:
         for (std::size_t n = 0; n < 16; ++n) {
             case_.before.gpr[n] = n < 8 ? case_.before.gpr[n] & 0xFFFF'FFFF : 0;
         }
-        for (std::size_t n = 8; n < 16; ++n) case_.before.ymm[n].fill(0);
+        for (std::size_t n = 8; n < case_.before.zmm.size(); ++n) case_.before.zmm[n].fill(0);
     }
 
     static std::size_t gpr_index(ZydisRegister reg) {
@@ -177,17 +177,34 @@ private:
         return true;
     }
 
-    /// Gathers: indices near the base, and a mask that chooses something.
+    /// Gathers and scatters: indices near the base, and a mask that chooses something.
     void choose_indices(const ZydisDecodedOperand& o) {
         const auto number = [](ZydisRegister reg) { return static_cast<std::size_t>(ZydisRegisterGetId(reg)); };
-        const bool wide = mnemonic() == ZYDIS_MNEMONIC_VPGATHERQD || mnemonic() == ZYDIS_MNEMONIC_VPGATHERQQ ||
-                          mnemonic() == ZYDIS_MNEMONIC_VGATHERQPS || mnemonic() == ZYDIS_MNEMONIC_VGATHERQPD;
-        auto& indices = case_.before.ymm[number(o.mem.index)];
-        for (std::size_t n = 0; n < 32; n += wide ? 8 : 4) {
+        const bool wide = has_wide_indices();
+        auto& indices = case_.before.zmm[number(o.mem.index)];
+        const std::size_t length = d_.info.avx.vector_length / 8u;
+        for (std::size_t n = 0; n < length; n += wide ? 8 : 4) {
             const std::int64_t index = static_cast<std::int64_t>(random_.below(40)) - 20;
             std::memcpy(indices.data() + n, &index, wide ? 8 : 4);
         }
-        if (random_.one_in(2)) case_.before.ymm[number(d_.operands[2].reg.value)].fill(0xFF);
+        if (!random_.one_in(2)) return;
+        if (form_.encoding.evex)
+            case_.before.k[number(d_.operands[1].reg.value)] = ~std::uint64_t{0};
+        else
+            std::fill_n(case_.before.zmm[number(d_.operands[2].reg.value)].begin(), 32, std::uint8_t{0xFF});
+    }
+    [[nodiscard]] bool has_wide_indices() const {
+        switch (mnemonic()) {
+            case ZYDIS_MNEMONIC_VPGATHERQD:
+            case ZYDIS_MNEMONIC_VPGATHERQQ:
+            case ZYDIS_MNEMONIC_VGATHERQPS:
+            case ZYDIS_MNEMONIC_VGATHERQPD:
+            case ZYDIS_MNEMONIC_VPSCATTERQD:
+            case ZYDIS_MNEMONIC_VPSCATTERQQ:
+            case ZYDIS_MNEMONIC_VSCATTERQPS:
+            case ZYDIS_MNEMONIC_VSCATTERQPD: return true;
+            default: return false;
+        }
     }
 
     template <class T>

@@ -85,8 +85,10 @@ std::string differences(const Case& test, const Result& expected, const Result& 
     const std::size_t count = test.compat ? 8 : 16;
     for (std::size_t n = 0; n < count; ++n) {
         out.note(kGprNames[n], e.gpr[n] & mask, a.gpr[n] & mask);
-        out.note(fmt::format("ymm{}", n), e.ymm[n], a.ymm[n]);
     }
+    const std::size_t vectors = test.compat ? count : e.zmm.size();
+    for (std::size_t n = 0; n < vectors; ++n) out.note(fmt::format("zmm{}", n), e.zmm[n], a.zmm[n]);
+    for (std::size_t n = 0; n < e.k.size(); ++n) out.note(fmt::format("k{}", n), e.k[n], a.k[n]);
     const std::uint32_t mxcsr_mask = ~ignored_mxcsr(test, expected);
     out.note("mxcsr", e.mxcsr & mxcsr_mask, a.mxcsr & mxcsr_mask);
     out.note("fcw", e.fcw, a.fcw);
@@ -114,6 +116,7 @@ std::string describe(const Case& test) {
     for (std::size_t n = 0; n < (test.compat ? 8u : 16u); ++n) {
         out += fmt::format(" {}={:x}", kGprNames[n], test.before.gpr[n]);
     }
+    for (std::size_t n = 0; n < test.before.k.size(); ++n) out += fmt::format(" k{}={:x}", n, test.before.k[n]);
     out += fmt::format(" rflags={:x} mxcsr={:x} fcw={:x} fsw={:x} ftw={:x}\n", test.before.rflags, test.before.mxcsr,
                        test.before.fcw, test.before.fsw, test.before.ftw);
     return out;

@@ -10,7 +10,10 @@ struct Fields {
     std::uint8_t sib = 0;
     std::uint8_t displacement_bytes = 0;
     bool r = false, x = false, b = false;
-    std::uint8_t vvvv = 0;
+    std::uint8_t vvvv = 0;     ///< EVEX: V' is bit 4
+    bool r_high = false;       ///< EVEX.R'
+    std::uint8_t opmask = 0;   ///< EVEX.aaa
+    bool zeroing = false;      ///< EVEX.z
     bool address_size = false; ///< 67h
 };
 
@@ -23,6 +26,16 @@ void put_prefixes(const Encoding& e, const Fields& f, std::vector<std::uint8_t>&
         out.push_back(static_cast<std::uint8_t>(inverted | e.map));
         out.push_back(
             static_cast<std::uint8_t>((e.wide ? 0x80 : 0) | (~f.vvvv & 15) << 3 | (e.vex_long ? 4 : 0) | e.vex_pp));
+        return;
+    }
+    if (e.evex) {
+        const unsigned inverted =
+            (f.r ? 0u : 0x80u) | (f.x ? 0u : 0x40u) | (f.b ? 0u : 0x20u) | (f.r_high ? 0u : 0x10u);
+        out.push_back(0x62);
+        out.push_back(static_cast<std::uint8_t>(inverted | e.map));
+        out.push_back(static_cast<std::uint8_t>((e.wide ? 0x80 : 0) | (~f.vvvv & 15) << 3 | 4 | e.vex_pp));
+        out.push_back(static_cast<std::uint8_t>((f.zeroing ? 0x80 : 0) | e.evex_length << 5 | (e.evex_b ? 0x10 : 0) |
+                                                (f.vvvv < 16 ? 8 : 0) | f.opmask));
         return;
     }
     if (e.operand_size) out.push_back(0x66);
@@ -105,6 +118,13 @@ Fields random_fields(const Encoding& e, bool vector_index, Random& random) {
         f.x = random.one_in(4);
     }
     if (e.vex && !random.one_in(8)) f.vvvv = static_cast<std::uint8_t>(random.below(e.compat ? 8 : 16));
+    if (e.evex) {
+        // Many have no second source, and some no mask: they want zeros there.
+        if (random.one_in(2)) f.vvvv = static_cast<std::uint8_t>(random.below(e.compat ? 8 : 32));
+        f.r_high = !e.compat && random.one_in(2);
+        if (!random.one_in(3)) f.opmask = static_cast<std::uint8_t>(random.below(8));
+        f.zeroing = random.one_in(3);
+    }
     if (e.has_modrm && e.memory) choose_address(e, vector_index, random, f);
     return f;
 }
@@ -119,7 +139,9 @@ std::vector<std::uint8_t> plain_bytes(const Encoding& e) {
         f.has_sib = true;
         f.sib = 0x13;
     }
-    f.vvvv = e.vex && (e.modrm & 7) == 4 ? 5 : 0;
+    const bool vector_index = memory && (e.modrm & 7) == 4;
+    f.vvvv = e.vex && vector_index ? 5 : 0;
+    f.opmask = e.evex && vector_index ? 1 : 0;
     return assemble(e, f, nullptr);
 }
 

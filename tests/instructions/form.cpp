@@ -2,14 +2,52 @@
 
 #include <algorithm>
 #include <map>
+#include <string_view>
 
+#include <fmt/format.h>
+
+#include "cpu/interpreter/host_avx512.hpp"
 #include "instructions/encoding.hpp"
 
 namespace touka::tests::instructions {
 namespace {
 
-bool is_tested_extension(ZydisISAExt extension) {
-    switch (extension) {
+/// Of the parts of AVX-512 that this host has: all but FP16 and what only Xeon Phi has.
+bool is_tested_avx512(ZydisISASet set) {
+    struct Part {
+        std::string_view name;
+        bool is_there;
+    };
+    static const std::array<Part, 15> parts = {{
+        {"AVX512F_", true},
+        {"AVX512BW_", true},
+        {"AVX512CD_", true},
+        {"AVX512DQ_", true},
+        {"AVX512_BF16_", __builtin_cpu_supports("avx512bf16") != 0},
+        {"AVX512_BITALG_", __builtin_cpu_supports("avx512bitalg") != 0},
+        {"AVX512_GFNI_", __builtin_cpu_supports("gfni") != 0},
+        {"AVX512_IFMA_", __builtin_cpu_supports("avx512ifma") != 0},
+        {"AVX512_VAES_", __builtin_cpu_supports("vaes") != 0},
+        {"AVX512_VBMI_", __builtin_cpu_supports("avx512vbmi") != 0},
+        {"AVX512_VBMI2_", __builtin_cpu_supports("avx512vbmi2") != 0},
+        {"AVX512_VNNI_", __builtin_cpu_supports("avx512vnni") != 0},
+        {"AVX512_VP2INTERSECT_", __builtin_cpu_supports("avx512vp2intersect") != 0},
+        {"AVX512_VPCLMULQDQ_", __builtin_cpu_supports("vpclmulqdq") != 0},
+        {"AVX512_VPOPCNTDQ_", __builtin_cpu_supports("avx512vpopcntdq") != 0},
+    }};
+    const std::string_view name = ZydisISASetGetString(set);
+    const auto has_name = [&](const Part& part) { return part.is_there && name.starts_with(part.name); };
+    return cpu::interpreter::host_has_avx512() && std::ranges::any_of(parts, has_name);
+}
+
+bool is_tested_extension(const Decoded& d) {
+    switch (d.info.meta.isa_ext) {
+        case ZYDIS_ISA_EXT_AVX512EVEX:
+        case ZYDIS_ISA_EXT_AVX512VEX: return is_tested_avx512(d.info.meta.isa_set);
+        case ZYDIS_ISA_EXT_GFNI: return __builtin_cpu_supports("gfni");
+        case ZYDIS_ISA_EXT_VAES: return __builtin_cpu_supports("vaes");
+        case ZYDIS_ISA_EXT_VPCLMULQDQ: return __builtin_cpu_supports("vpclmulqdq");
+        case ZYDIS_ISA_EXT_AVX_VNNI: return __builtin_cpu_supports("avxvnni");
         case ZYDIS_ISA_EXT_BASE:
         case ZYDIS_ISA_EXT_LONGMODE:
         case ZYDIS_ISA_EXT_PAUSE:
@@ -89,7 +127,7 @@ bool is_reserved_hint(const Decoded& d) {
 
 bool is_testable(const Decoded& d) {
     if (is_reserved_hint(d)) return false;
-    if (!is_tested_extension(d.info.meta.isa_ext) || is_untestable(d.info.mnemonic)) return false;
+    if (!is_tested_extension(d) || is_untestable(d.info.mnemonic)) return false;
     if (d.info.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR) return false;
     const auto category = d.info.meta.category;
     if (category == ZYDIS_CATEGORY_SYSCALL || category == ZYDIS_CATEGORY_SYSRET) return false;
@@ -133,7 +171,7 @@ void add_opcode(Encoding e, std::map<std::string, Form>& forms) {
     for (unsigned reg = 0; reg < 8; ++reg) {
         if (!add(static_cast<std::uint8_t>(reg << 3 | 3))) return; // [RBX], or no ModRM at all
         e.has_modrm = true;
-        if (e.vex) add(static_cast<std::uint8_t>(reg << 3 | 4)); // VSIB
+        if (e.may_have_vector_index()) add(static_cast<std::uint8_t>(reg << 3 | 4)); // VSIB
         e.has_modrm = true;
     }
     for (unsigned modrm = 0xC0; modrm < 0x100; ++modrm) {
@@ -186,6 +224,23 @@ void add_vex(bool compat, std::map<std::string, Form>& forms) {
     }
 }
 
+void add_evex(bool compat, std::map<std::string, Form>& forms) {
+    for (unsigned variant = 0; variant < 3 * 4 * 2 * 2 * 4; ++variant) {
+        Encoding e;
+        e.compat = compat;
+        e.evex = true;
+        e.vex_pp = variant & 3;
+        e.wide = (variant & 4) != 0;
+        e.evex_b = (variant & 8) != 0;
+        e.evex_length = variant >> 4 & 3;
+        e.map = static_cast<std::uint8_t>(1 + variant / 64);
+        for (unsigned opcode = 0; opcode < 256; ++opcode) {
+            e.opcode = static_cast<std::uint8_t>(opcode);
+            add_opcode(e, forms);
+        }
+    }
+}
+
 } // namespace
 
 bool decode(bool compat, const std::vector<std::uint8_t>& bytes, Decoded& decoded) {
@@ -210,6 +265,14 @@ std::string form_key(const Decoded& d) {
     if (d.info.operand_count_visible == 0) key += " w" + std::to_string(d.info.operand_width);
     for (unsigned n = 0; n < d.info.operand_count_visible; ++n) key += " " + operand_key(d.operands[n]);
     if (d.info.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX) key += " vex";
+    if (d.info.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX) {
+        key += fmt::format(" evex{}", d.info.avx.vector_length);
+        if (d.info.avx.broadcast.mode != ZYDIS_BROADCAST_MODE_INVALID) key += " broadcast";
+        if (d.info.avx.rounding.mode != ZYDIS_ROUNDING_MODE_INVALID)
+            key += fmt::format(" rounds{}", static_cast<int>(d.info.avx.rounding.mode));
+        else if (d.info.avx.has_sae != ZYAN_FALSE)
+            key += " sae";
+    }
     key += " /" + std::to_string(static_cast<int>(d.info.opcode_map)) + "." + std::to_string(d.info.opcode);
     return key;
 }
@@ -219,6 +282,7 @@ std::vector<Form> enumerate_forms() {
     for (const bool compat : {false, true}) {
         add_legacy(compat, by_key);
         add_vex(compat, by_key);
+        if (cpu::interpreter::host_has_avx512()) add_evex(compat, by_key);
     }
     std::vector<Form> forms;
     forms.reserve(by_key.size());

@@ -23,11 +23,15 @@ struct Encoding {
     bool lock = false;
     std::uint8_t repeat = 0;   ///< F2h, F3h, or 0: also where it is part of the opcode
     bool operand_size = false; ///< 66h
-    bool wide = false;         ///< REX.W or VEX.W
+    bool wide = false;         ///< REX.W, VEX.W or EVEX.W
     bool vex = false;
     bool vex_long = false;   ///< VEX.L
-    std::uint8_t vex_pp = 0; ///< VEX.pp
-    std::uint8_t map = 0;    ///< 0: one byte, 1: 0F, 2: 0F 38, 3: 0F 3A
+    std::uint8_t vex_pp = 0; ///< VEX.pp or EVEX.pp
+    bool evex = false;
+    std::uint8_t evex_length = 0; ///< EVEX.L'L
+    bool evex_b = false;          ///< EVEX.b: broadcast, rounding, or exceptions suppressed
+    [[nodiscard]] bool may_have_vector_index() const { return vex || evex; }
+    std::uint8_t map = 0; ///< 0: one byte, 1: 0F, 2: 0F 38, 3: 0F 3A
     std::uint8_t opcode = 0;
     bool has_modrm = false;
     bool memory = false;    ///< ModRM names memory

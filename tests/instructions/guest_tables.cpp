@@ -1,9 +1,10 @@
 #include "instructions/guest_tables.hpp"
 
 #include <cstring>
+#include <span>
 
+#include "instructions/vector_state.hpp"
 #include "spec/x86/control_registers.hpp"
-#include "spec/x86/floating_point_state.hpp"
 #include "spec/x86/msr.hpp"
 
 namespace touka::tests::instructions {
@@ -72,18 +73,8 @@ SegmentState segment(std::uint16_t selector, std::uint16_t attributes) {
 }
 
 std::vector<std::uint8_t> xsave_image(const Registers& r) {
-    std::vector<std::uint8_t> image(spec::x86::xsave::kBytes);
-    const auto put = [&](std::size_t offset, const auto& value) { std::memcpy(&image[offset], &value, sizeof(value)); };
-    put(0, r.fcw);
-    put(2, r.fsw);
-    put(4, r.ftw);
-    put(spec::x86::fxsave::kMxcsr, r.mxcsr);
-    put(spec::x86::xsave::kXstateBv, std::uint64_t{7});
-    for (std::size_t n = 0; n < 8; ++n) put(spec::x86::fxsave::kRegisters + n * 16, r.st[n]);
-    for (std::size_t n = 0; n < 16; ++n) {
-        std::memcpy(&image[spec::x86::fxsave::kXmm + n * 16], r.ymm[n].data(), 16);
-        std::memcpy(&image[spec::x86::xsave::kAvxOffset + n * 16], r.ymm[n].data() + 16, 16);
-    }
+    std::vector<std::uint8_t> image(vector_area_bytes());
+    put_vectors(r, std::as_writable_bytes(std::span(image)));
     return image;
 }
 
@@ -117,7 +108,7 @@ cpu::CpuState initial_state(const Case& test) {
     s.cr4 = x86::cr4::PAE | x86::cr4::OSFXSR | x86::cr4::OSXMMEXCPT | x86::cr4::OSXSAVE | x86::cr4::PGE;
     s.dr[6] = 0xFFFF'0FF0;
     s.dr[7] = 0x400;
-    s.xcr0 = 7;
+    s.xcr0 = vector_components();
     s.xsave = xsave_image(test.before);
     s.msrs = {{x86::msr::kEfer, x86::efer::SCE | x86::efer::LME | x86::efer::LMA | x86::efer::NXE}};
     return s;

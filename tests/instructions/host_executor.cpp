@@ -9,6 +9,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <span>
+
+#include "instructions/vector_state.hpp"
 
 namespace touka::tests::instructions {
 namespace {
@@ -21,7 +24,7 @@ constexpr std::size_t kSignalStackBytes = 256 * 1024;
 constexpr unsigned kPageFault = 14;
 
 // The floating-point frame is an XSAVE area in standard form; Linux says in its software bytes how long it is.
-constexpr std::size_t kFpSoftware = 464, kFpXstateBv = 512, kFpAvx = 576, kFpMax = 16384;
+constexpr std::size_t kFpPointers = 6, kFpPointersBytes = 18, kFpSoftware = 464, kFpMax = 16384;
 
 enum class Stage { kIdle, kEntering, kRunning };
 
@@ -41,16 +44,11 @@ T take(const std::byte* from, std::size_t offset) {
     std::memcpy(&value, from + offset, sizeof(T));
     return value;
 }
-template <class T>
-void put(std::byte* to, std::size_t offset, const T& value) {
-    std::memcpy(to + offset, &value, sizeof(T));
-}
-
 std::size_t frame_bytes(const std::byte* fp) {
     constexpr std::uint32_t kMagic1 = 0x46505853; // FP_XSTATE_MAGIC1
     if (take<std::uint32_t>(fp, kFpSoftware) != kMagic1) std::abort();
     const auto bytes = take<std::uint32_t>(fp, kFpSoftware + 4);
-    if (bytes > kFpMax) std::abort();
+    if (bytes > kFpMax || bytes < vector_area_bytes()) std::abort();
     return bytes;
 }
 
@@ -68,17 +66,8 @@ void enter(ucontext_t& context) {
     const auto selectors = static_cast<std::uint64_t>(gregs[REG_CSGSFS]);
     const std::uint64_t cs = crossing.test->compat ? kUserCode32 : kUserCode64;
     gregs[REG_CSGSFS] = static_cast<greg_t>((selectors & ~std::uint64_t{0xFFFF}) | cs);
-    put(fp, 0, r.fcw);
-    put(fp, 2, r.fsw);
-    put(fp, 4, std::uint16_t{r.ftw});
-    std::memset(fp + 6, 0, 18);
-    put(fp, 24, r.mxcsr);
-    for (std::size_t n = 0; n < 8; ++n) std::memcpy(fp + 32 + n * 16, r.st[n].data(), 10);
-    for (std::size_t n = 0; n < 16; ++n) {
-        std::memcpy(fp + 160 + n * 16, r.ymm[n].data(), 16);
-        std::memcpy(fp + kFpAvx + n * 16, r.ymm[n].data() + 16, 16);
-    }
-    put(fp, kFpXstateBv, take<std::uint64_t>(fp, kFpXstateBv) | 7);
+    std::memset(fp + kFpPointers, 0, kFpPointersBytes);
+    put_vectors(r, std::span(fp, crossing.fp_bytes));
     crossing.stage = Stage::kRunning;
 }
 
@@ -96,20 +85,7 @@ void leave(ucontext_t& context) {
     result.error_code = has_code ? static_cast<std::uint32_t>(gregs[REG_ERR]) : 0;
     result.cr2 = result.vector == kPageFault ? static_cast<std::uint64_t>(gregs[REG_CR2]) : 0;
 
-    const auto present = take<std::uint64_t>(fp, kFpXstateBv);
-    r.fcw = (present & 1) != 0 ? take<std::uint16_t>(fp, 0) : std::uint16_t{0x37F};
-    r.fsw = (present & 1) != 0 ? take<std::uint16_t>(fp, 2) : std::uint16_t{0};
-    r.ftw = (present & 1) != 0 ? take<std::uint8_t>(fp, 4) : std::uint8_t{0};
-    r.mxcsr = take<std::uint32_t>(fp, 24);
-    for (std::size_t n = 0; n < 8; ++n) {
-        r.st[n].fill(0);
-        if ((present & 1) != 0) std::memcpy(r.st[n].data(), fp + 32 + n * 16, 10);
-    }
-    for (std::size_t n = 0; n < 16; ++n) {
-        r.ymm[n].fill(0);
-        if ((present & 2) != 0) std::memcpy(r.ymm[n].data(), fp + 160 + n * 16, 16);
-        if ((present & 4) != 0) std::memcpy(r.ymm[n].data() + 16, fp + kFpAvx + n * 16, 16);
-    }
+    take_vectors(std::span(fp, crossing.fp_bytes), r);
     std::memcpy(gregs, crossing.saved_gregs, sizeof(gregset_t));
     std::memcpy(fp, crossing.saved_fp.data(), crossing.fp_bytes);
     crossing.stage = Stage::kIdle;

@@ -46,7 +46,9 @@ struct Registers {
     std::uint64_t rip = kEntry;
     std::uint64_t rflags = 0x202;
     std::uint32_t mxcsr = 0x1F80;
-    std::array<std::array<std::uint8_t, 32>, 16> ymm{};
+    /// Without AVX-512 YMM0 to YMM15, and zeros.
+    std::array<std::array<std::uint8_t, 64>, 32> zmm{};
+    std::array<std::uint64_t, 8> k{};
     std::uint16_t fcw = 0x37F, fsw = 0;
     std::uint8_t ftw = 0; ///< abridged: 1 = register in use
     std::array<std::array<std::uint8_t, 10>, 8> st{};

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "cpu/interpreter/host_avx512.hpp"
 #include "instructions/assembler.hpp"
 #include "instructions/encoding.hpp"
 #include "instructions/program_forms.hpp"
@@ -142,7 +143,10 @@ private:
     void any_form() {
         for (unsigned tries = 0; tries < 8; ++tries) {
             Decoded d;
-            const auto bytes = random_bytes(forms_[random_.below(forms_.size())], random_, d);
+            const Form& form = forms_[random_.below(forms_.size())];
+            // There are more of them than of all others.
+            if (form.encoding.evex && !random_.one_in(3)) continue;
+            const auto bytes = random_bytes(form, random_, d);
             if (bytes.empty() || !is_for_programs(d) || !keeps_reserved(d)) continue;
             const bool divides = d.info.mnemonic == ZYDIS_MNEMONIC_DIV || d.info.mnemonic == ZYDIS_MNEMONIC_IDIV;
             if (divides && !random_.one_in(4)) continue;
@@ -194,7 +198,7 @@ private:
         const auto vector = [this] { return static_cast<ZydisRegister>(ZYDIS_REGISTER_XMM0 + random_.below(16)); };
         const auto where = [this](unsigned bits) { return near_base(bits); };
         bool added = false;
-        switch (random_.below(9)) {
+        switch (random_.below(has_avx512_ ? 10 : 9)) {
             case 0:
             case 1: added = code_.add(pick(kTwo), {where(w), reg(scratch(w))}); break;
             case 2: added = code_.add(pick(kTwo), {reg(scratch(w)), where(w)}); break;
@@ -210,10 +214,27 @@ private:
                 break;
             }
             case 7: added = code_.add(pick(kCondition), {where(8)}); break;
+            case 9: added = move_under_mask(); break;
             default: added = code_.add(pick(kMove), {reg(scratch(64)), where(64)}); break;
         }
         // No such instruction: a plain one in its place.
         if (!added) code_.add(ZYDIS_MNEMONIC_MOV, {reg(scratch(64)), near_base(64)});
+    }
+
+    /// Perhaps across the end of memory, with elements chosen that are there.
+    bool move_under_mask() {
+        static constexpr std::array kMoves = {ZYDIS_MNEMONIC_VMOVDQU8,    ZYDIS_MNEMONIC_VMOVDQU16,
+                                              ZYDIS_MNEMONIC_VMOVDQU32,   ZYDIS_MNEMONIC_VMOVDQU64,
+                                              ZYDIS_MNEMONIC_VPCOMPRESSD, ZYDIS_MNEMONIC_VPEXPANDB};
+        static constexpr std::array kFirst = {ZYDIS_REGISTER_XMM0, ZYDIS_REGISTER_YMM0, ZYDIS_REGISTER_ZMM0};
+        const ZydisMnemonic mnemonic = kMoves[random_.below(kMoves.size())];
+        const std::uint64_t size = random_.below(kFirst.size());
+        const auto vector = reg(static_cast<ZydisRegister>(kFirst[size] + random_.below(32)));
+        const auto mask = reg(static_cast<ZydisRegister>(ZYDIS_REGISTER_K0 + random_.below(8)));
+        const auto place = near_base(128u << size);
+        const bool loads =
+            mnemonic != ZYDIS_MNEMONIC_VPCOMPRESSD && (mnemonic == ZYDIS_MNEMONIC_VPEXPANDB || random_.one_in(2));
+        return loads ? code_.add(mnemonic, {vector, mask, place}) : code_.add(mnemonic, {place, mask, vector});
     }
 
     void push() {
@@ -332,6 +353,7 @@ private:
     Assembler code_;
     std::vector<Assembler::Label> subroutines_;
     unsigned depth_ = 0; ///< of pushes
+    const bool has_avx512_ = cpu::interpreter::host_has_avx512();
 };
 
 } // namespace

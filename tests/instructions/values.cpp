@@ -5,6 +5,8 @@
 #include <cstring>
 #include <limits>
 
+#include "cpu/interpreter/host_avx512.hpp"
+
 namespace touka::tests::instructions {
 namespace {
 
@@ -138,12 +140,28 @@ void fill_interesting(Random& random, std::uint8_t* bytes, std::size_t count) {
     }
 }
 
+namespace {
+
+/// Programs differ in what of AVX-512 they use.
+void randomise_vectors(Random& random, Registers& r) {
+    constexpr std::size_t kYmmBytes = 32;
+    constexpr std::array<std::uint64_t, 3> kMasks = {0, 1, ~std::uint64_t{0}};
+    for (std::size_t n = 0; n < 16; ++n) fill_interesting(random, r.zmm[n].data(), kYmmBytes);
+    if (!cpu::interpreter::host_has_avx512() || random.one_in(4)) return;
+    for (std::size_t n = 16; n < 32; ++n) fill_interesting(random, r.zmm[n].data(), r.zmm[n].size());
+    for (auto& k : r.k) k = random.one_in(3) ? pick(random, kMasks) : random.next();
+    if (random.one_in(3)) return;
+    for (std::size_t n = 0; n < 16; ++n) fill_interesting(random, r.zmm[n].data() + kYmmBytes, kYmmBytes);
+}
+
+} // namespace
+
 Registers random_registers(Random& random) {
     constexpr std::uint64_t kStatus = 0x8D5;
     Registers r;
     for (auto& gpr : r.gpr) gpr = interesting_integer(random);
     r.rflags = 0x202 | (random.next() & kStatus);
-    for (auto& ymm : r.ymm) fill_interesting(random, ymm.data(), ymm.size());
+    randomise_vectors(random, r);
     r.mxcsr = random_mxcsr(random);
     randomise_x87(random, r);
     return r;

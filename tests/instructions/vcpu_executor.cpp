@@ -3,8 +3,10 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <span>
 
 #include "instructions/guest_tables.hpp"
+#include "instructions/vector_state.hpp"
 #include "spec/x86/exception.hpp"
 #include "spec/x86/floating_point_state.hpp"
 
@@ -16,27 +18,6 @@ using spec::GuestAddress;
 [[noreturn]] void give_up(const std::string& what) {
     std::fprintf(stderr, "%s\n", what.c_str());
     std::abort();
-}
-
-void take_vectors(const cpu::CpuState& state, Registers& r) {
-    const auto& image = state.xsave;
-    if (image.size() < spec::x86::xsave::kBytes) give_up("the engine's XSAVE image is too short");
-    const auto take = [&](std::size_t offset, auto& value) { std::memcpy(&value, &image[offset], sizeof(value)); };
-    std::uint64_t present = 0;
-    take(spec::x86::xsave::kXstateBv, present);
-    r.fcw = spec::x86::fxsave::kInitialControl;
-    if ((present & 1) != 0) {
-        take(0, r.fcw);
-        take(2, r.fsw);
-        take(4, r.ftw);
-        for (std::size_t n = 0; n < 8; ++n) take(spec::x86::fxsave::kRegisters + n * 16, r.st[n]);
-    }
-    take(spec::x86::fxsave::kMxcsr, r.mxcsr);
-    for (std::size_t n = 0; n < 16; ++n) {
-        r.ymm[n].fill(0);
-        if ((present & 2) != 0) std::memcpy(r.ymm[n].data(), &image[spec::x86::fxsave::kXmm + n * 16], 16);
-        if ((present & 4) != 0) std::memcpy(r.ymm[n].data() + 16, &image[spec::x86::xsave::kAvxOffset + n * 16], 16);
-    }
 }
 
 } // namespace
@@ -94,7 +75,8 @@ void VcpuExecutor::take_result(Result& result) {
     result.cr2 = 0;
     result.after = {};
     result.after.gpr = state->gpr;
-    take_vectors(*state, result.after);
+    if (state->xsave.size() < spec::x86::xsave::kBytes) give_up("the engine's XSAVE image is too short");
+    take_vectors(std::as_bytes(std::span(state->xsave)), result.after);
     if (result.vector == Result::kShutdown || result.vector == Result::kDiffered) return;
 
     // The exception's frame on the ring-0 stack: [error code,] RIP, CS, RFLAGS, RSP, SS.

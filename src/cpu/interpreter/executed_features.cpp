@@ -1,10 +1,26 @@
 #include "cpu/interpreter/executed_features.hpp"
 
+#include "cpu/interpreter/host_avx512.hpp"
 #include "spec/x86/cpuid.hpp"
 
 namespace touka::cpu::interpreter {
 
 namespace cpuid = spec::x86::cpuid;
+
+namespace {
+
+void add_avx512(CpuFeatures& f) {
+    using namespace cpuid;
+    f.leaf7_ebx |= leaf7_ebx::AVX512F | leaf7_ebx::AVX512DQ | leaf7_ebx::AVX512_IFMA | leaf7_ebx::AVX512CD |
+                   leaf7_ebx::AVX512BW | leaf7_ebx::AVX512VL;
+    f.leaf7_ecx |= leaf7_ecx::AVX512_VBMI | leaf7_ecx::AVX512_VBMI2 | leaf7_ecx::AVX512_VNNI |
+                   leaf7_ecx::AVX512_BITALG | leaf7_ecx::AVX512_VPOPCNTDQ;
+    f.leaf7_edx |= leaf7_edx::AVX512_VP2INTERSECT;
+    f.leaf7_1_eax |= leaf7_1_eax::AVX512_BF16;
+    f.xcr0 |= xcr0::AVX512;
+}
+
+} // namespace
 
 CpuFeatures executed_features() {
     using namespace cpuid;
@@ -30,6 +46,9 @@ CpuFeatures executed_features() {
     f.extended21_eax = extended21_eax::LFENCE_SERIALIZING | extended21_eax::NULL_SELECTOR_CLEARS_BASE;
     f.kvm_eax = kvm_eax::CLOCKSOURCE | kvm_eax::NOP_IO_DELAY | kvm_eax::CLOCKSOURCE2 | kvm_eax::CLOCKSOURCE_STABLE;
     f.xcr0 = xcr0::X87 | xcr0::SSE | xcr0::AVX;
+    f.leaf7_ecx |= leaf7_ecx::GFNI | leaf7_ecx::VAES | leaf7_ecx::VPCLMULQDQ;
+    f.leaf7_1_eax |= leaf7_1_eax::AVX_VNNI;
+    if (host_has_avx512()) add_avx512(f);
     return f;
 }
 

@@ -5,6 +5,7 @@
 #include <semaphore>
 #include <thread>
 
+#include "cpu/interpreter/host_avx512.hpp"
 #include "cpu/interpreter/interpreter_engine.hpp"
 #include "cpu/interpreter/processor_fixture.hpp"
 #include "cpu/interpreter/state_conversion.hpp"
@@ -281,11 +282,13 @@ TEST(InterpreterEngine, OffersNothingItCannotExecute) {
     const auto memory = std::move(*memory::GuestMemory::create(1 << 20));
     const CpuFeatures f = (*InterpreterEngine::create(*memory))->features();
     EXPECT_EQ(f.leaf1_ecx & (cpuid::leaf1_ecx::MONITOR | cpuid::leaf1_ecx::VMX), 0u);
-    EXPECT_EQ(f.leaf7_ebx & cpuid::leaf7_ebx::AVX512F, 0u);
+    EXPECT_EQ(f.leaf7_edx & (cpuid::leaf7_edx::AVX512_FP16 | cpuid::leaf7_edx::AMX_TILE), 0u);
     EXPECT_EQ(f.leaf7_ecx & (cpuid::leaf7_ecx::LA57 | cpuid::leaf7_ecx::PKU), 0u);
     EXPECT_EQ(f.extended1_ecx & cpuid::extended1_ecx::SVM, 0u);
     EXPECT_EQ(f.leaf13_1_eax & cpuid::leaf13_1_eax::XSAVES, 0u);
-    EXPECT_EQ(f.xcr0, 7u);
+    const bool has_avx512 = (f.leaf7_ebx & cpuid::leaf7_ebx::AVX512F) != 0;
+    EXPECT_EQ(has_avx512, host_has_avx512());
+    EXPECT_EQ(f.xcr0, has_avx512 ? 0xE7u : 7u);
 }
 
 TEST(TscFrequency, IsThatOfAProcessorAndStaysTheSame) {
