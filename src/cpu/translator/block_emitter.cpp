@@ -9,15 +9,14 @@
 
 namespace touka::cpu::translator {
 
-bool BlockEmitter::overwrites_flags_first(const GuestBlock& block) {
-    if (block.uses_vectors) return false;
-    for (std::size_t n = 0; n < block.count; ++n) {
-        const GuestInstruction& i = block.instructions[n];
+bool BlockEmitter::overwrites_flags_first() const {
+    if (block_->uses_vectors) return false;
+    for (std::size_t n = 0; n < block_->count; ++n) {
+        const GuestInstruction& i = block_->instructions[n];
         const bool simple = i.kind == Kind::kCopied || i.kind == Kind::kNothing || i.kind == Kind::kLea ||
                             (i.kind == Kind::kMultiplyDivide && i.flags.overwrites);
         if (!simple || i.has_access || i.flags.reads || i.uses_x87) return false;
-        const GuestInstruction* next = n + 1 < block.count ? &block.instructions[n + 1] : nullptr;
-        if (i.flags.overwrites) return !opens_ahead(i, next); // the check would come first
+        if (i.flags.overwrites) return !opens_ahead(i, following(n)); // the check would come first
     }
     return false;
 }
@@ -86,7 +85,7 @@ std::size_t BlockEmitter::vectors_off() const {
 }
 
 void BlockEmitter::emit_entries(const GuestBlock& block, Translation& t) {
-    const bool overwrites = overwrites_flags_first(block);
+    const bool overwrites = overwrites_flags_first();
     t.entries.flags = from_start16();
     Xbyak::Label body;
     if (overwrites) {
@@ -218,7 +217,7 @@ void BlockEmitter::emit(const GuestBlock& block, Translation& t, SideTables& tab
         index_ = n;
         offset_ = i.offset;
         outline_.instructions[n] = from_start();
-        open_ahead(i, n + 1 < block.count ? &block.instructions[n + 1] : nullptr);
+        open_ahead(i, following(n));
         emit_instruction(i);
         if (i.flags.writes) {
             flag_recipe_ = flag_recipe(i);

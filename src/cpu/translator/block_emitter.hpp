@@ -60,11 +60,15 @@ private:
     // block_emitter.cpp: layout and what lies behind the block.
     /// The first thing that the block does to flags is to overwrite them, before anything can end it: whoever comes
     /// with flags in EFLAGS need not bring them home.
-    [[nodiscard]] static bool overwrites_flags_first(const GuestBlock& block);
+    [[nodiscard]] bool overwrites_flags_first() const;
     /// The frame's member that says whether the vector registers that the block needs are there.
     [[nodiscard]] std::size_t vectors_off() const;
     void emit_entries(const GuestBlock& block, Translation& t);
     void emit_instruction(const GuestInstruction& i);
+    /// The instruction after number `n` of the block, or nullptr.
+    [[nodiscard]] const GuestInstruction* following(std::size_t n) const {
+        return n + 1 < block_->count ? &block_->instructions[n + 1] : nullptr;
+    }
     void emit_stubs(const Translation& t);
     void start(const GuestBlock& block, Translation& t, SideTables& tables);
     /// What `assemble` emits.

@@ -116,9 +116,10 @@ void BlockEmitter::flags_host() {
 }
 
 bool BlockEmitter::die_unseen() const {
-    for (const GuestInstruction& i : std::span(block_->instructions).first(block_->count).subspan(index_ + 1)) {
+    for (std::size_t n = index_ + 1; n < block_->count; ++n) {
+        const GuestInstruction& i = block_->instructions[n];
         if (i.has_access || i.has_second_access || !computes_only(i)) return false;
-        if (i.flags.overwrites) return true;
+        if (i.flags.overwrites) return !opens_ahead(i, following(n)); // the check would come first
         if (i.flags.reads && !i.flags.passes_on) return false;
     }
     return false;

@@ -63,10 +63,10 @@ enum class Kind : std::uint8_t {
     kDirectionFlag, ///< CLD, STD
     kSwapGs,
     kReadTimeStamp,
-    kString,     ///< REP MOVS, REP STOS
+    kString,      ///< REP MOVS, REP STOS
     kCalled,      ///< the interpreter does it, and translated code goes on
     kTransferred, ///< ends the block; the interpreter does it, and translated code goes on wherever that leads
-    kInterpreted ///< ends the block; the interpreter does it
+    kInterpreted  ///< ends the block; the interpreter does it
 };
 
 /// What an instruction has to do with CF PF AF ZF SF OF.
