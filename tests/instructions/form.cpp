@@ -208,6 +208,13 @@ void add_legacy(bool compat, std::map<std::string, Form>& forms) {
     }
 }
 
+void add_opcodes(Encoding e, std::map<std::string, Form>& forms) {
+    for (unsigned opcode = 0; opcode < 256; ++opcode) {
+        e.opcode = static_cast<std::uint8_t>(opcode);
+        add_opcode(e, forms);
+    }
+}
+
 void add_vex(bool compat, std::map<std::string, Form>& forms) {
     for (unsigned variant = 0; variant < 3 * 4 * 2 * 2; ++variant) {
         Encoding e;
@@ -217,10 +224,7 @@ void add_vex(bool compat, std::map<std::string, Form>& forms) {
         e.vex_long = (variant & 4) != 0;
         e.wide = (variant & 8) != 0;
         e.map = static_cast<std::uint8_t>(1 + variant / 16);
-        for (unsigned opcode = 0; opcode < 256; ++opcode) {
-            e.opcode = static_cast<std::uint8_t>(opcode);
-            add_opcode(e, forms);
-        }
+        add_opcodes(e, forms);
     }
 }
 
@@ -234,10 +238,7 @@ void add_evex(bool compat, std::map<std::string, Form>& forms) {
         e.evex_b = (variant & 8) != 0;
         e.evex_length = variant >> 4 & 3;
         e.map = static_cast<std::uint8_t>(1 + variant / 64);
-        for (unsigned opcode = 0; opcode < 256; ++opcode) {
-            e.opcode = static_cast<std::uint8_t>(opcode);
-            add_opcode(e, forms);
-        }
+        add_opcodes(e, forms);
     }
 }
 

@@ -1,39 +1,24 @@
 #include "instructions/vector_state.hpp"
 
-#include <algorithm>
 #include <cstring>
 
 #include "cpu/cpuid.hpp"
+#include "cpu/interpreter/avx512_state.hpp"
 #include "cpu/interpreter/host_avx512.hpp"
-#include "spec/x86/cpuid.hpp"
+#include "cpu/interpreter/xsave_layout.hpp"
 #include "spec/x86/floating_point_state.hpp"
 
 namespace touka::tests::instructions {
 namespace {
 
-namespace cpuid = spec::x86::cpuid;
 namespace fxsave = spec::x86::fxsave;
 namespace xsave = spec::x86::xsave;
 
 constexpr std::size_t kXmmBytes = 16, kYmmBytes = 32, kZmmBytes = 64;
 
-/// The host's.
-struct Places {
-    std::size_t opmask = 0, zmm_hi256 = 0, hi16_zmm = 0, end = xsave::kBytes;
-};
-const Places& places() {
-    static const Places found = [] {
-        Places p;
-        if (!cpu::interpreter::host_has_avx512()) return p;
-        const cpu::CpuidTable host = cpu::host_cpuid();
-        p.opmask = host.lookup(cpuid::kXsave, 5).ebx;
-        p.zmm_hi256 = host.lookup(cpuid::kXsave, 6).ebx;
-        p.hi16_zmm = host.lookup(cpuid::kXsave, 7).ebx;
-        p.end = std::max(
-            {p.opmask + xsave::kOpmaskBytes, p.zmm_hi256 + xsave::kZmmHi256Bytes, p.hi16_zmm + xsave::kHi16ZmmBytes});
-        return p;
-    }();
-    return found;
+const cpu::interpreter::XsaveLayout& host_layout() {
+    static const cpu::interpreter::XsaveLayout layout(cpu::host_cpuid());
+    return layout;
 }
 
 /// Calls move(component, offset in the area, place in the registers, bytes) for each piece of a register.
@@ -44,12 +29,15 @@ void for_each_vector(auto& registers, auto&& move) {
         move(xsave::kAvx, xsave::kAvxOffset + n * kXmmBytes, zmm + kXmmBytes, kXmmBytes);
     }
     if (!cpu::interpreter::host_has_avx512()) return;
+    const std::size_t opmask = host_layout().standard_offset(cpu::interpreter::kOpmaskComponent),
+                      zmm_hi256 = host_layout().standard_offset(cpu::interpreter::kZmmHi256Component),
+                      hi16_zmm = host_layout().standard_offset(cpu::interpreter::kHi16ZmmComponent);
     for (std::size_t n = 0; n < 16; ++n) {
-        move(xsave::kZmmHi256, places().zmm_hi256 + n * kYmmBytes, registers.zmm[n].data() + kYmmBytes, kYmmBytes);
-        move(xsave::kHi16Zmm, places().hi16_zmm + n * kZmmBytes, registers.zmm[n + 16].data(), kZmmBytes);
+        move(xsave::kZmmHi256, zmm_hi256 + n * kYmmBytes, registers.zmm[n].data() + kYmmBytes, kYmmBytes);
+        move(xsave::kHi16Zmm, hi16_zmm + n * kZmmBytes, registers.zmm[n + 16].data(), kZmmBytes);
     }
     for (std::size_t n = 0; n < registers.k.size(); ++n)
-        move(xsave::kOpmask, places().opmask + n * sizeof(registers.k[n]), &registers.k[n], sizeof(registers.k[n]));
+        move(xsave::kOpmask, opmask + n * sizeof(registers.k[n]), &registers.k[n], sizeof(registers.k[n]));
 }
 
 } // namespace
@@ -59,7 +47,7 @@ std::uint64_t vector_components() {
     return cpu::interpreter::host_has_avx512() ? kAlways | xsave::kAvx512 : kAlways;
 }
 
-std::size_t vector_area_bytes() { return places().end; }
+std::size_t vector_area_bytes() { return host_layout().standard_bytes(vector_components()); }
 
 void put_vectors(const Registers& r, std::span<std::byte> area) {
     const auto put = [&](std::size_t offset, const auto& value) { std::memcpy(&area[offset], &value, sizeof(value)); };

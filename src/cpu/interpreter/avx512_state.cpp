@@ -14,6 +14,11 @@ namespace {
 
 constexpr std::size_t kRegistersOutside64Bit = 8;
 
+// They are moved as they are.
+static_assert(sizeof(RegisterFile::opmask) == xsave::kOpmaskBytes);
+static_assert(sizeof(RegisterFile::zmm_hi256) == xsave::kZmmHi256Bytes);
+static_assert(sizeof(RegisterFile::hi16_zmm) == xsave::kHi16ZmmBytes);
+
 template <class T, std::size_t N>
 std::span<std::uint8_t> bytes_of(std::array<T, N>& registers) {
     return {reinterpret_cast<std::uint8_t*>(registers.data()), sizeof(registers)};

@@ -15,6 +15,14 @@ inline constexpr unsigned kOpmaskComponent = 5, kZmmHi256Component = 6, kHi16Zmm
 /// @param component one of those above. Whoever writes kZmmHi256Component calls note_hi256().
 [[nodiscard]] std::span<std::uint8_t> component_bytes(RegisterFile& regs, unsigned component, bool is_64bit);
 
+/// Calls visit(number, component_bytes()) for those of the three that are among `components`, bits of XCR0.
+/// @return false as soon as one of the calls did.
+bool for_each_component(RegisterFile& regs, std::uint64_t components, bool is_64bit, auto&& visit) {
+    for (unsigned n = kOpmaskComponent; n <= kHi16ZmmComponent; ++n)
+        if ((components >> n & 1) != 0 && !visit(n, component_bytes(regs, n, is_64bit))) return false;
+    return true;
+}
+
 /// Finds out whether zmm_hi256 is in use.
 void note_hi256(RegisterFile& regs);
 

@@ -100,32 +100,28 @@ bool write_part(Processor& p, std::uint64_t linear, const Area& area, std::size_
     return write_block(p, linear + offset, std::span(area).subspan(offset, length_bytes));
 }
 
-constexpr std::array kAvx512Components{kOpmaskComponent, kZmmHi256Component, kHi16ZmmComponent};
+/// Where the components of AVX-512 are in an area, by their number from kOpmaskComponent on.
+using Places = std::array<std::uint64_t, kHi16ZmmComponent - kOpmaskComponent + 1>;
 
-bool has(std::uint64_t components, unsigned component) { return (components >> component & 1) != 0; }
-
-/// Where the components of AVX-512 are in an area. @param form XCOMP_BV, or 0 for the standard form.
-using Places = std::array<std::uint64_t, kAvx512Components.size()>;
+/// @param form XCOMP_BV, or 0 for the standard form.
 Places places(const Processor& p, std::uint64_t linear, std::uint64_t components, std::uint64_t form) {
     const XsaveLayout& layout = p.model.xsave;
     Places found{};
-    for (std::size_t n = 0; n < found.size(); ++n) {
-        const unsigned component = kAvx512Components[n];
-        if (!has(components, component)) continue;
-        found[n] = linear + (form != 0 ? layout.compacted_offset(form & ~xsave::kCompacted, component)
-                                       : layout.standard_offset(component));
+    for (unsigned component = kOpmaskComponent; component <= kHi16ZmmComponent; ++component) {
+        if ((components >> component & 1) == 0) continue;
+        const std::uint32_t offset = form != 0 ? layout.compacted_offset(form & ~xsave::kCompacted, component)
+                                               : layout.standard_offset(component);
+        found[component - kOpmaskComponent] = linear + offset;
     }
     return found;
 }
 
 /// Calls move(place, bytes of the registers) for each of the components.
 bool for_each_avx512(Processor& p, std::uint64_t components, const Places& at, auto&& move) {
-    const bool is_64bit = p.code_size == CodeSize::k64;
-    for (std::size_t n = 0; n < at.size(); ++n) {
-        if (!has(components, kAvx512Components[n])) continue;
-        if (!move(at[n], component_bytes(p.regs, kAvx512Components[n], is_64bit))) return false;
-    }
-    return true;
+    return for_each_component(p.regs, components, p.code_size == CodeSize::k64,
+                              [&](unsigned component, std::span<std::uint8_t> bytes) {
+                                  return move(at[component - kOpmaskComponent], bytes);
+                              });
 }
 
 bool write_avx512(Processor& p, std::uint64_t linear, std::uint64_t components, std::uint64_t form) {

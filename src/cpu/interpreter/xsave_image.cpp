@@ -66,11 +66,10 @@ std::vector<std::uint8_t> save_xsave_image(Processor& p) {
         std::memcpy(image.data() + fxsave::kXmm + n * 16, regs.vector[n].data(), 16);
         std::memcpy(image.data() + xsave::kAvxOffset + n * 16, regs.vector[n].data() + 16, 16);
     }
-    for (const unsigned n : {kOpmaskComponent, kZmmHi256Component, kHi16ZmmComponent}) {
-        if ((components >> n & 1) == 0) continue;
-        const auto from = component_bytes(regs, n, true);
+    for_each_component(regs, components, true, [&](unsigned n, std::span<const std::uint8_t> from) {
         std::memcpy(image.data() + p.model.xsave.standard_offset(n), from.data(), from.size());
-    }
+        return true;
+    });
     put(image, xsave::kXstateBv, components);
     return image;
 }
@@ -105,11 +104,10 @@ bool load_xsave_image(Processor& p, std::span<const std::uint8_t> image) {
             std::memcpy(regs.vector[n].data() + 16, image.data() + xsave::kAvxOffset + n * 16, 16);
         }
     }
-    for (const unsigned n : {kOpmaskComponent, kZmmHi256Component, kHi16ZmmComponent}) {
-        if ((present >> n & 1) == 0) continue;
-        const auto to = component_bytes(regs, n, true);
+    for_each_component(regs, present, true, [&](unsigned n, std::span<std::uint8_t> to) {
         std::memcpy(to.data(), image.data() + p.model.xsave.standard_offset(n), to.size());
-    }
+        return true;
+    });
     note_hi256(regs);
     return true;
 }

@@ -242,8 +242,10 @@ protected:
         EXPECT_EQ(byte(hi16_zmm + 1024), kUntouched);
     }
     void forget() {
-        for (const unsigned n : {kOpmaskComponent, kZmmHi256Component, kHi16ZmmComponent})
-            std::ranges::fill(component_bytes(regs, n, true), std::uint8_t{0});
+        for_each_component(regs, xsave::kAvx512, true, [](unsigned, std::span<std::uint8_t> bytes) {
+            std::ranges::fill(bytes, std::uint8_t{0});
+            return true;
+        });
         note_hi256(regs);
     }
 

@@ -66,7 +66,7 @@ enum class Kind : std::uint8_t {
     kString,      ///< REP MOVS, REP STOS
     kCalled,      ///< the interpreter does it, and translated code goes on
     kTransferred, ///< ends the block; the interpreter does it, and translated code goes on wherever that leads
-    kInterpreted  ///< ends the block; the interpreter does it
+    kInterpreted  ///< cannot be decoded: ends the block, and the interpreter raises the exception
 };
 
 /// What an instruction has to do with CF PF AF ZF SF OF.

@@ -25,17 +25,15 @@ std::uint64_t first_bytes(std::uint64_t start, std::size_t count) {
 }
 
 /// Little-endian, of 1 to 8 bytes.
-std::int64_t signed_field(const std::uint8_t* at, unsigned bits) {
-    std::uint64_t value = 0;
-    std::memcpy(&value, at, bits / 8);
-    const unsigned unused = 64 - bits;
-    return static_cast<std::int64_t>(value << unused) >> unused;
-}
-
 std::uint64_t unsigned_field(const std::uint8_t* at, unsigned bits) {
     std::uint64_t value = 0;
     std::memcpy(&value, at, bits / 8);
     return value;
+}
+
+std::int64_t signed_field(const std::uint8_t* at, unsigned bits) {
+    const unsigned unused = 64 - bits;
+    return static_cast<std::int64_t>(unsigned_field(at, bits) << unused) >> unused;
 }
 
 /// @param bytes with the displacement that `i` is to have.

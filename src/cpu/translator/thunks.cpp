@@ -49,12 +49,7 @@ public:
         const void* at = begin();
         mov(dword[rsp + o_.exit_reason], eax);
         save_mapped(0);
-        Xbyak::Label no_vectors;
-        cmp(dword[rsp + o_.sse_off], 0);
-        jne(no_vectors, T_NEAR);
-        vectors_.save(0);
-        put_vectors_away();
-        L(no_vectors);
+        bring_vectors_home();
         restore_host();
         return at;
     }
@@ -79,37 +74,25 @@ public:
     const void* far_jump(const void* leave) {
         const void* at = begin();
         static_assert(sizeof(FarKey) == 2 * 8);
-        JumpCode jumps(*this, o_);
         mov(dword[rsp + o_.exit_data], ecx);
         movsxd(rax, eax);
         add(rax, ptr[rsp + o_.rip_base]);
         add(ecx, ecx);
         sub(dword[rsp + rcx * 8 + o_.far_keys + offsetof(FarKey, patience)], 1);
-        Xbyak::Label found, impatient;
+        Xbyak::Label impatient;
         jb(impatient);
-        jumps.look_up();
-        je(found);
-        jumps.look_further();
-        je(found);
-        jumps.change_key();
+        go_by_cache();
+        jumps_.change_key();
         L(impatient);
         mov(ptr[rsp + o_.rip], rax);
-        jump_out(at, ExitReason::kFarLink, leave);
-        L(found);
-        jumps.enter();
-        jmp(jumps.found());
-        return at;
+        return jump_out(at, ExitReason::kFarLink, leave);
     }
     const void* transfer(const Callees& callees, const void* leave) {
         const void* at = begin();
         set_rip();
         save_mapped(0);
-        Xbyak::Label no_vectors, done, found;
-        cmp(dword[rsp + o_.sse_off], 0);
-        jne(no_vectors, T_NEAR);
-        vectors_.save(0);
-        put_vectors_away();
-        L(no_vectors);
+        bring_vectors_home();
+        Xbyak::Label done;
         mov(rdi, reinterpret_cast<std::uint64_t>(callees.self));
         mov(rax, reinterpret_cast<std::uint64_t>(callees.transfer));
         call(rax);
@@ -120,17 +103,9 @@ public:
         L(done);
         load_mapped(0);
         mov(r14, ptr[rsp + o_.table]);
-        JumpCode jumps(*this, o_);
         mov(rax, ptr[rsp + o_.rip]);
-        jumps.look_up();
-        je(found);
-        jumps.look_further();
-        je(found);
-        jump_out(at, ExitReason::kLookup, leave);
-        L(found);
-        jumps.enter();
-        jmp(jumps.found());
-        return at;
+        go_by_cache();
+        return jump_out(at, ExitReason::kLookup, leave);
     }
     const void* exit_link(bool with_flags, const void* leave) {
         const void* at = begin();
@@ -270,6 +245,27 @@ private:
         put_vectors_away();
         restore_host();
     }
+    /// Where the jump cache knows the linear address in RAX, goes there; else on behind this, with its key in RAX.
+    void go_by_cache() {
+        Xbyak::Label found, missed;
+        jumps_.look_up();
+        je(found);
+        jumps_.look_further();
+        jne(missed);
+        L(found);
+        jumps_.enter();
+        jmp(jumps_.found());
+        L(missed);
+    }
+    /// What the host's vector registers have of the guest's is in RegisterFile, and they are the host's again.
+    void bring_vectors_home() {
+        Xbyak::Label none;
+        cmp(dword[rsp + o_.sse_off], 0);
+        jne(none, T_NEAR);
+        vectors_.save(0);
+        put_vectors_away();
+        L(none);
+    }
     /// The host's vector registers are the host's again.
     void put_vectors_away() {
         vectors_.note_gone();
@@ -303,6 +299,7 @@ private:
     }
     const FrameOffsets& o_;
     const std::uint8_t* executable_;
+    JumpCode jumps_{*this, o_};
     VectorCode vectors_{*this, o_};
 };
 
