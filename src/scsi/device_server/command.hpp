@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "scsi/task.hpp"
+
+namespace touka::scsi {
+
+/// How a reservation of another nexus looks at a command. (SPC-5 §5.14.1 table 70, SBC-4 table 13, SSC-5 table 13)
+enum class ReservationClass : std::uint8_t {
+    kAllowed, ///< never conflicts
+    kReads,   ///< conflicts with exclusive access
+    kChanges, ///< conflicts with write exclusive and exclusive access
+};
+
+/// One command that a device server has: how it is recognised, checked and executed. The same table answers REPORT
+/// SUPPORTED OPERATION CODES.
+struct Command {
+    std::uint8_t operation_code;
+    std::optional<std::uint16_t> service_action; ///< for operation codes that have them
+    /// CDB usage data: as long as the CDB, the operation code first, then which bits are evaluated, service action
+    /// bits among them; a CDB with any other bit set is answered INVALID FIELD IN CDB. (SPC-5 §6.34.3)
+    std::vector<std::uint8_t> usage;
+    ReservationClass (*reservation)(const Cdb&) = [](const Cdb&) { return ReservationClass::kChanges; };
+    /// Executed although a unit attention is pending, which stays (INQUIRY, REPORT LUNS) or is told (REQUEST SENSE).
+    bool despite_unit_attention = false;
+    /// Executed although the unit is not ready, formats or sanitizes.
+    bool despite_not_ready = false;
+    /// Fills the response in and calls DeviceServer::good, check or one of their kin, once, now or later.
+    std::function<void(Task&)> execute;
+};
+
+[[nodiscard]] inline ReservationClass always_allowed(const Cdb&) { return ReservationClass::kAllowed; }
+[[nodiscard]] inline ReservationClass reads_only(const Cdb&) { return ReservationClass::kReads; }
+
+/// The commands of one device server.
+class CommandSet {
+public:
+    /// @pre the operation code, with this service action, is not there yet.
+    void add(Command command);
+    /// @return the command, or the sense for an operation code, service action or bit that does not exist.
+    [[nodiscard]] const Command* find(std::uint8_t operation_code, std::uint16_t service_action) const;
+    /// Does any command have this operation code?
+    [[nodiscard]] bool has(std::uint8_t operation_code) const;
+    /// The sense for a CDB that sets bits outside the usage data, or is too short.
+    [[nodiscard]] static std::optional<Sense> check(const Command& command, const Cdb& cdb);
+    /// Ascending by operation code and service action.
+    [[nodiscard]] const std::vector<Command>& all() const { return commands_; }
+
+private:
+    std::vector<Command> commands_;
+    std::array<std::uint16_t, 257> first_{}; // of each operation code, in commands_
+};
+
+} // namespace touka::scsi

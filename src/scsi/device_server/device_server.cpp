@@ -1,0 +1,183 @@
+#include "scsi/device_server/device_server.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+namespace touka::scsi {
+
+void DeviceServer::submit(Task& task) {
+    ++counters_.commands;
+    tasks_.add(task);
+    start_what_may();
+}
+
+/// Starts in a loop, not in recursion: commands that complete at once let the next ones start.
+void DeviceServer::start_what_may() {
+    if (starting_) return;
+    starting_ = true;
+    while (Task* const task = tasks_.next_startable()) start(*task);
+    starting_ = false;
+}
+
+/// The checks in their order of precedence. (SAM-6 §5.3.3 "Status precedence")
+void DeviceServer::start(Task& task) {
+    const Command* const command = commands_.find(task.cdb.operation_code(), task.cdb.service_action());
+    if (command == nullptr || !command->despite_unit_attention) {
+        if (const auto code = attentions_.take(task.nexus->name)) return check(task, Sense::unit_attention(*code));
+    }
+    if (command == nullptr) {
+        if (!commands_.has(task.cdb.operation_code())) {
+            return check(task, Sense::illegal_request(SenseCode::kInvalidCommandOperationCode));
+        }
+        return check(task, Sense::invalid_field_in_cdb(1, std::uint8_t{4})); // the service action
+    }
+    const ReservationClass reservation_class = command->reservation(task.cdb);
+    for (const ReservationPolicy* policy : reservations_) {
+        if (!policy->conflicts(task.nexus->name, reservation_class)) continue;
+        ++counters_.reservation_conflicts;
+        return finish(task, Status::kReservationConflict);
+    }
+    if (const auto sense = CommandSet::check(*command, task.cdb)) return check(task, *sense);
+    if (!command->despite_not_ready) {
+        if (const auto sense = readiness()) return check(task, *sense);
+    }
+    command->execute(task);
+}
+
+void DeviceServer::check(Task& task, const Sense& sense) {
+    ++counters_.check_conditions;
+    task.sense = encode(sense, sense_format_);
+    finish(task, Status::kCheckCondition);
+}
+
+void DeviceServer::finish(Task& task, Status status) {
+    task.status = status;
+    counters_.data_in_bytes += task.data_in_bytes;
+    if (status == Status::kGood && task.data_in_bytes == 0) {
+        counters_.data_out_bytes += std::min(task.data_out_bytes, task.transfer_bytes);
+    }
+    release(task);
+    start_what_may();
+}
+
+void DeviceServer::reply(Task& task, std::span<const std::uint8_t> data, std::uint64_t allocation_length) {
+    task.transfer_bytes = std::min<std::uint64_t>(data.size(), allocation_length);
+    const std::uint64_t length = std::min(task.transfer_bytes, task.data_in_limit_bytes);
+    if (length > 0) {
+        const auto memory = task.data_in(length);
+        if (memory.empty()) return finish(task, Status::kBusy);
+        task.data_in_bytes = copy_to(memory, 0, data.first(length));
+    }
+    good(task);
+}
+
+std::vector<std::uint8_t> DeviceServer::parameters(Task& task, std::size_t length) {
+    task.transfer_bytes = length;
+    std::vector<std::uint8_t> list(std::min<std::uint64_t>(length, task.data_out_bytes));
+    list.resize(copy_from(task.data_out, 0, list));
+    return list;
+}
+
+/// Takes the task out and completes it; whoever waits for the end of aborted tasks learns of it.
+void DeviceServer::release(Task& task) {
+    tasks_.remove(task);
+    if (task.link.abort_requested) {
+        task.aborted = true;
+        ++counters_.aborted_tasks;
+    }
+    const bool awaited = task.link.abort_requested;
+    Task* const address = &task;
+    task.complete();
+    if (!awaited) return;
+    std::vector<std::function<void()>> finished;
+    for (auto& abortion : abortions_) {
+        std::erase(abortion->left, address);
+        if (abortion->left.empty() && abortion->done) finished.push_back(std::exchange(abortion->done, nullptr));
+    }
+    std::erase_if(abortions_, [](const auto& abortion) { return !abortion->done; });
+    for (const auto& done : finished) done();
+}
+
+template <class Ends>
+void DeviceServer::abort(Ends ends, std::function<void()> done) {
+    auto abortion = std::make_unique<Abortion>();
+    std::vector<Task*> waiting;
+    tasks_.for_each([&](Task& task) {
+        if (!ends(task)) return;
+        task.link.abort_requested = true;
+        (task.link.started ? abortion->left : waiting).push_back(&task);
+    });
+    for (Task* task : waiting) release(*task);
+    if (abortion->left.empty()) {
+        done();
+    } else {
+        abortion->done = std::move(done);
+        abortions_.push_back(std::move(abortion));
+    }
+    start_what_may();
+}
+
+void DeviceServer::manage(TaskManagementFunction function, Nexus& nexus, std::uint64_t tag,
+                          std::function<void(TaskManagementResponse)> done) {
+    using enum TaskManagementFunction;
+    const auto complete = [done] { done(TaskManagementResponse::kComplete); };
+    const auto present = [&](bool any_tag) {
+        bool found = false;
+        tasks_.for_each([&](const Task& task) { found |= task.nexus == &nexus && (any_tag || task.tag == tag); });
+        return found;
+    };
+    switch (function) {
+        case kAbortTask:
+            if (!present(false)) return done(TaskManagementResponse::kTaskDoesNotExist);
+            return abort([&](const Task& task) { return task.nexus == &nexus && task.tag == tag; }, complete);
+        case kAbortTaskSet: return abort([&](const Task& task) { return task.nexus == &nexus; }, complete);
+        case kClearTaskSet: {
+            std::vector<NexusName> others;
+            tasks_.for_each([&](const Task& task) {
+                if (task.nexus != &nexus) others.push_back(task.nexus->name);
+            });
+            for (const NexusName& other : others) {
+                attentions_.establish(other, SenseCode::kCommandsClearedByAnotherInitiator);
+            }
+            return abort([](const Task&) { return true; }, complete);
+        }
+        case kLogicalUnitReset:
+        case kTargetReset: return reset(SenseCode::kBusDeviceResetFunctionOccurred, complete);
+        case kItNexusReset: {
+            const NexusName name = nexus.name;
+            for (UnitEvents* observer : observers_) observer->nexus_lost(name);
+            attentions_.attach(name, SenseCode::kNexusLossOccurred);
+            return abort([&](const Task& task) { return task.nexus == &nexus; }, complete);
+        }
+        case kQueryTask:
+        case kQueryTaskSet:
+            return done(present(function == kQueryTaskSet) ? TaskManagementResponse::kSucceeded
+                                                           : TaskManagementResponse::kComplete);
+        case kQueryAsynchronousEvent:
+            return done(attentions_.pending(nexus.name) ? TaskManagementResponse::kSucceeded
+                                                        : TaskManagementResponse::kComplete);
+        case kClearAca: break;
+    }
+    done(TaskManagementResponse::kRejected);
+}
+
+void DeviceServer::reset(SenseCode unit_attention, std::function<void()> done) {
+    attentions_.replace_all(unit_attention);
+    for (UnitEvents* observer : observers_) observer->logical_unit_reset();
+    abort([](const Task&) { return true; }, std::move(done));
+}
+
+void DeviceServer::abort_tasks_of(const NexusName& nexus) {
+    abort([&](const Task& task) { return task.nexus->name == nexus; }, [] {});
+}
+
+void DeviceServer::attach(Nexus& nexus) { attentions_.attach(nexus.name, SenseCode::kPowerOnOccurred); }
+
+void DeviceServer::detach(Nexus& nexus, std::function<void()> done) {
+    for (UnitEvents* observer : observers_) observer->nexus_lost(nexus.name);
+    attentions_.detach(nexus.name);
+    abort([&](const Task& task) { return task.nexus == &nexus; }, std::move(done));
+}
+
+} // namespace touka::scsi

@@ -1,0 +1,123 @@
+// What all device types have in common: tasks in order, unit attentions, reservations, the checks before a command,
+// task management. Commands are added by the parts of a unit. (SAM-6 §4.13, SPC-5 §4.2, §5)
+// Absent: ACA (NORMACA is 0; clear ACA answers function rejected), several task sets, CRN, command priority.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "scsi/device_server/command.hpp"
+#include "scsi/device_server/task_set.hpp"
+#include "scsi/device_server/unit_attentions.hpp"
+#include "scsi/logical_unit.hpp"
+
+namespace touka::scsi {
+
+/// Reservations as the checks before a command see them.
+class ReservationPolicy {
+public:
+    virtual ~ReservationPolicy() = default;
+    [[nodiscard]] virtual bool conflicts(const NexusName& nexus, ReservationClass command) const = 0;
+};
+
+/// A part of a unit that wants to know what happens to the unit or a nexus.
+class UnitEvents {
+public:
+    virtual ~UnitEvents() = default;
+    /// Logical unit reset, by whatever caused it; tasks are aborted already. (SAM-6 §6.3.3)
+    virtual void logical_unit_reset() {}
+    /// The nexus is lost. (SAM-6 §6.3.4)
+    virtual void nexus_lost(const NexusName&) {}
+};
+
+struct DeviceServerCounters {
+    std::uint64_t commands = 0;
+    std::uint64_t check_conditions = 0;
+    std::uint64_t reservation_conflicts = 0;
+    std::uint64_t aborted_tasks = 0;
+    std::uint64_t data_in_bytes = 0, data_out_bytes = 0;
+};
+
+class DeviceServer final : public LogicalUnit {
+public:
+    DeviceServer() = default;
+
+    // How a unit is put together; before the first task.
+    void add(Command command) { commands_.add(std::move(command)); }
+    /// @param policy outlives the server.
+    void set_reservations(const ReservationPolicy& policy) { reservations_.push_back(&policy); }
+    void add_observer(UnitEvents& observer) { observers_.push_back(&observer); }
+    /// Asked before commands that need a ready unit. @return the sense of a unit that is not.
+    void set_readiness(std::function<std::optional<Sense>()> readiness) { readiness_ = std::move(readiness); }
+    /// Called by commit().
+    void set_on_commit(std::function<void()> on_commit) { on_commit_ = std::move(on_commit); }
+    /// D_SENSE, from the Control mode page.
+    void set_sense_format(SenseFormat format) { sense_format_ = format; }
+    [[nodiscard]] SenseFormat sense_format() const { return sense_format_; }
+
+    // LogicalUnit
+    void submit(Task& task) override;
+    void commit() override {
+        if (on_commit_) on_commit_();
+    }
+    void manage(TaskManagementFunction function, Nexus& nexus, std::uint64_t tag,
+                std::function<void(TaskManagementResponse)> done) override;
+    void attach(Nexus& nexus) override;
+    void detach(Nexus& nexus, std::function<void()> done) override;
+    void inventory_changed(Nexus& nexus) override {
+        attentions_.establish(nexus.name, SenseCode::kReportedLunsDataHasChanged);
+    }
+    void inventory_reported(Nexus& nexus) override {
+        attentions_.clear(nexus.name, SenseCode::kReportedLunsDataHasChanged);
+    }
+
+    // How a command ends; each is called once for a task, and the task is gone afterwards.
+    void good(Task& task) { finish(task, Status::kGood); }
+    void check(Task& task, const Sense& sense);
+    void finish(Task& task, Status status);
+    /// GOOD with parameter data: as much of them as the allocation length and the initiator's buffer take.
+    void reply(Task& task, std::span<const std::uint8_t> data, std::uint64_t allocation_length);
+    /// The parameter list, `length` bytes of the CDB's PARAMETER LIST LENGTH; sets the task's transfer_bytes.
+    /// @return fewer bytes when the initiator sent fewer.
+    [[nodiscard]] static std::vector<std::uint8_t> parameters(Task& task, std::size_t length);
+
+    [[nodiscard]] UnitAttentions& attentions() { return attentions_; }
+    [[nodiscard]] const CommandSet& commands() const { return commands_; }
+    [[nodiscard]] const DeviceServerCounters& counters() const { return counters_; }
+    [[nodiscard]] std::optional<Sense> readiness() const { return readiness_ ? readiness_() : std::nullopt; }
+    /// Ends every task of these nexuses as TASK ABORTED or silently, as another nexus's doing; PREEMPT AND ABORT.
+    void abort_tasks_of(const NexusName& nexus);
+    /// Everything as after LOGICAL UNIT RESET. @param done called after the last task has completed.
+    void reset(SenseCode unit_attention, std::function<void()> done);
+
+private:
+    void start_what_may();
+    void start(Task& task);
+    /// Ends those tasks that `ends` picks. @param done called when the last of them has completed.
+    template <class Ends>
+    void abort(Ends ends, std::function<void()> done);
+    void release(Task& task);
+
+    CommandSet commands_;
+    TaskSet tasks_;
+    UnitAttentions attentions_;
+    std::vector<const ReservationPolicy*> reservations_;
+    std::vector<UnitEvents*> observers_;
+    std::function<std::optional<Sense>()> readiness_;
+    std::function<void()> on_commit_;
+    SenseFormat sense_format_ = SenseFormat::kFixed;
+    DeviceServerCounters counters_;
+    bool starting_ = false;
+
+    struct Abortion {
+        std::vector<Task*> left; // still to complete
+        std::function<void()> done;
+    };
+    std::vector<std::unique_ptr<Abortion>> abortions_;
+};
+
+} // namespace touka::scsi
