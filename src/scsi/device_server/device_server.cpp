@@ -32,6 +32,9 @@ void DeviceServer::start(Task& task) {
         }
         return check(task, Sense::invalid_field_in_cdb(1, std::uint8_t{4})); // the service action
     }
+    for (const auto& gate : gates_) {
+        if (const auto sense = gate(task)) return check(task, *sense);
+    }
     const ReservationClass reservation_class = command->reservation(task.cdb);
     for (const ReservationPolicy* policy : reservations_) {
         if (!policy->conflicts(task.nexus->name, reservation_class)) continue;

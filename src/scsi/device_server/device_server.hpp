@@ -51,6 +51,8 @@ public:
     /// @param policy outlives the server.
     void set_reservations(const ReservationPolicy& policy) { reservations_.push_back(&policy); }
     void add_observer(UnitEvents& observer) { observers_.push_back(&observer); }
+    /// Asked before every command. @return the sense to refuse it with.
+    void add_gate(std::function<std::optional<Sense>(const Task&)> gate) { gates_.push_back(std::move(gate)); }
     /// Asked before commands that need a ready unit. @return the sense of a unit that is not.
     void set_readiness(std::function<std::optional<Sense>()> readiness) { readiness_ = std::move(readiness); }
     /// Called by commit().
@@ -107,6 +109,7 @@ private:
     UnitAttentions attentions_;
     std::vector<const ReservationPolicy*> reservations_;
     std::vector<UnitEvents*> observers_;
+    std::vector<std::function<std::optional<Sense>(const Task&)>> gates_;
     std::function<std::optional<Sense>()> readiness_;
     std::function<void()> on_commit_;
     SenseFormat sense_format_ = SenseFormat::kFixed;
