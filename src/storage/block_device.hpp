@@ -26,11 +26,11 @@ enum class BlockStatus {
 struct BlockRequest {
     BlockOperation operation = BlockOperation::kRead;
     std::uint64_t offset_bytes = 0;
-    std::uint64_t length_bytes = 0;            ///< also the sum of the buffers for read and write
-    std::span<const iovec> buffers;            ///< host memory; read and write only
-    bool force_unit_access = false;            ///< a write that must be stable when it completes
-    bool may_unmap = false;                    ///< write zeroes may punch a hole
-    std::function<void(BlockStatus)> complete; ///< exactly once, on the device's reactor
+    std::uint64_t length_bytes = 0;              ///< also the sum of the buffers for read and write
+    std::span<const iovec> buffers{};            ///< host memory; read and write only
+    bool force_unit_access = false;              ///< a write that must be stable when it completes
+    bool may_unmap = false;                      ///< write zeroes may punch a hole
+    std::function<void(BlockStatus)> complete{}; ///< exactly once, on the device's reactor
 };
 
 struct BlockGeometry {
@@ -39,6 +39,12 @@ struct BlockGeometry {
     std::uint32_t physical_block_bytes = 512;
     std::uint32_t discard_granularity_bytes = 0; ///< 0: discard is not supported
     bool read_only = false;
+};
+
+/// A stretch of a volume that is allocated, or a hole that reads as zeros.
+struct BlockExtent {
+    std::uint64_t length_bytes = 0;
+    bool allocated = true;
 };
 
 /// One open volume, used from one reactor's thread.
@@ -53,6 +59,12 @@ public:
     virtual void commit() = 0;
     /// Requests that were taken and not completed yet.
     [[nodiscard]] virtual std::size_t in_flight() const = 0;
+    /// What is known of the volume from `offset_bytes` on. @pre offset_bytes is below the size.
+    [[nodiscard]] virtual BlockExtent extent_at(std::uint64_t offset_bytes) const {
+        return {geometry().size_bytes - offset_bytes, true};
+    }
+    /// This will be read soon: a hint, without an answer.
+    virtual void prefetch(std::uint64_t /*offset_bytes*/, std::uint64_t /*length_bytes*/) {}
 };
 
 } // namespace touka::storage

@@ -1,5 +1,8 @@
 #include "storage/task_queue.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <numeric>
@@ -89,6 +92,24 @@ void TaskQueue::on_result(std::uint32_t task_index, std::int64_t result) {
     --in_flight_;
     launch_waiting();
     request.complete(*status); // last: it may submit again, or drop the queue's owner into other work
+}
+
+BlockExtent TaskQueue::extent_at(std::uint64_t offset_bytes) const {
+    const std::uint64_t size_bytes = file_.geometry.size_bytes;
+    if (file_.block_device) return {size_bytes - offset_bytes, true};
+    const auto offset = static_cast<off_t>(offset_bytes);
+    // The file's position moves, which nothing here uses.
+    const off_t data = ::lseek(file_.fd.get(), offset, SEEK_DATA);
+    if (data < 0) return {size_bytes - offset_bytes, errno != ENXIO};
+    if (data > offset) return {std::min(static_cast<std::uint64_t>(data), size_bytes) - offset_bytes, false};
+    const off_t hole = ::lseek(file_.fd.get(), offset, SEEK_HOLE);
+    const std::uint64_t end = hole < 0 ? size_bytes : std::min(static_cast<std::uint64_t>(hole), size_bytes);
+    return {end - offset_bytes, true};
+}
+
+void TaskQueue::prefetch(std::uint64_t offset_bytes, std::uint64_t length_bytes) {
+    (void)::posix_fadvise(file_.fd.get(), static_cast<off_t>(offset_bytes), static_cast<off_t>(length_bytes),
+                          POSIX_FADV_WILLNEED);
 }
 
 } // namespace touka::storage

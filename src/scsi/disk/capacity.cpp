@@ -1,0 +1,46 @@
+#include "scsi/disk/capacity.hpp"
+
+#include <algorithm>
+#include <bit>
+
+#include "scsi/parameter_data.hpp"
+
+namespace touka::scsi {
+
+using namespace spec::scsi;
+
+namespace {
+
+void read_capacity10(DiskCore& core, Task& task) {
+    if (task.cdb.number(2, 4) != 0) return core.server.check(task, Sense::invalid_field_in_cdb(2)); // PMI is gone
+    const std::uint64_t last_lba = std::min<std::uint64_t>(core.block_count - 1, 0xFFFF'FFFF);
+    const auto data = ParameterData().number(last_lba, 4).number(core.block_bytes, 4).take();
+    core.server.reply(task, data, data.size());
+}
+
+void read_capacity16(DiskCore& core, bool thin, Task& task) {
+    constexpr std::uint8_t kThin = 0x80, kReadsZeros = 0x40;
+    const std::uint32_t per_physical = std::max(1u, core.volume.geometry().physical_block_bytes / core.block_bytes);
+    ParameterData data;
+    data.number(core.block_count - 1, 8).number(core.block_bytes, 4).byte(0);
+    data.byte(std::bit_width(per_physical) - 1u).byte(thin ? kThin | kReadsZeros : 0).byte(0).zeros(16);
+    core.server.reply(task, data.view(), task.cdb.number(10, 4));
+}
+
+} // namespace
+
+void add_read_capacity(DiskCore& core, bool thin) {
+    using namespace operation;
+    core.server.add({.operation_code = kReadCapacity10,
+                     .service_action = {},
+                     .usage = {kReadCapacity10, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0},
+                     .reservation = always_allowed,
+                     .execute = [&core](Task& task) { read_capacity10(core, task); }});
+    core.server.add({.operation_code = kServiceActionIn16,
+                     .service_action = service_action::kReadCapacity16,
+                     .usage = {kServiceActionIn16, 0x1F, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0},
+                     .reservation = always_allowed,
+                     .execute = [&core, thin](Task& task) { read_capacity16(core, thin, task); }});
+}
+
+} // namespace touka::scsi

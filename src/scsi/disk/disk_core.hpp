@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+
+#include "scsi/device_server/device_server.hpp"
+#include "scsi/device_server/mode_pages.hpp"
+#include "scsi/disk/block_cdb.hpp"
+#include "scsi/disk/range_locks.hpp"
+#include "storage/block_device.hpp"
+
+namespace touka::scsi {
+
+/// What the command groups of a disk work on. On the unit's reactor.
+struct DiskCore {
+    DeviceServer& server;
+    storage::BlockDevice& volume;
+    ModePages& modes;
+    std::uint32_t block_bytes;
+    std::uint64_t block_count;
+    bool read_only;
+    RangeLocks ranges{};
+
+    /// Longest transfer in bytes that a command may ask for: MAXIMUM TRANSFER LENGTH.
+    static constexpr std::uint64_t kTransferLimitBytes = 16ull << 20;
+
+    [[nodiscard]] std::uint64_t bytes(std::uint64_t blocks) const { return blocks * block_bytes; }
+    /// @return the sense of a range that leaves the medium, and, with a limit, of one that is too long.
+    /// @param length_field the byte of the CDB that says how many blocks.
+    [[nodiscard]] std::optional<Sense> check_range(const BlockRange& range) const;
+    [[nodiscard]] std::optional<Sense> check_transfer(const BlockRange& range, const Cdb& cdb) const;
+    /// @return the sense of a medium that may not be changed now.
+    [[nodiscard]] std::optional<Sense> check_writable() const;
+    /// Must a write be stable before it completes? With FUA, and without a write cache.
+    [[nodiscard]] bool force_unit_access(bool fua) const { return fua || !write_cache(); }
+    /// WCE of the Caching mode page.
+    [[nodiscard]] bool write_cache() const { return (modes.page(kCachingPage)[0] & 0x04) != 0; }
+
+    static constexpr std::uint8_t kCachingPage = 0x08;
+};
+
+/// The sense for what became of a request to the volume: the only place where one becomes the other.
+[[nodiscard]] Sense medium_sense(storage::BlockStatus status, storage::BlockOperation operation);
+
+/// Usage data of CDBs with block ranges. (SBC-4 §5)
+/// @param flags which bits beside the service action's byte 1 (byte 10 of 32-byte CDBs) has.
+[[nodiscard]] std::vector<std::uint8_t> range_usage(std::uint8_t operation_code, std::uint8_t flags);
+[[nodiscard]] std::vector<std::uint8_t> range_usage32(std::uint16_t service_action, std::uint8_t flags);
+
+} // namespace touka::scsi

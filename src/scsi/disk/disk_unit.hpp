@@ -1,0 +1,65 @@
+// A direct access block device of our own: a raw file or device behind everything that SBC-4 asks of a disk.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "scsi/device_server/inquiry.hpp"
+#include "scsi/device_server/log_pages.hpp"
+#include "scsi/device_server/medium_removal.hpp"
+#include "scsi/device_server/mode_pages.hpp"
+#include "scsi/device_server/target_port_groups.hpp"
+#include "scsi/disk/cache.hpp"
+#include "scsi/disk/disk_core.hpp"
+#include "scsi/disk/maintenance.hpp"
+#include "scsi/disk/provisioning.hpp"
+#include "scsi/disk/read_write.hpp"
+#include "scsi/disk/verify.hpp"
+
+namespace touka::scsi {
+
+struct DiskOptions {
+    UnitIdentity identity;
+    std::vector<TargetPort> ports;
+    std::uint32_t block_bytes = 0; ///< 512 or 4096 and no less than the volume's; 0: the volume's
+    bool removable = false;
+    bool rotating = false; ///< what VPD page B1h says: 7200 rpm, or a medium that does not rotate
+};
+
+/// A disk. Its bytes are the volume's (T2), a write completes when the volume says so (T3). @thread the volume's
+/// reactor.
+class DiskUnit {
+public:
+    /// @param volume outlives the unit.
+    DiskUnit(storage::BlockDevice& volume, DiskOptions options);
+
+    [[nodiscard]] LogicalUnit& unit() { return server_; }
+    [[nodiscard]] DeviceServer& server() { return server_; }
+    [[nodiscard]] const Inquiry& inquiry() const { return inquiry_; }
+    [[nodiscard]] Maintenance& maintenance() { return maintenance_; }
+
+private:
+    void add_mode_pages();
+    void add_log_pages();
+    void add_vital_product_data(const DiskOptions& options);
+    [[nodiscard]] std::vector<std::uint8_t> block_limits() const;
+    [[nodiscard]] std::vector<std::uint8_t> block_descriptor(bool long_lba) const;
+
+    DeviceServer server_;
+    ModePages modes_;
+    LogPages logs_;
+    DiskCore core_;
+    Inquiry inquiry_;
+    MediumRemoval removal_;
+    TargetPortGroups port_groups_;
+    ReadWrite read_write_;
+    VerifyCommands verify_;
+    CompareCommands compare_;
+    Provisioning provisioning_;
+    CacheCommands cache_;
+    Maintenance maintenance_;
+};
+
+} // namespace touka::scsi

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "scsi/disk/disk_core.hpp"
+#include "scsi/disk/job.hpp"
+
+namespace touka::scsi {
+
+/// READ and WRITE of 6, 10, 12, 16 and 32 bytes, WRITE ATOMIC(16): the volume reads into and writes from the
+/// initiator's buffers. No allocation once as many requests have been under way at once. (SBC-4 §5.11 to §5.14, §5.36
+/// ff)
+class ReadWrite {
+public:
+    /// Adds the commands. @param core outlives this.
+    explicit ReadWrite(DiskCore& core);
+    ~ReadWrite();
+
+    struct Counters {
+        std::uint64_t reads = 0, writes = 0, read_blocks = 0, written_blocks = 0;
+    };
+    [[nodiscard]] const Counters& counters() const { return counters_; }
+
+    /// Blocks that WRITE ATOMIC may write: as many as the medium never writes in part. (SBC-4 §4.29)
+    [[nodiscard]] std::uint32_t atomic_limit_blocks() const;
+
+private:
+    struct Slot;
+    void read(Task& task);
+    void write(Task& task, bool atomic);
+    void submit(Task& task, const BlockRange& range, storage::BlockOperation operation, std::uint64_t length_bytes,
+                std::span<const iovec> buffers, bool atomic);
+    void finish(Slot& slot, storage::BlockStatus status);
+    Job read_cut(Task& task, BlockRange range);
+
+    DiskCore& core_;
+    Counters counters_;
+    std::vector<std::unique_ptr<Slot>> slots_;
+    std::vector<Slot*> free_;
+};
+
+} // namespace touka::scsi
