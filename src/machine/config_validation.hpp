@@ -2,10 +2,12 @@
 
 #include <expected>
 
+#include "configuration/config_error.hpp"
 #include "machine/config.hpp"
-#include "machine/config_error.hpp"
 
 namespace touka::machine {
+
+using configuration::ConfigError;
 
 /// As many as xAPIC destinations name: ids 0 to 254.
 inline constexpr std::uint32_t kCpuCountLimit = 255;

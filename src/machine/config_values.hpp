@@ -1,37 +1,29 @@
-// Single values of a configuration as people write them, in files and in flags alike.
+// Single values of a machine's configuration as people write them, in files and in flags alike.
 // Each function gives the value or a sentence that says what is wrong with the text.
 #pragma once
 
 #include <cstdint>
-#include <expected>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "configuration/values.hpp"
 #include "machine/config.hpp"
 
 namespace touka::machine {
 
-template <class T>
-using ValueOr = std::expected<T, std::string>;
+using configuration::closest_match;
+using configuration::parse_duration_ms;
+using configuration::parse_number;
+using configuration::parse_size;
+using configuration::ValueOr;
 
-/// "512M", "2G", "1.5GiB": K, M, G and T are powers of 1024. A number without a unit is refused: it would be bytes
-/// to some and MiB to others.
-[[nodiscard]] ValueOr<std::uint64_t> parse_size(std::string_view text);
 /// A size of guest RAM, rounded down to whole MiB.
 [[nodiscard]] ValueOr<std::uint64_t> parse_memory_size(std::string_view text);
-/// A whole number in decimal.
-[[nodiscard]] ValueOr<std::uint64_t> parse_number(std::string_view text);
-/// "500ms", "2s", "1m" in milliseconds; a number without a unit is refused.
-[[nodiscard]] ValueOr<std::uint64_t> parse_duration_ms(std::string_view text);
 /// "2s" or "500ms,2s,4s": durations from the same start, each longer than the one before.
 [[nodiscard]] ValueOr<std::vector<std::uint64_t>> parse_moments_ms(std::string_view text);
 [[nodiscard]] ValueOr<EngineChoice> parse_engine(std::string_view text);
 /// "52:54:00:12:34:56" in lower case; no multicast address, not all zeros.
 [[nodiscard]] ValueOr<std::string> parse_mac(std::string_view text);
-
-/// The candidate that the word was probably meant to be; empty when none is near.
-[[nodiscard]] std::string_view closest_match(std::string_view word, std::span<const std::string_view> candidates);
 
 } // namespace touka::machine

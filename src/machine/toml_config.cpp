@@ -1,22 +1,20 @@
 #include "machine/toml_config.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <array>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
 
+#include "configuration/toml_file.hpp"
+#include "configuration/toml_table.hpp"
 #include "machine/config_validation.hpp"
-#include "machine/toml_table.hpp"
-#include "runtime/unique_fd.hpp"
+#include "machine/config_values.hpp"
 
 namespace touka::machine {
-namespace {
 
-constexpr std::size_t kFileBytesLimit = 1 << 20; // a configuration is a page of text; anything bigger is a mistake
+using configuration::TomlTable;
+
+namespace {
 
 /// One read of one file: collects what its tables say.
 class Reader {
@@ -109,40 +107,18 @@ private:
     MachineConfig config_;
 };
 
-std::expected<std::string, ConfigError> read_file(const std::string& path) {
-    const auto failure = [&](std::string text) {
-        return std::unexpected(ConfigError{.file = path, .text = std::move(text)});
-    };
-    const runtime::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!fd) return failure(errno == ENOENT ? "no such file" : fmt::format("cannot be opened: {}", strerror(errno)));
-    std::string text;
-    std::array<char, 4096> buffer{};
-    for (;;) {
-        const ssize_t count = ::read(fd.get(), buffer.data(), buffer.size());
-        if (count < 0 && errno == EINTR) continue;
-        if (count < 0) return failure(fmt::format("cannot be read: {}", strerror(errno)));
-        if (count == 0) return text;
-        text.append(buffer.data(), static_cast<std::size_t>(count));
-        if (text.size() > kFileBytesLimit) return failure("too big to be a machine's configuration");
-    }
-}
-
 } // namespace
 
 std::expected<MachineConfig, ConfigError> parse_toml(std::string_view text, const std::string& file) {
-    try {
-        return Reader(file).read(toml::parse(text, file));
-    } catch (const toml::parse_error& error) {
-        const auto where = error.source().begin;
-        return std::unexpected(ConfigError{
-            .file = file, .line = where.line, .column = where.column, .text = std::string(error.description())});
-    }
+    const auto root = configuration::parse_toml_text(text, file);
+    if (!root) return std::unexpected(root.error());
+    return Reader(file).read(*root);
 }
 
 std::expected<MachineConfig, ConfigError> load_toml(const std::string& path) {
-    const auto text = read_file(path);
-    if (!text) return std::unexpected(text.error());
-    return parse_toml(*text, path);
+    const auto root = configuration::load_toml_file(path);
+    if (!root) return std::unexpected(root.error());
+    return Reader(path).read(*root);
 }
 
 } // namespace touka::machine

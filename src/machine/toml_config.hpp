@@ -5,10 +5,12 @@
 #include <string>
 #include <string_view>
 
+#include "configuration/config_error.hpp"
 #include "machine/config.hpp"
-#include "machine/config_error.hpp"
 
 namespace touka::machine {
+
+using configuration::ConfigError;
 
 /// Reads a configuration. Unknown keys, wrong types and impossible values are errors with their place.
 /// Relative paths of kernel, initrd and disks are taken from the file's folder.

@@ -9,7 +9,7 @@ import sys
 LAYERS = {
     "spec": 0,
     "runtime": 1,
-    "memory": 2, "storage": 2, "network": 2,
+    "memory": 2, "storage": 2, "network": 2, "configuration": 2,
     "migration": 3, "scsi": 3,
     "cpu": 4, "fabric": 4,
     "platform": 5,

@@ -7,7 +7,7 @@
 #include <CLI/Formatter.hpp>
 #include <algorithm>
 
-#include "machine/config_values.hpp"
+#include "configuration/values.hpp"
 #include "run_options.hpp"
 #include "version.hpp"
 
@@ -31,7 +31,7 @@ std::vector<std::string> flag_names(const CLI::App& app) {
 
 std::string suggestion(std::string_view word, const std::vector<std::string>& names) {
     const std::vector<std::string_view> views(names.begin(), names.end());
-    const auto match = machine::closest_match(word, views);
+    const auto match = configuration::closest_match(word, views);
     return match.empty() ? std::string() : fmt::format("did you mean {}?", match);
 }
 

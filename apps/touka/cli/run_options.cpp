@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "machine/config_error.hpp"
+#include "configuration/config_error.hpp"
 #include "machine/config_flags.hpp"
 #include "machine/config_validation.hpp"
 #include "machine/config_values.hpp"

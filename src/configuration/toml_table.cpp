@@ -1,10 +1,10 @@
-#include "machine/toml_table.hpp"
+#include "configuration/toml_table.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
-namespace touka::machine {
+namespace touka::configuration {
 namespace {
 
 std::string_view type_name(const toml::node& node) {
@@ -127,4 +127,4 @@ void TomlTable::fail_at(const toml::source_region& where, std::string text, std:
                          .hint = std::move(hint)};
 }
 
-} // namespace touka::machine
+} // namespace touka::configuration

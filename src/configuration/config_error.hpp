@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <string>
 
-namespace touka::machine {
+namespace touka::configuration {
 
 /// What is wrong with a configuration, and where it was written.
 struct ConfigError {
@@ -17,4 +17,4 @@ struct ConfigError {
 /// "FILE:LINE:COLUMN: TEXT (HINT)", without the parts that are not known.
 [[nodiscard]] std::string describe(const ConfigError& error);
 
-} // namespace touka::machine
+} // namespace touka::configuration

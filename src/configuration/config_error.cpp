@@ -1,8 +1,8 @@
-#include "machine/config_error.hpp"
+#include "configuration/config_error.hpp"
 
 #include <fmt/format.h>
 
-namespace touka::machine {
+namespace touka::configuration {
 
 std::string describe(const ConfigError& error) {
     std::string text;
@@ -14,4 +14,4 @@ std::string describe(const ConfigError& error) {
     return text;
 }
 
-} // namespace touka::machine
+} // namespace touka::configuration

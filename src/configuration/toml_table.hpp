@@ -9,10 +9,10 @@
 #include <string_view>
 #include <vector>
 
-#include "machine/config_error.hpp"
-#include "machine/config_values.hpp"
+#include "configuration/config_error.hpp"
+#include "configuration/values.hpp"
 
-namespace touka::machine {
+namespace touka::configuration {
 
 /// Keeps the first error; after it, reads give nothing.
 class TomlTable {
@@ -60,4 +60,4 @@ private:
     std::optional<ConfigError> error_;
 };
 
-} // namespace touka::machine
+} // namespace touka::configuration
