@@ -74,6 +74,27 @@ std::vector<std::string> TomlTable::texts(std::string_view key) {
     return all;
 }
 
+std::optional<std::vector<std::uint32_t>> TomlTable::numbers(std::string_view key, std::uint32_t least,
+                                                             std::uint32_t most) {
+    const auto* node = find(key);
+    if (node == nullptr) return std::nullopt;
+    std::vector<std::uint32_t> all;
+    const auto* array = node->as_array();
+    if (array == nullptr) {
+        fail_type(*node, key, "a list of whole numbers", fmt::format("{} = [{}]", key, least));
+        return std::nullopt;
+    }
+    for (const auto& element : *array) {
+        const auto value = element.value_exact<std::int64_t>();
+        if (!value || *value < std::int64_t{least} || *value > std::int64_t{most}) {
+            fail(element, fmt::format("{}: its elements are whole numbers from {} to {}", key, least, most));
+            return std::nullopt;
+        }
+        all.push_back(static_cast<std::uint32_t>(*value));
+    }
+    return all;
+}
+
 std::vector<const toml::table*> TomlTable::tables(std::string_view key) {
     const auto* node = find(key);
     if (node == nullptr) return {};

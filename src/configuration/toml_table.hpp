@@ -26,6 +26,9 @@ public:
     /// A whole number in [least, most].
     [[nodiscard]] std::optional<std::uint32_t> number(std::string_view key, std::uint32_t least, std::uint32_t most);
     [[nodiscard]] std::vector<std::string> texts(std::string_view key);
+    /// A list of whole numbers in [least, most]; nothing when the key is absent.
+    [[nodiscard]] std::optional<std::vector<std::uint32_t>> numbers(std::string_view key, std::uint32_t least,
+                                                                    std::uint32_t most);
     /// The elements of an array of tables; none when the key is absent.
     [[nodiscard]] std::vector<const toml::table*> tables(std::string_view key);
     /// Text that `parse` understands.  @param parse string_view -> ValueOr<T>.

@@ -1,0 +1,90 @@
+// What a target program serves: units, targets with their LUNs and who may see them, portals.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "configuration/config_error.hpp"
+
+namespace touka::fabric {
+
+using configuration::ConfigError;
+
+struct DiskUnitConfig {
+    std::string path;                ///< raw file or block device
+    std::uint32_t block_bytes = 512; ///< logical block: 512 or 4096
+    bool read_only = false;
+    bool direct = false;
+    bool removable = false;
+    bool rotating = false;
+    bool operator==(const DiskUnitConfig&) const = default;
+};
+
+struct UnitConfig {
+    std::string name;   ///< unique in the file
+    std::string serial; ///< empty: derived from the name
+    std::string vendor, product, revision;
+    std::variant<DiskUnitConfig> kind;
+    bool operator==(const UnitConfig&) const = default;
+};
+
+struct LunConfig {
+    std::uint32_t number = 0;
+    std::string unit; ///< its name
+    bool operator==(const LunConfig&) const = default;
+};
+
+struct ChapConfig {
+    std::string user, secret;
+    bool operator==(const ChapConfig&) const = default;
+};
+
+/// One initiator that a target lets in.
+struct AccessConfig {
+    std::string initiator;                          ///< iSCSI name, WWPN, or "*"
+    std::optional<std::vector<std::uint32_t>> luns; ///< nothing: all of them
+    std::optional<ChapConfig> chap;                 ///< what the initiator has to prove
+    std::optional<ChapConfig> mutual_chap;          ///< what the target proves when asked
+    bool operator==(const AccessConfig&) const = default;
+};
+
+struct TargetConfig {
+    std::string name; ///< iSCSI name, or of a vhost-user port: any
+    std::vector<LunConfig> luns;
+    std::vector<AccessConfig> access; ///< empty: everybody, everything
+    bool operator==(const TargetConfig&) const = default;
+};
+
+struct PortalConfig {
+    std::string address; ///< "127.0.0.1:3260" or "[::1]:3260"
+    std::uint16_t group = 1;
+    bool operator==(const PortalConfig&) const = default;
+};
+
+/// A target's units for one virtual machine, by vhost-user.
+struct VhostUserConfig {
+    std::string socket;
+    std::string target; ///< its name
+    std::string wwpn;   ///< the initiator port's
+    bool operator==(const VhostUserConfig&) const = default;
+};
+
+struct ServiceConfig {
+    std::string state_folder; ///< reservations and inventories; must exist
+    std::string control_socket;
+    std::vector<UnitConfig> units;
+    std::vector<TargetConfig> targets;
+    std::vector<PortalConfig> portals;
+    std::vector<VhostUserConfig> vhost_user;
+};
+
+/// Reads and checks a configuration; docs/target.md describes the keys. Relative paths start at the file's folder.
+[[nodiscard]] std::expected<ServiceConfig, ConfigError> parse_service(std::string_view text, const std::string& file);
+[[nodiscard]] std::expected<ServiceConfig, ConfigError> load_service(const std::string& path);
+
+} // namespace touka::fabric
