@@ -5,7 +5,7 @@
 #include <future>
 #include <thread>
 
-#include "devices/virtio/memory_volume.hpp"
+#include "storage/memory_volume.hpp"
 #include "devices/virtio/test_driver.hpp"
 
 namespace touka::devices::virtio {
@@ -14,7 +14,7 @@ namespace {
 using namespace spec::virtio;
 using storage::BlockOperation;
 using storage::BlockStatus;
-using test::MemoryVolume;
+using storage::MemoryVolume;
 using test::Segment;
 using test::TestDriver;
 using test::TestMachine;

@@ -7,7 +7,7 @@
 #include <memory>
 
 #include "devices/virtio/block.hpp"
-#include "devices/virtio/memory_volume.hpp"
+#include "storage/memory_volume.hpp"
 #include "devices/virtio/test_driver.hpp"
 
 using namespace touka;
@@ -64,7 +64,7 @@ public:
 
 private:
     test::TestMachine machine_;
-    test::MemoryVolume volume_{64 << 10};
+    storage::MemoryVolume volume_{64 << 10};
     VirtioPciFunction function_{"virtio-blk@00:03.0", std::make_unique<Block>(volume_, BlockConfiguration{2, "fuzz"}),
                                 machine_.context()};
     test::TestDriver driver_{machine_, function_};

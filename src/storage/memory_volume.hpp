@@ -7,17 +7,17 @@
 
 #include "storage/block_device.hpp"
 
-namespace touka::devices::virtio::test {
+namespace touka::storage {
 
-class MemoryVolume final : public storage::BlockDevice {
+class MemoryVolume final : public BlockDevice {
 public:
     explicit MemoryVolume(std::uint64_t size_bytes) : bytes(size_bytes) {
         geometry_.size_bytes = size_bytes;
         geometry_.discard_granularity_bytes = 4096;
     }
-    [[nodiscard]] const storage::BlockGeometry& geometry() const override { return geometry_; }
-    [[nodiscard]] storage::BlockGeometry& geometry() { return geometry_; }
-    void submit(storage::BlockRequest& request) override {
+    [[nodiscard]] const BlockGeometry& geometry() const override { return geometry_; }
+    [[nodiscard]] BlockGeometry& geometry() { return geometry_; }
+    void submit(BlockRequest& request) override {
         operations.push_back(request.operation);
         last_force_unit_access = request.force_unit_access;
         last_may_unmap = request.may_unmap;
@@ -30,35 +30,33 @@ public:
     /// On the reactor: does what was held back.
     void complete_all() {
         const auto requests = std::exchange(waiting_, {});
-        for (storage::BlockRequest* request : requests) {
-            if (status == storage::BlockStatus::kOk) move(*request);
+        for (BlockRequest* request : requests) {
+            if (status == BlockStatus::kOk) move(*request);
             request->complete(status);
         }
     }
 
     std::vector<std::byte> bytes;
-    std::vector<storage::BlockOperation> operations;
-    storage::BlockStatus status = storage::BlockStatus::kOk; ///< what every request ends with
+    std::vector<BlockOperation> operations;
+    BlockStatus status = BlockStatus::kOk; ///< what every request ends with
     bool held = false;
     bool last_force_unit_access = false;
     bool last_may_unmap = false;
     int commits = 0;
 
 private:
-    void move(const storage::BlockRequest& request) {
+    void move(const BlockRequest& request) {
         std::byte* place = bytes.data() + request.offset_bytes;
-        if (request.operation == storage::BlockOperation::kWriteZeroes) std::memset(place, 0, request.length_bytes);
+        if (request.operation == BlockOperation::kWriteZeroes) std::memset(place, 0, request.length_bytes);
         for (const iovec& buffer : request.buffers) {
-            if (request.operation == storage::BlockOperation::kRead)
-                std::memcpy(buffer.iov_base, place, buffer.iov_len);
-            if (request.operation == storage::BlockOperation::kWrite)
-                std::memcpy(place, buffer.iov_base, buffer.iov_len);
+            if (request.operation == BlockOperation::kRead) std::memcpy(buffer.iov_base, place, buffer.iov_len);
+            if (request.operation == BlockOperation::kWrite) std::memcpy(place, buffer.iov_base, buffer.iov_len);
             place += buffer.iov_len;
         }
     }
 
-    storage::BlockGeometry geometry_;
-    std::vector<storage::BlockRequest*> waiting_;
+    BlockGeometry geometry_;
+    std::vector<BlockRequest*> waiting_;
 };
 
-} // namespace touka::devices::virtio::test
+} // namespace touka::storage
