@@ -13,6 +13,20 @@ auto order(const Command& command) { return std::tuple(command.operation_code, c
 
 } // namespace
 
+ReservationClass always_allowed(const Cdb& cdb) {
+    using namespace spec::scsi::operation;
+    switch (cdb.operation_code()) {
+        case kInquiry:
+        case kRequestSense:
+        case kReportLuns:
+        case kRelease6:
+        case kRelease10: return ReservationClass::kExempt;
+        case kPreventAllowMediumRemoval: // to allow is
+            return (cdb[4] & 0x03) == 0 ? ReservationClass::kExempt : ReservationClass::kAllowed;
+        default: return ReservationClass::kAllowed;
+    }
+}
+
 void CommandSet::add(Command command) {
     assert(!command.usage.empty() && command.usage[0] == command.operation_code);
     assert(find(command.operation_code, command.service_action.value_or(0)) == nullptr);

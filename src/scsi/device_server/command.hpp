@@ -11,7 +11,8 @@ namespace touka::scsi {
 
 /// How a reservation of another nexus looks at a command. (SPC-5 §5.14.1 table 70, SBC-4 table 13, SSC-5 table 13)
 enum class ReservationClass : std::uint8_t {
-    kAllowed, ///< never conflicts
+    kExempt,  ///< never conflicts, with RESERVE(6) neither (SPC-2 table 10)
+    kAllowed, ///< conflicts with RESERVE(6), never with persistent reservations
     kReads,   ///< conflicts with exclusive access
     kChanges, ///< conflicts with write exclusive and exclusive access
 };
@@ -33,7 +34,8 @@ struct Command {
     std::function<void(Task&)> execute;
 };
 
-[[nodiscard]] inline ReservationClass always_allowed(const Cdb&) { return ReservationClass::kAllowed; }
+/// What persistent reservations allow: kExempt for the few commands that RESERVE(6) allows, too, else kAllowed.
+[[nodiscard]] ReservationClass always_allowed(const Cdb& cdb);
 [[nodiscard]] inline ReservationClass reads_only(const Cdb&) { return ReservationClass::kReads; }
 
 /// The commands of one device server.

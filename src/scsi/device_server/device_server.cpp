@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <set>
 #include <utility>
 
 namespace touka::scsi {
@@ -171,8 +172,12 @@ void DeviceServer::reset(SenseCode unit_attention, std::function<void()> done) {
     abort([](const Task&) { return true; }, std::move(done));
 }
 
-void DeviceServer::abort_tasks_of(const NexusName& nexus) {
-    abort([&](const Task& task) { return task.nexus->name == nexus; }, [] {});
+void DeviceServer::abort_tasks_of(std::span<const NexusName> nexuses, const Task* spared, std::function<void()> done) {
+    for (const NexusName& nexus : nexuses) {
+        for (UnitEvents* observer : observers_) observer->nexus_preempted(nexus);
+    }
+    const std::set<NexusName> preempted(nexuses.begin(), nexuses.end());
+    abort([&](const Task& task) { return &task != spared && preempted.contains(task.nexus->name); }, std::move(done));
 }
 
 void DeviceServer::attach(Nexus& nexus) { attentions_.attach(nexus.name, SenseCode::kPowerOnOccurred); }

@@ -32,6 +32,8 @@ public:
     virtual void logical_unit_reset() {}
     /// The nexus is lost. (SAM-6 §6.3.4)
     virtual void nexus_lost(const NexusName&) {}
+    /// Another nexus preempted and aborted this one; what it prevented (PREVENT ALLOW MEDIUM REMOVAL) is allowed again.
+    virtual void nexus_preempted(const NexusName&) {}
 };
 
 struct DeviceServerCounters {
@@ -91,8 +93,10 @@ public:
     [[nodiscard]] const CommandSet& commands() const { return commands_; }
     [[nodiscard]] const DeviceServerCounters& counters() const { return counters_; }
     [[nodiscard]] std::optional<Sense> readiness() const { return readiness_ ? readiness_() : std::nullopt; }
-    /// Ends every task of these nexuses as TASK ABORTED or silently, as another nexus's doing; PREEMPT AND ABORT.
-    void abort_tasks_of(const NexusName& nexus);
+    /// Ends every task of these nexuses, as another nexus's doing, and tells the observers. (SPC-5 §5.14.11.6)
+    /// @param spared this one goes on: the PREEMPT AND ABORT itself.
+    /// @param done called once, perhaps before this returns, when the last of those tasks has completed.
+    void abort_tasks_of(std::span<const NexusName> nexuses, const Task* spared, std::function<void()> done);
     /// Everything as after LOGICAL UNIT RESET. @param done called after the last task has completed.
     void reset(SenseCode unit_attention, std::function<void()> done);
 

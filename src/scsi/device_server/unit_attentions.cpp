@@ -8,6 +8,13 @@ void UnitAttentions::attach(const NexusName& nexus, SenseCode first) { condition
 
 void UnitAttentions::detach(const NexusName& nexus) { conditions_.erase(nexus); }
 
+std::vector<NexusName> UnitAttentions::attached() const {
+    std::vector<NexusName> nexuses;
+    nexuses.reserve(conditions_.size());
+    for (const auto& [nexus, codes] : conditions_) nexuses.push_back(nexus);
+    return nexuses;
+}
+
 void UnitAttentions::establish(const NexusName& nexus, SenseCode code) {
     const auto found = conditions_.find(nexus);
     if (found == conditions_.end() || std::ranges::count(found->second, code) != 0) return;

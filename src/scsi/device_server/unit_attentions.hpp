@@ -16,6 +16,8 @@ public:
     /// Starts keeping conditions for a nexus. @param first its first condition.
     void attach(const NexusName& nexus, SenseCode first);
     void detach(const NexusName& nexus);
+    /// Those that conditions are kept for: the nexuses that exist.
+    [[nodiscard]] std::vector<NexusName> attached() const;
 
     /// Establishes a condition; nothing when the nexus is not attached or has it already.
     void establish(const NexusName& nexus, SenseCode code);
