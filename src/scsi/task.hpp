@@ -18,6 +18,13 @@ using spec::scsi::Lun;
 using spec::scsi::Status;
 using spec::scsi::TaskAttribute;
 
+/// Whether there was a response at all. (SAM-6 §5.3.1: command complete; service delivery or target failure)
+enum class Delivery : std::uint8_t {
+    kComplete,
+    kTransportFailure, ///< the way to the target broke; nobody knows whether the command was executed
+    kTargetFailure,    ///< the target is reached and cannot execute anything: another way helps no more than this one
+};
+
 /// A command with its buffers and, later, its response. A port derives its own, fills the request in, and submits it;
 /// whoever executes it fills the response in and calls `complete` exactly once. On the unit's reactor. (SAM-6 §5.1)
 class Task {
@@ -53,6 +60,9 @@ public:
     std::uint64_t transfer_bytes = 0;
     /// The task was aborted and has no status. Set by whoever runs the unit's task set before `complete`.
     bool aborted = false;
+    /// Other than kComplete: the task has no status, either. The port ends the command as an adapter would whose link
+    /// went down, and the initiator decides whether to send it again.
+    Delivery delivery = Delivery::kComplete;
 
     /// The task is over; it may be destroyed or used again within this call.
     virtual void complete() = 0;
@@ -70,6 +80,7 @@ public:
         sense.clear();
         data_in_bytes = transfer_bytes = 0;
         aborted = false;
+        delivery = Delivery::kComplete;
         link = {};
     }
 };

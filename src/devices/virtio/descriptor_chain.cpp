@@ -58,6 +58,19 @@ std::byte* DescriptorChain::take_last_writable() {
     return place;
 }
 
+bool DescriptorChain::take_writable(std::uint64_t length_bytes, std::vector<iovec>& pieces) {
+    pieces.clear();
+    if (length_bytes > writable_.bytes) return false;
+    while (length_bytes > 0) {
+        const iovec& front = writable_.list[writable_.first];
+        const std::size_t count = std::min<std::uint64_t>(length_bytes, front.iov_len);
+        pieces.push_back({front.iov_base, count});
+        length_bytes -= count;
+        writable_.advance(count);
+    }
+    return true;
+}
+
 std::size_t DescriptorChain::put(memory::DmaSpace& dma, std::span<const std::byte> from) {
     std::size_t done = 0;
     while (done < from.size() && writable_.bytes > 0) {

@@ -30,6 +30,9 @@ public:
     [[nodiscard]] bool take(std::span<std::byte> to);
     /// Cuts the last writable byte off. @return where it is; null when there is none.
     [[nodiscard]] std::byte* take_last_writable();
+    /// Cuts the next `length_bytes` writable ones off, to be filled in later. @param pieces becomes where they are.
+    /// @return false, and nothing cut, when there are fewer.
+    [[nodiscard]] bool take_writable(std::uint64_t length_bytes, std::vector<iovec>& pieces);
     /// Copies into the next writable bytes, as many as there are. @return how many.
     std::size_t put(memory::DmaSpace& dma, std::span<const std::byte> from);
     /// Tells the space that the first `length_bytes` of what is writable were written. (migration, code pages)

@@ -61,6 +61,8 @@ public:
     [[nodiscard]] virtual bool process_queue(unsigned index) = 0;
     /// Requests whose buffers the device still uses. The transport waits for 0 before a reset or pause completes.
     [[nodiscard]] virtual std::size_t in_flight() const { return 0; }
+    /// A reset has begun and waits for what is in flight: whatever can be aborted is.
+    virtual void abort_all() {}
     /// As after power-on. @pre nothing in flight.
     virtual void reset() = 0;
 

@@ -281,6 +281,7 @@ void VirtioPciFunction::start_queues(const std::vector<QueuePosition>& positions
 void VirtioPciFunction::begin_reset() {
     running_ = false;
     for (const auto& port : ports_) port->queue.stop();
+    device_->abort_all();
     reset_pending_ = true;
     if (device_->in_flight() == 0) finish_reset();
 }

@@ -6,7 +6,7 @@
 namespace touka::spec::virtio {
 
 /// §5: Device Types.
-enum class DeviceId : std::uint16_t { kNetwork = 1, kBlock = 2, kConsole = 3, kEntropy = 4, kBalloon = 5 };
+enum class DeviceId : std::uint16_t { kNetwork = 1, kBlock = 2, kConsole = 3, kEntropy = 4, kBalloon = 5, kScsi = 8 };
 
 /// §2.1: Device Status Field.
 namespace device_status {

@@ -1,0 +1,40 @@
+#include "devices/virtio/scsi_request_queue.hpp"
+
+namespace touka::devices::virtio {
+
+ScsiRequestQueue::ScsiRequestQueue(ScsiPort& port, unsigned index) : port_(port), index_(index) {
+    requests_.reserve(kSize + 1u);
+    free_.reserve(kSize + 1u);
+    for (unsigned i = 0; i < kSize + 1u; ++i) {
+        free_.push_back(requests_.emplace_back(std::make_unique<ScsiRequest>(*this)).get());
+    }
+}
+
+bool ScsiRequestQueue::process(unsigned budget) {
+    processing_ = true;
+    const auto more = port_.transport->queue(index_).consume(
+        budget, [this]() -> DescriptorChain& { return free_.back()->chain(); },
+        [this](DescriptorChain&) {
+            ScsiRequest& request = *free_.back();
+            free_.pop_back();
+            request.start(port_);
+        });
+    port_.bus.commit();
+    processing_ = false;
+    port_.transport->publish(index_);
+    if (!more) port_.transport->fail(more.error());
+    return more.value_or(false);
+}
+
+void ScsiRequestQueue::abort_if(const scsi::Nexus& nexus, scsi::Lun lun, bool any_tag, std::uint64_t tag) {
+    for (const auto& request : requests_) request->abort_if(nexus, lun, any_tag, tag);
+}
+
+void ScsiRequestQueue::finish(ScsiRequest& request, std::uint32_t written_bytes) {
+    port_.transport->queue(index_).push_used(request.chain().head(), written_bytes);
+    free_.push_back(&request);
+    if (!processing_) port_.transport->publish(index_);
+    port_.end();
+}
+
+} // namespace touka::devices::virtio

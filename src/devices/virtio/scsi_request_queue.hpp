@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "devices/virtio/scsi_request.hpp"
+
+namespace touka::devices::virtio {
+
+/// One request queue of a virtio-scsi device: its requests, made once, and the way of chains through them. On the
+/// device's reactor.
+class ScsiRequestQueue {
+public:
+    static constexpr std::uint16_t kSize = 256;
+
+    /// @param index of the virtqueue.
+    ScsiRequestQueue(ScsiPort& port, unsigned index);
+
+    /// Takes up to `budget` chains, submits them and commits once. @return as VirtioDevice::process_queue.
+    [[nodiscard]] bool process(unsigned budget);
+    /// Marks those tasks that a task management function of the driver aborts.
+    void abort_if(const scsi::Nexus& nexus, scsi::Lun lun, bool any_tag, std::uint64_t tag);
+
+    /// Returns a request's chain. @param written_bytes from its first writable byte on.
+    void finish(ScsiRequest& request, std::uint32_t written_bytes);
+    [[nodiscard]] ScsiPort& port() { return port_; }
+
+private:
+    ScsiPort& port_;
+    unsigned index_;
+    std::vector<std::unique_ptr<ScsiRequest>> requests_; // one for each descriptor and one to look at the next with
+    std::vector<ScsiRequest*> free_;
+    bool processing_ = false; // published at the end of process()
+};
+
+} // namespace touka::devices::virtio
