@@ -24,8 +24,10 @@ std::optional<Wwpn> parse_wwpn(std::string_view text) {
 }
 
 std::string describe(Wwpn wwpn) {
-    std::string text = fmt::format("{:016x}", wwpn.value);
-    for (std::size_t at = 14; at > 0; at -= 2) text.insert(at, ":");
+    std::string text;
+    for (int shift = 56; shift >= 0; shift -= 8) {
+        text += fmt::format("{}{:02x}", shift == 56 ? "" : ":", wwpn.value >> shift & 0xFF);
+    }
     return text;
 }
 

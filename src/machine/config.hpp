@@ -7,6 +7,8 @@
 #include <variant>
 #include <vector>
 
+#include "fabric/target_config.hpp"
+
 namespace touka::machine {
 
 enum class EngineChoice { kAuto, kKvm, kTranslator, kInterpreter };
@@ -31,6 +33,31 @@ struct NetworkConfig {
     std::string mac; ///< empty: a stable one derived from the machine's name and the card's place
 };
 
+/// A unit of Touka's own in this process.
+struct LocalUnit {
+    fabric::DiskUnitConfig disk;
+    std::string serial; ///< empty: derived from the path
+    std::string state;  ///< folder that keeps reservations; empty: they end with the machine
+};
+/// A device of the host, /dev/sgN, that every command is passed to.
+struct SgUnit {
+    std::string path;
+};
+/// A unit of an iSCSI target, reached under the guest's own name.
+struct IscsiUnit {
+    std::string portal; ///< "address:port"
+    std::string target;
+    std::uint32_t lun = 0;
+    std::string user, secret; ///< CHAP; empty: none
+};
+
+/// One unit of the machine's SCSI adapter: target 0, 1, ... in order, LUN 0 of each.
+struct ScsiUnitConfig {
+    std::variant<LocalUnit, SgUnit, IscsiUnit> behind;
+    /// Operation codes that pass; nothing: all. Others are answered INVALID COMMAND OPERATION CODE and counted.
+    std::optional<std::vector<std::uint32_t>> allowed;
+};
+
 /// What is written down of the translator's code while it runs.
 struct TranslationLogs {
     std::string blocks;    ///< a file that gets every block in guest and host form; empty: none
@@ -48,8 +75,11 @@ struct MachineConfig {
     std::string command_line;
     std::vector<DiskConfig> disks;
     std::vector<NetworkConfig> networks;
-    bool entropy = true;  ///< virtio-rng
-    bool balloon = false; ///< virtio-balloon
+    std::vector<ScsiUnitConfig> scsi_units;   ///< not empty: there is a virtio SCSI adapter
+    std::vector<std::string> vhost_user_scsi; ///< sockets, each an adapter of its own
+    std::string wwpn;                         ///< of the adapter's port; empty: derived from the machine's name
+    bool entropy = true;                      ///< virtio-rng
+    bool balloon = false;                     ///< virtio-balloon
     bool virtio_console = false;
     bool verify_translation = false; ///< each block also runs on the interpreter; with the translator only
     TranslationLogs translation_logs;

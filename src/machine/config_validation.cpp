@@ -6,6 +6,7 @@
 #include <cctype>
 #include <set>
 
+#include "fabric/port_name.hpp"
 #include "machine/config_values.hpp"
 
 namespace touka::machine {
@@ -59,6 +60,17 @@ Result check_disk(const DiskConfig& disk) {
     return {};
 }
 
+Result check_scsi(const MachineConfig& config) {
+    if (!config.wwpn.empty() && !fabric::parse_wwpn(config.wwpn)) {
+        return failure(fmt::format("\"{}\" is not a WWPN", config.wwpn), "write 16 hexadecimal digits");
+    }
+    if (config.scsi_units.size() > kScsiUnitLimit) {
+        return failure(fmt::format("{} SCSI units are too many", config.scsi_units.size()),
+                       fmt::format("an adapter has {} targets", kScsiUnitLimit));
+    }
+    return {};
+}
+
 Result check_network(const NetworkConfig& network) {
     if (!network.mac.empty()) {
         if (const auto mac = parse_mac(network.mac); !mac) return failure(mac.error());
@@ -78,6 +90,7 @@ Result check_network(const NetworkConfig& network) {
 
 Result validate(const MachineConfig& config) {
     if (auto result = check_machine(config); !result) return result;
+    if (auto result = check_scsi(config); !result) return result;
     std::set<std::string> writable_paths, serials, macs, taps;
     for (const auto& disk : config.disks) {
         if (auto result = check_disk(disk); !result) return result;
@@ -87,6 +100,11 @@ Result validate(const MachineConfig& config) {
         if (!disk.serial.empty() && !serials.insert(disk.serial).second) {
             return failure(fmt::format("two disks have the serial number \"{}\"", disk.serial));
         }
+    }
+    for (const auto& unit : config.scsi_units) {
+        const auto* local = std::get_if<LocalUnit>(&unit.behind);
+        if (local == nullptr || local->disk.read_only || writable_paths.insert(local->disk.path).second) continue;
+        return failure(fmt::format("{}: the disk is there twice", local->disk.path), "two writers would destroy it");
     }
     for (const auto& network : config.networks) {
         if (auto result = check_network(network); !result) return result;

@@ -17,6 +17,7 @@ inline constexpr std::uint32_t kLongestGrace_s = 24 * 3600;
 inline constexpr std::size_t kNameLimit = 63;
 inline constexpr std::size_t kSerialLimit = 20;        // virtio 1.2 §5.2.6: VIRTIO_BLK_T_GET_ID
 inline constexpr std::size_t kInterfaceNameLimit = 15; // IFNAMSIZ less the zero
+inline constexpr std::size_t kScsiUnitLimit = 255;     // virtio 1.2 §5.6.4: max_target
 
 /// Checks what a configuration says before anything is opened or built; whether files exist is seen later.
 /// @return the first contradiction, without a place in a file.

@@ -57,6 +57,9 @@ std::expected<std::unique_ptr<Peripherals>, MachineError> Peripherals::create(co
     for (const DiskConfig& disk : config.disks) {
         if (auto added = all->add_disk(disk, config.cpu_count); !added) return std::unexpected(added.error());
     }
+    if (!config.scsi_units.empty()) {
+        if (auto added = all->add_scsi(config); !added) return std::unexpected(added.error());
+    }
     for (std::uint32_t index = 0; index < config.networks.size(); ++index) {
         if (auto added = all->add_network(config.networks[index], index, config.name); !added) {
             return std::unexpected(added.error());
@@ -90,6 +93,13 @@ std::expected<void, MachineError> Peripherals::add_disk(const DiskConfig& config
                 std::make_unique<virtio::Block>(
                     *volumes_.back(), virtio::BlockConfiguration{.queue_count = static_cast<std::uint16_t>(queue_count),
                                                                  .serial = config.serial}));
+}
+
+std::expected<void, MachineError> Peripherals::add_scsi(const MachineConfig& config) {
+    auto adapter = ScsiAdapter::create(config, context_.reactor);
+    if (!adapter) return std::unexpected(adapter.error());
+    scsi_ = std::move(*adapter);
+    return plug("scsi", scsi_->take_device());
 }
 
 std::expected<void, MachineError> Peripherals::add_network(const NetworkConfig& config, std::uint32_t index,

@@ -11,6 +11,7 @@
 #include "machine/balloon_memory.hpp"
 #include "machine/config.hpp"
 #include "machine/machine_error.hpp"
+#include "machine/scsi_adapter.hpp"
 #include "memory/dma_space.hpp"
 #include "memory/guest_memory.hpp"
 #include "network/frame_port.hpp"
@@ -33,7 +34,7 @@ struct PeripheralContext {
 };
 
 /// Owns disks, networks and the functions in front of them, on bus 0 from device 1 on in the order of the
-/// configuration: disks, networks, then the rest. @thread control.
+/// configuration: disks, the SCSI adapter, networks, then the rest. @thread control.
 class Peripherals {
 public:
     [[nodiscard]] static std::expected<std::unique_ptr<Peripherals>, MachineError>
@@ -45,6 +46,7 @@ public:
 private:
     explicit Peripherals(const PeripheralContext& context) : context_(context), dma_(context.memory) {}
     [[nodiscard]] std::expected<void, MachineError> add_disk(const DiskConfig& config, std::uint32_t queue_count);
+    [[nodiscard]] std::expected<void, MachineError> add_scsi(const MachineConfig& config);
     [[nodiscard]] std::expected<void, MachineError> add_network(const NetworkConfig& config, std::uint32_t index,
                                                                 const std::string& machine_name);
     [[nodiscard]] std::expected<void, MachineError> add_others(const MachineConfig& config);
@@ -57,6 +59,7 @@ private:
     // Destroyed from the end: functions before what is behind them.
     std::vector<std::unique_ptr<storage::RawFile>> files_;
     std::vector<std::unique_ptr<storage::BlockDevice>> volumes_;
+    std::unique_ptr<ScsiAdapter> scsi_;
     std::vector<std::unique_ptr<network::FramePort>> ports_;
     std::vector<std::unique_ptr<devices::virtio::VirtioPciFunction>> functions_;
 };

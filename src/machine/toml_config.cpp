@@ -29,6 +29,7 @@ public:
         if (auto value = top.number("cpus", 1, kCpuCountLimit)) config_.cpu_count = *value;
         if (auto value = top.text("kernel")) config_.kernel = resolve(*value);
         if (auto value = top.text("initrd")) config_.initrd = resolve(*value);
+        if (auto value = top.text("wwpn")) config_.wwpn = *value;
         if (auto value = top.text("append")) config_.command_line = *value;
         if (auto value = top.number("shutdown-grace", 0, kLongestGrace_s)) config_.shutdown_grace_s = *value;
         const auto devices = top.tables("device");
@@ -47,9 +48,11 @@ private:
         TomlTable device(table, file_, type.value_or("") + " device");
         const auto declared = device.text("type");
         if (type_node == nullptr) {
-            device.fail(table, "a device without a type", "write type = \"disk\", \"net\", \"rng\", ...");
+            device.fail(table, "a device without a type", "write type = \"disk\", \"scsi\", \"net\", \"rng\", ...");
         } else if (type == "disk") {
             read_disk(device);
+        } else if (type == "scsi") {
+            read_scsi(device, table);
         } else if (type == "net") {
             read_network(device);
         } else if (type == "rng") {
@@ -59,7 +62,7 @@ private:
         } else if (type == "console") {
             config_.virtio_console = device.boolean("enabled").value_or(true);
         } else if (type) {
-            static constexpr std::array<std::string_view, 5> kTypes{"disk", "net", "rng", "balloon", "console"};
+            static constexpr std::array<std::string_view, 6> kTypes{"disk", "scsi", "net", "rng", "balloon", "console"};
             const auto match = closest_match(*type, kTypes);
             device.fail(*type_node, fmt::format("unknown type of device \"{}\"", *type),
                         match.empty() ? fmt::format("known are {}", fmt::join(kTypes, ", "))
@@ -77,6 +80,51 @@ private:
         disk.direct = device.boolean("direct").value_or(false);
         disk.serial = device.text("serial").value_or("");
         config_.disks.push_back(std::move(disk));
+    }
+
+    void read_scsi(TomlTable& device, const toml::table& at) {
+        ScsiUnitConfig unit;
+        device.require("backend");
+        const auto backend = device.text("backend").value_or("lu");
+        if (backend == "vhost-user") {
+            device.require("socket");
+            config_.vhost_user_scsi.push_back(resolve(device.text("socket").value_or("")));
+            return;
+        }
+        if (backend == "lu") {
+            unit.behind = read_local_unit(device);
+        } else if (backend == "sg") {
+            device.require("path");
+            unit.behind = SgUnit{resolve(device.text("path").value_or(""))};
+        } else if (backend == "iscsi") {
+            unit.behind = read_iscsi_unit(device);
+        } else {
+            device.fail(at, fmt::format("unknown backend \"{}\"", backend), "known are lu, sg, iscsi and vhost-user");
+        }
+        unit.allowed = device.numbers("allow", 0, 0xFF);
+        config_.scsi_units.push_back(std::move(unit));
+    }
+
+    LocalUnit read_local_unit(TomlTable& device) {
+        LocalUnit unit;
+        device.require("path");
+        unit.disk.path = resolve(device.text("path").value_or(""));
+        unit.disk.block_bytes = device.number("block", 512, 4096).value_or(512) == 4096 ? 4096 : 512;
+        unit.disk.read_only = device.boolean("read-only").value_or(false);
+        unit.disk.direct = device.boolean("direct").value_or(false);
+        unit.disk.removable = device.boolean("removable").value_or(false);
+        unit.serial = device.text("serial").value_or("");
+        unit.state = resolve(device.text("state").value_or(""));
+        return unit;
+    }
+
+    IscsiUnit read_iscsi_unit(TomlTable& device) {
+        for (const char* key : {"portal", "target"}) device.require(key);
+        return {.portal = device.text("portal").value_or(""),
+                .target = device.text("target").value_or(""),
+                .lun = device.number("lun", 0, 0x3FFF).value_or(0),
+                .user = device.text("user").value_or(""),
+                .secret = device.text("secret").value_or("")};
     }
 
     void read_network(TomlTable& device) {

@@ -6,6 +6,7 @@
 #include "machine/config_flags.hpp"
 #include "machine/config_validation.hpp"
 #include "machine/config_values.hpp"
+#include "machine/scsi_flags.hpp"
 #include "machine/toml_config.hpp"
 
 namespace touka::cli {
@@ -64,6 +65,7 @@ std::string apply_machine_flags(const RunOptions& options, machine::MachineConfi
              take("--memory", options.memory, config.memory_bytes, machine::parse_memory_size),
              take("--cpus", options.cpus, config.cpu_count, number_in(1, machine::kCpuCountLimit)),
              take("--engine", options.engine, config.engine, machine::parse_engine),
+             take("--wwpn", options.wwpn, config.wwpn, as_written),
              take("--name", options.name, config.name, as_written),
              take("--console", options.console, config.virtio_console, parse_console),
              take("--shutdown-grace", options.shutdown_grace, config.shutdown_grace_s,
@@ -94,6 +96,15 @@ std::string apply_device_flags(const RunOptions& options, machine::MachineConfig
         else
             config.networks.clear();
     }
+    for (const auto& written : options.scsi_units) {
+        auto scsi = machine::parse_scsi_flag(written);
+        if (!scsi) return scsi.error();
+        if (auto* socket = std::get_if<machine::VhostUserSocket>(&*scsi)) {
+            config.vhost_user_scsi.push_back(std::move(socket->path));
+        } else {
+            config.scsi_units.push_back(std::get<machine::ScsiUnitConfig>(*std::move(scsi)));
+        }
+    }
     return {};
 }
 
@@ -118,6 +129,12 @@ void declare_run_options(CLI::App& run, RunOptions& options) {
     text("--name", options.name, "NAME", "of the machine (default touka)", "Machine");
     list("--disk", options.disks, "PATH[,ro][,direct][,serial=S]",
          "raw file or block device as virtio disk; may be repeated");
+    list("--scsi", options.scsi_units, "lu:|sg:|iscsi:|vhost-user:...",
+         "unit of a virtio SCSI adapter, as a physical server would have it; may be repeated:\n"
+         "lu:PATH[,block=4096][,ro][,direct][,removable][,serial=S][,state=FOLDER] a disk of Touka's own,\n"
+         "sg:/dev/sgN a device of the host, iscsi:ADDRESS:PORT,TARGET,LUN[,user=U,secret=S] an array's unit\n"
+         "(each also with allow=CODE+CODE...), vhost-user:SOCKET an adapter of touka-target");
+    text("--wwpn", options.wwpn, "WWPN", "of the SCSI adapter's port (default: derived from the name)", "Devices");
     list("--net", options.networks, "user|tap=NAME|none[,OPTION]...",
          "network card; may be repeated; none drops the file's. Options:\n"
          "mac=MAC, for user also restricted (no way to the host's networks)\n"
