@@ -109,6 +109,7 @@ enum class SenseCode : std::uint16_t {
     kInquiryDataHasChanged = 0x3F03,
     kReportedLunsDataHasChanged = 0x3F0E,
     kInternalTargetFailure = 0x4400,
+    kProtocolServiceCrcError = 0x4705,
     kInvalidTargetPortTransferTagReceived = 0x4B01,
     kTooMuchWriteData = 0x4B02,
     kOverlappedCommandsAttempted = 0x4E00,
