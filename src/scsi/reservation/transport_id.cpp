@@ -84,7 +84,7 @@ std::optional<TransportId> decode_named(std::span<const std::uint8_t> bytes, Pro
 } // namespace
 
 std::optional<TransportId> decode_transport_id(std::span<const std::uint8_t> bytes) {
-    if (bytes.empty()) return std::nullopt;
+    if (bytes.empty() || (bytes[0] & layout::kReservedBits) != 0) return std::nullopt;
     const auto protocol = static_cast<ProtocolIdentifier>(bytes[0] & 0x0F);
     switch (protocol) {
         case ProtocolIdentifier::kFibreChannel: return decode_fixed(bytes, protocol, layout::kFibreChannelNameOffset);

@@ -73,6 +73,7 @@ namespace transport_id {
 inline constexpr std::size_t kBytes = 24;
 /// TPID FORMAT, in the two high bits of byte 0. Others than iSCSI have only 00b.
 inline constexpr std::uint8_t kIscsiDevice = 0x0, kIscsiPort = 0x1;
+inline constexpr std::uint8_t kReservedBits = 0x30;       ///< of byte 0
 inline constexpr std::size_t kFibreChannelNameOffset = 8; ///< N_Port_Name, 8 bytes (§7.6.4.2)
 inline constexpr std::size_t kSasAddressOffset = 4;       ///< 8 bytes (§7.6.4.5)
 /// iSCSI: ADDITIONAL LENGTH, 2 bytes at byte 2, at least 20 and a multiple of 4; then the name. (§7.6.4.6)
