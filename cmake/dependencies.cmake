@@ -12,4 +12,5 @@ pkg_check_modules(SLIRP REQUIRED IMPORTED_TARGET slirp)
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
 pkg_check_modules(ISCSI REQUIRED IMPORTED_TARGET libiscsi) # an initiator for tests
 pkg_check_modules(TOMLPLUSPLUS REQUIRED IMPORTED_TARGET tomlplusplus)
+pkg_check_modules(LIBISCSI REQUIRED IMPORTED_TARGET libiscsi)
 include(GoogleTest)

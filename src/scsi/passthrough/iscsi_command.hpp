@@ -1,0 +1,32 @@
+// What an IscsiUnit knows of a command and of a task management function while they last.
+#pragma once
+
+#include <iscsi/scsi-lowlevel.h>
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "scsi/passthrough/iscsi_unit.hpp"
+
+namespace touka::scsi {
+
+struct IscsiUnit::Command {
+    IscsiUnit& unit;
+    Task* task = nullptr;
+    scsi_task* native = nullptr;
+    std::vector<scsi_iovec> buffers{};
+    std::uint64_t deadline_ns = 0; // of waiting
+    bool aborted = false;          // its end is an abort
+};
+
+struct IscsiUnit::Function {
+    IscsiUnit& unit;
+    TaskManagementFunction function;
+    const Nexus* nexus;
+    std::uint64_t tag;
+    std::function<void(TaskManagementResponse)> done{};
+    std::uint64_t deadline_ns = 0;
+};
+
+} // namespace touka::scsi
