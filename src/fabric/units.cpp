@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cctype>
+
 #include "scsi/disk/disk_unit.hpp"
 #include "scsi/reservation/reservation_commands.hpp"
 #include "scsi/reservation/reservation_store.hpp"
@@ -108,6 +110,8 @@ std::vector<std::string> Units::names() const {
     for (const auto& [name, unit] : units_) names.push_back(name);
     return names;
 }
+
+bool Units::idle(const std::string& name) const { return units_.at(name)->disk->server().idle(); }
 
 const scsi::DeviceServerCounters& Units::counters(const std::string& name) const {
     return units_.at(name)->disk->server().counters();

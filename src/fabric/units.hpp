@@ -33,6 +33,8 @@ public:
     [[nodiscard]] const UnitConfig* config(const std::string& name) const;
     [[nodiscard]] std::vector<std::string> names() const;
 
+    /// No nexus sees the unit and no task is in it.
+    [[nodiscard]] bool idle(const std::string& name) const;
     /// What a unit has been asked to do.
     [[nodiscard]] const scsi::DeviceServerCounters& counters(const std::string& name) const;
 

@@ -91,6 +91,8 @@ public:
 
     [[nodiscard]] UnitAttentions& attentions() { return attentions_; }
     [[nodiscard]] const CommandSet& commands() const { return commands_; }
+    /// No nexus is attached and no task is left.
+    [[nodiscard]] bool idle() const { return tasks_.empty() && attentions_.empty(); }
     [[nodiscard]] const DeviceServerCounters& counters() const { return counters_; }
     [[nodiscard]] std::optional<Sense> readiness() const { return readiness_ ? readiness_() : std::nullopt; }
     /// Ends every task of these nexuses, as another nexus's doing, and tells the observers. (SPC-5 §5.14.11.6)

@@ -26,6 +26,8 @@ public:
     /// A reset or power on makes earlier conditions meaningless. (SAM-6 §5.14.1)
     void replace_all(SenseCode code);
 
+    /// No nexus is attached.
+    [[nodiscard]] bool empty() const { return conditions_.empty(); }
     [[nodiscard]] bool pending(const NexusName& nexus) const;
     /// Takes the oldest condition, which is thereby reported.
     [[nodiscard]] std::optional<SenseCode> take(const NexusName& nexus);
