@@ -92,6 +92,11 @@ private:
         disk.path = resolve(unit.text("path").value_or(""));
         disk.block_bytes = unit.number("block", 512, 4096).value_or(512);
         if (disk.block_bytes != 512 && disk.block_bytes != 4096) unit.fail(at, "a block has 512 or 4096 bytes");
+        disk.physical_block_bytes = unit.number("physical-block", 512, 4096).value_or(0);
+        if (disk.physical_block_bytes % 512 != 0 ||
+            (disk.physical_block_bytes != 0 && disk.physical_block_bytes < disk.block_bytes)) {
+            unit.fail(at, "a physical block is 512 or 4096 bytes, and no smaller than a block");
+        }
         disk.read_only = unit.boolean("read-only").value_or(false);
         disk.direct = unit.boolean("direct").value_or(false);
         disk.removable = unit.boolean("removable").value_or(false);

@@ -16,8 +16,9 @@ namespace touka::fabric {
 using configuration::ConfigError;
 
 struct DiskUnitConfig {
-    std::string path;                ///< raw file or block device
-    std::uint32_t block_bytes = 512; ///< logical block: 512 or 4096
+    std::string path;                       ///< raw file or block device
+    std::uint32_t block_bytes = 512;        ///< logical block: 512 or 4096
+    std::uint32_t physical_block_bytes = 0; ///< 512 or 4096; 0: the host's
     bool read_only = false;
     bool direct = false;
     bool removable = false;

@@ -73,12 +73,13 @@ std::expected<std::unique_ptr<Units::OpenUnit>, std::string> Units::open_disk(co
     if (!file) return std::unexpected(fmt::format("unit \"{}\": {}", config.name, file.error().text));
     unit->file = std::move(*file);
     unit->volume = unit->file->open_queue(reactor_);
-    unit->disk =
-        std::make_unique<scsi::DiskUnit>(*unit->volume, scsi::DiskOptions{.identity = identity_of(config, "DISK"),
-                                                                          .ports = ports_,
-                                                                          .block_bytes = disk.block_bytes,
-                                                                          .removable = disk.removable,
-                                                                          .rotating = disk.rotating});
+    unit->disk = std::make_unique<scsi::DiskUnit>(*unit->volume,
+                                                  scsi::DiskOptions{.identity = identity_of(config, "DISK"),
+                                                                    .ports = ports_,
+                                                                    .block_bytes = disk.block_bytes,
+                                                                    .physical_block_bytes = disk.physical_block_bytes,
+                                                                    .removable = disk.removable,
+                                                                    .rotating = disk.rotating});
     scsi::ReservationConfiguration reservations{.target_ports = numbers_of(ports_)};
     scsi::PersistentReservationsState saved;
     if (!state_folder_.empty()) {

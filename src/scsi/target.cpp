@@ -75,7 +75,7 @@ void answer_without_unit(Task& task) {
             data[0] = well_known ? static_cast<std::uint8_t>(PeripheralDeviceType::kWellKnownLogicalUnit)
                                  : static_cast<std::uint8_t>(kNoUnitAtThisLun << 5 |
                                                              static_cast<std::uint8_t>(PeripheralDeviceType::kUnknown));
-            data[2] = 0x07; // SPC-5
+            data[2] = 0x06; // SPC-4, as units say
             data[3] = 0x12; // HISUP, response data format 2
             data[4] = data.size() - 5;
             std::fill(data.begin() + 8, data.end(), std::uint8_t{' '});

@@ -180,7 +180,7 @@ void DeviceServer::abort_tasks_of(std::span<const NexusName> nexuses, const Task
     abort([&](const Task& task) { return &task != spared && preempted.contains(task.nexus->name); }, std::move(done));
 }
 
-void DeviceServer::attach(Nexus& nexus) { attentions_.attach(nexus.name, SenseCode::kPowerOnOccurred); }
+void DeviceServer::attach(Nexus& nexus) { attentions_.attach(nexus.name, SenseCode::kPowerOnResetOrBusDeviceReset); }
 
 void DeviceServer::detach(Nexus& nexus, std::function<void()> done) {
     for (UnitEvents* observer : observers_) observer->nexus_lost(nexus.name);

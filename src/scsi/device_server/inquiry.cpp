@@ -11,7 +11,8 @@ using namespace spec::scsi;
 
 namespace {
 
-constexpr std::uint8_t kVersionSpc5 = 0x07;
+// SPC-4: initiators in the field take 07h for no version at all; the descriptors name SPC-5. (docs/decisions/011)
+constexpr std::uint8_t kVersion = 0x06;
 constexpr std::size_t kVersionDescriptorsEnd = 74; // eight of them, from byte 58 on
 
 void add_designator(ParameterData& data, CodeSet code_set, DesignatorAssociation association, DesignatorType type,
@@ -103,7 +104,7 @@ std::vector<std::uint8_t> Inquiry::standard_data() const {
                            kCommandQueuing = 0x02;
     ParameterData data;
     data.byte(static_cast<std::uint8_t>(standard_.type)).byte(standard_.removable ? kRemovable : 0);
-    data.byte(kVersionSpc5).byte(kHierarchicalSupport | kFormat2).byte(0);
+    data.byte(kVersion).byte(kHierarchicalSupport | kFormat2).byte(0);
     data.byte((standard_.asymmetric_access ? kImplicitAndExplicit : 0) |
               (standard_.third_party_copy ? kThirdPartyCopy : 0) | (standard_.protection ? kProtect : 0));
     data.byte((ports_.size() > 1 ? kMultiPort : 0) | (standard_.medium_changer ? kChanger : 0));

@@ -7,7 +7,7 @@ using storage::BlockOperation;
 using storage::BlockStatus;
 
 namespace {
-constexpr std::uint8_t kImmediate = 0x02;
+constexpr std::uint8_t kImmediate = 0x02, kNonVolatile = 0x04; // SYNC_NV is gone since SBC-3 and still sent
 }
 
 CacheCommands::CacheCommands(DiskCore& core) : core_(core) {
@@ -16,7 +16,7 @@ CacheCommands::CacheCommands(DiskCore& core) : core_(core) {
                          void (CacheCommands::*execute)(Task&)) {
         core_.server.add({.operation_code = code,
                           .service_action = {},
-                          .usage = range_usage(code, kImmediate),
+                          .usage = range_usage(code, kImmediate | kNonVolatile),
                           .reservation = rule,
                           .execute = [this, execute](Task& task) { (this->*execute)(task); }});
     };

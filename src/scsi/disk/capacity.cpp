@@ -20,7 +20,7 @@ void read_capacity10(DiskCore& core, Task& task) {
 
 void read_capacity16(DiskCore& core, bool thin, Task& task) {
     constexpr std::uint8_t kThin = 0x80, kReadsZeros = 0x40;
-    const std::uint32_t per_physical = std::max(1u, core.volume.geometry().physical_block_bytes / core.block_bytes);
+    const std::uint32_t per_physical = std::max(1u, core.physical_block_bytes / core.block_bytes);
     ParameterData data;
     data.number(core.block_count - 1, 8).number(core.block_bytes, 4).byte(0);
     data.byte(std::bit_width(per_physical) - 1u).byte(thin ? kThin | kReadsZeros : 0).byte(0).zeros(16);

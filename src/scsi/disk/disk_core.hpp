@@ -19,6 +19,7 @@ struct DiskCore {
     ModePages& modes;
     std::uint32_t block_bytes;
     std::uint64_t block_count;
+    std::uint32_t physical_block_bytes;
     bool read_only;
     RangeLocks ranges{};
 

@@ -12,8 +12,8 @@ using namespace spec::scsi;
 
 namespace {
 
-/// SAM-6, SPC-5, SBC-4, iSCSI, each without a revision. (SPC-5 table 150)
-const std::vector<std::uint16_t> kStandards{0x00C0, 0x05C0, 0x0600, 0x0960};
+/// SAM-5, SAM-6, SPC-4, SPC-5, SBC-3, SBC-4, iSCSI, each without a revision. (SPC-5 table 150)
+const std::vector<std::uint16_t> kStandards{0x00A0, 0x00C0, 0x0460, 0x05C0, 0x04C0, 0x0600, 0x0960};
 
 std::uint32_t choose_block_bytes(const storage::BlockGeometry& geometry, std::uint32_t wanted) {
     return std::max(wanted, geometry.logical_block_bytes);
@@ -40,6 +40,8 @@ DiskUnit::DiskUnit(storage::BlockDevice& volume, DiskOptions options)
             .modes = modes_,
             .block_bytes = choose_block_bytes(volume.geometry(), options.block_bytes),
             .block_count = volume.geometry().size_bytes / choose_block_bytes(volume.geometry(), options.block_bytes),
+            .physical_block_bytes = options.physical_block_bytes != 0 ? options.physical_block_bytes
+                                                                      : volume.geometry().physical_block_bytes,
             .read_only = volume.geometry().read_only},
       inquiry_(server_, options.identity,
                {.type = PeripheralDeviceType::kDirectAccessBlock,
@@ -114,8 +116,7 @@ void DiskUnit::add_vital_product_data(const DiskOptions& options) {
 
 /// (SBC-4 §6.6.4)
 std::vector<std::uint8_t> DiskUnit::block_limits() const {
-    const std::uint32_t physical_blocks =
-        std::max(1u, core_.volume.geometry().physical_block_bytes / core_.block_bytes);
+    const std::uint32_t physical_blocks = std::max(1u, core_.physical_block_bytes / core_.block_bytes);
     const std::uint64_t transfer_limit = DiskCore::kTransferLimitBytes / core_.block_bytes;
     ParameterData data;
     data.byte(0).byte(CompareCommands::kCompareLimitBlocks).number(physical_blocks, 2);

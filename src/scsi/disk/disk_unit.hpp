@@ -23,7 +23,8 @@ namespace touka::scsi {
 struct DiskOptions {
     UnitIdentity identity;
     std::vector<TargetPort> ports;
-    std::uint32_t block_bytes = 0; ///< 512 or 4096 and no less than the volume's; 0: the volume's
+    std::uint32_t block_bytes = 0;          ///< 512 or 4096 and no less than the volume's; 0: the volume's
+    std::uint32_t physical_block_bytes = 0; ///< what is told of the medium; 0: the volume's
     bool removable = false;
     bool rotating = false; ///< what VPD page B1h says: 7200 rpm, or a medium that does not rotate
 };

@@ -76,9 +76,9 @@ std::optional<Sense> Maintenance::readiness() const {
 /// A sanitize operation goes on over a reset (SBC-4 §4.11.3), so does a format operation here.
 void Maintenance::logical_unit_reset() { started_ = true; }
 
-void Maintenance::set_medium_present(bool present) {
+void Maintenance::set_medium_present(bool present, const NexusName* by) {
     if (present && !medium_present_) {
-        core_.server.attentions().establish_for_others(nullptr, SenseCode::kNotReadyToReadyChange);
+        core_.server.attentions().establish_for_others(by, SenseCode::kNotReadyToReadyChange);
     }
     medium_present_ = present;
 }
@@ -214,14 +214,14 @@ void Maintenance::start_stop(Task& task) {
     }
     if (!removable_) return core_.server.check(task, Sense::invalid_field_in_cdb(4, std::uint8_t{1}));
     if (start) {
-        set_medium_present(true);
+        set_medium_present(true, &task.nexus->name);
         started_ = true;
         return core_.server.good(task);
     }
     if (removal_.prevented()) {
         return core_.server.check(task, Sense::illegal_request(SenseCode::kMediumRemovalPrevented));
     }
-    set_medium_present(false);
+    set_medium_present(false, &task.nexus->name);
     core_.server.good(task);
 }
 

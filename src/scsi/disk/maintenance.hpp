@@ -20,8 +20,8 @@ public:
     [[nodiscard]] std::optional<Sense> readiness() const;
     void logical_unit_reset() override;
 
-    /// The operator's hand: takes the medium out or puts it back.
-    void set_medium_present(bool present);
+    /// Takes the medium out or puts it back. @param by the nexus that asked for it; null: the operator's hand.
+    void set_medium_present(bool present, const NexusName* by = nullptr);
 
 private:
     enum class Operation : std::uint8_t { kNone, kFormat, kSanitize };

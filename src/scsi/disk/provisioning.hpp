@@ -13,7 +13,7 @@ public:
     explicit Provisioning(DiskCore& core);
 
     static constexpr std::uint32_t kUnmapDescriptorLimit = 256;
-    static constexpr std::uint32_t kUnmapLimitBytes = 1u << 31; ///< by one UNMAP command
+    static constexpr std::uint32_t kUnmapLimitBytes = 512u << 20; ///< by one UNMAP command
 
     [[nodiscard]] bool can_unmap() const { return core_.volume.geometry().discard_granularity_bytes > 0; }
     [[nodiscard]] std::uint32_t unmap_limit_blocks() const { return kUnmapLimitBytes / core_.block_bytes; }

@@ -41,7 +41,7 @@ ReadWrite::ReadWrite(DiskCore& core) : core_(core) {
 ReadWrite::~ReadWrite() = default;
 
 std::uint32_t ReadWrite::atomic_limit_blocks() const {
-    return std::max(1u, core_.volume.geometry().physical_block_bytes / core_.block_bytes);
+    return std::max(1u, core_.physical_block_bytes / core_.block_bytes);
 }
 
 void ReadWrite::read(Task& task) {
