@@ -39,7 +39,6 @@ void DeviceServer::start(Task& task) {
     const ReservationClass reservation_class = command->reservation(task.cdb);
     for (const ReservationPolicy* policy : reservations_) {
         if (!policy->conflicts(task.nexus->name, reservation_class)) continue;
-        ++counters_.reservation_conflicts;
         return finish(task, Status::kReservationConflict);
     }
     if (const auto sense = CommandSet::check(*command, task.cdb)) return check(task, *sense);
@@ -57,6 +56,7 @@ void DeviceServer::check(Task& task, const Sense& sense) {
 
 void DeviceServer::finish(Task& task, Status status) {
     task.status = status;
+    if (status == Status::kReservationConflict) ++counters_.reservation_conflicts;
     counters_.data_in_bytes += task.data_in_bytes;
     if (status == Status::kGood && task.data_in_bytes == 0) {
         counters_.data_out_bytes += std::min(task.data_out_bytes, task.transfer_bytes);

@@ -91,7 +91,7 @@ public:
     /// (SPC-5 §5.14.1 table 70; SBC-4 table 13)
     [[nodiscard]] bool conflicts(const NexusName& nexus, ReservationClass command) const override;
 
-    [[nodiscard]] ReservationOutcome register_(const NexusName& sender, const RegisterRequest& request) const;
+    [[nodiscard]] ReservationOutcome register_nexus(const NexusName& sender, const RegisterRequest& request) const;
     [[nodiscard]] ReservationOutcome register_and_move(const NexusName& sender,
                                                        const RegisterAndMoveRequest& request) const;
     /// (SPC-5 §5.14.9)  @param type nothing when SCOPE and TYPE are none; so below.

@@ -44,10 +44,10 @@ protected:
         return *outcome;
     }
     ReservationChange enroll(const NexusName& who, ReservationKey key) {
-        return done(model.register_(who, {.key = 0, .new_key = key}));
+        return done(model.register_nexus(who, {.key = 0, .new_key = key}));
     }
     ReservationChange leave(const NexusName& who, ReservationKey key) {
-        return done(model.register_(who, {.key = key, .new_key = 0}));
+        return done(model.register_nexus(who, {.key = key, .new_key = 0}));
     }
     void enroll_three() {
         enroll(kA, kKeyA);
@@ -117,47 +117,47 @@ TEST_F(PersistentReservationsTest, RegisteringCountsTheGeneration) {
 
 TEST_F(PersistentReservationsTest, RegisteringAgainReplacesTheKey) {
     enroll(kA, kKeyA);
-    done(model.register_(kA, {.key = kKeyA, .new_key = kKeyC}));
+    done(model.register_nexus(kA, {.key = kKeyA, .new_key = kKeyC}));
     EXPECT_THAT(model.state().registrations, ElementsAre(Pair(kA, kKeyC)));
     EXPECT_EQ(model.generation(), 2u);
 }
 
 TEST_F(PersistentReservationsTest, RegisteringWithAWrongKeyConflicts) {
-    EXPECT_TRUE(is_conflict(model.register_(kA, {.key = kKeyA, .new_key = kKeyA})));
+    EXPECT_TRUE(is_conflict(model.register_nexus(kA, {.key = kKeyA, .new_key = kKeyA})));
     enroll(kA, kKeyA);
-    EXPECT_TRUE(is_conflict(model.register_(kA, {.key = kKeyB, .new_key = kKeyC})));
-    EXPECT_TRUE(is_conflict(model.register_(kA, {.key = 0, .new_key = kKeyC})));
+    EXPECT_TRUE(is_conflict(model.register_nexus(kA, {.key = kKeyB, .new_key = kKeyC})));
+    EXPECT_TRUE(is_conflict(model.register_nexus(kA, {.key = 0, .new_key = kKeyC})));
 }
 
 TEST_F(PersistentReservationsTest, RegisteringNothingFromAStrangerIsGoodAndChangesNothing) {
-    const auto change = done(model.register_(kA, {.key = 0, .new_key = 0, .persists = true}));
+    const auto change = done(model.register_nexus(kA, {.key = 0, .new_key = 0, .persists = true}));
     EXPECT_EQ(change.next, PersistentReservationsState{});
     EXPECT_EQ(model.generation(), 0u);
-    done(model.register_(kA, {.key = {}, .new_key = 0}));
+    done(model.register_nexus(kA, {.key = {}, .new_key = 0}));
     EXPECT_EQ(model.generation(), 0u);
 }
 
 TEST_F(PersistentReservationsTest, IgnoringTheExistingKeyRegistersReplacesAndUnregisters) {
-    done(model.register_(kA, {.key = {}, .new_key = kKeyA}));
-    done(model.register_(kA, {.key = {}, .new_key = kKeyB}));
+    done(model.register_nexus(kA, {.key = {}, .new_key = kKeyA}));
+    done(model.register_nexus(kA, {.key = {}, .new_key = kKeyB}));
     EXPECT_THAT(model.state().registrations, ElementsAre(Pair(kA, kKeyB)));
-    done(model.register_(kA, {.key = {}, .new_key = 0}));
+    done(model.register_nexus(kA, {.key = {}, .new_key = 0}));
     EXPECT_THAT(model.state().registrations, IsEmpty());
     EXPECT_EQ(model.generation(), 3u);
 }
 
 TEST_F(PersistentReservationsTest, SpecifiedInitiatorPortsAreRegisteredWithTheSendersKey) {
-    done(model.register_(kA, {.key = 0,
-                              .new_key = kKeyA,
-                              .names_initiators = true,
-                              .initiators = {kB.initiator, kC.initiator, kB.initiator}}));
+    done(model.register_nexus(kA, {.key = 0,
+                                   .new_key = kKeyA,
+                                   .names_initiators = true,
+                                   .initiators = {kB.initiator, kC.initiator, kB.initiator}}));
     EXPECT_THAT(model.state().registrations, ElementsAre(Pair(kA, kKeyA), Pair(kB, kKeyA), Pair(kC, kKeyA)));
     EXPECT_EQ(model.generation(), 1u);
 }
 
 TEST_F(PersistentReservationsTest, ASpecifiedPortThatIsRegisteredAlreadyMakesAllOfItConflict) {
     enroll(kB, kKeyB);
-    EXPECT_TRUE(is_conflict(model.register_(
+    EXPECT_TRUE(is_conflict(model.register_nexus(
         kA, {.key = 0, .new_key = kKeyA, .names_initiators = true, .initiators = {kC.initiator, kB.initiator}})));
     EXPECT_THAT(model.state().registrations, ElementsAre(Pair(kB, kKeyB)));
 }
@@ -165,25 +165,25 @@ TEST_F(PersistentReservationsTest, ASpecifiedPortThatIsRegisteredAlreadyMakesAll
 TEST_F(PersistentReservationsTest, ARegisteredNexusMayNotSpecifyInitiatorPorts) {
     enroll(kA, kKeyA);
     for (const ReservationKey key : {ReservationKey{0}, kKeyB}) {
-        EXPECT_EQ(code_of(model.register_(kA, {.key = kKeyA, .new_key = key, .names_initiators = true})),
+        EXPECT_EQ(code_of(model.register_nexus(kA, {.key = kKeyA, .new_key = key, .names_initiators = true})),
                   SenseCode::kInvalidFieldInParameterList);
     }
 }
 
 TEST_F(PersistentReservationsTest, AllTargetPortsRegistersOnEachAndUnregistersFromEach) {
-    done(model.register_(kA, {.key = 0, .new_key = kKeyA, .target_ports = {1, 2, 3}}));
+    done(model.register_nexus(kA, {.key = 0, .new_key = kKeyA, .target_ports = {1, 2, 3}}));
     EXPECT_THAT(model.state().registrations,
                 ElementsAre(Pair(kA, kKeyA), Pair(nexus("a", 2), kKeyA), Pair(nexus("a", 3), kKeyA)));
-    done(model.register_(kA, {.key = kKeyA, .new_key = 0, .target_ports = {1, 2, 3}}));
+    done(model.register_nexus(kA, {.key = kKeyA, .new_key = 0, .target_ports = {1, 2, 3}}));
     EXPECT_THAT(model.state().registrations, IsEmpty());
 }
 
 TEST_F(PersistentReservationsTest, AllTargetPortsConflictsWhereAnotherKeyIsRegistered) {
     enroll(nexus("a", 2), kKeyB);
-    EXPECT_TRUE(is_conflict(model.register_(kA, {.key = 0, .new_key = kKeyA, .target_ports = {1, 2}})));
+    EXPECT_TRUE(is_conflict(model.register_nexus(kA, {.key = 0, .new_key = kKeyA, .target_ports = {1, 2}})));
     enroll(kA, kKeyA);
-    EXPECT_TRUE(is_conflict(model.register_(kA, {.key = kKeyA, .new_key = 0, .target_ports = {1, 2}})));
-    done(model.register_(kA, {.key = {}, .new_key = kKeyC, .target_ports = {1, 2}}));
+    EXPECT_TRUE(is_conflict(model.register_nexus(kA, {.key = kKeyA, .new_key = 0, .target_ports = {1, 2}})));
+    done(model.register_nexus(kA, {.key = {}, .new_key = kKeyC, .target_ports = {1, 2}}));
     EXPECT_THAT(model.state().registrations, ElementsAre(Pair(kA, kKeyC), Pair(nexus("a", 2), kKeyC)));
 }
 
@@ -191,12 +191,12 @@ TEST_F(PersistentReservationsTest, MoreRegistrationsThanTheLimitAreRefusedAsAWho
     model = PersistentReservations(2);
     enroll(kA, kKeyA);
     const auto outcome =
-        model.register_(kB, {.key = 0, .new_key = kKeyB, .names_initiators = true, .initiators = {kC.initiator}});
+        model.register_nexus(kB, {.key = 0, .new_key = kKeyB, .names_initiators = true, .initiators = {kC.initiator}});
     EXPECT_EQ(code_of(outcome), SenseCode::kInsufficientRegistrationResources);
-    EXPECT_EQ(code_of(model.register_(kA, {.key = kKeyA, .new_key = kKeyA, .target_ports = {1, 2, 3}})),
+    EXPECT_EQ(code_of(model.register_nexus(kA, {.key = kKeyA, .new_key = kKeyA, .target_ports = {1, 2, 3}})),
               SenseCode::kInsufficientRegistrationResources);
     enroll(kB, kKeyB);
-    EXPECT_EQ(code_of(model.register_(kC, {.key = 0, .new_key = kKeyC})),
+    EXPECT_EQ(code_of(model.register_nexus(kC, {.key = 0, .new_key = kKeyC})),
               SenseCode::kInsufficientRegistrationResources);
     done(model.reserve(kA, kKeyA, kWriteExclusive));
     EXPECT_EQ(code_of(model.register_and_move(kA, {.key = kKeyA, .new_key = kKeyC, .destination = kC})),
@@ -204,7 +204,7 @@ TEST_F(PersistentReservationsTest, MoreRegistrationsThanTheLimitAreRefusedAsAWho
 }
 
 TEST_F(PersistentReservationsTest, TheLastRegisterDecidesWhetherThingsPersist) {
-    done(model.register_(kA, {.key = 0, .new_key = kKeyA, .persists = true}));
+    done(model.register_nexus(kA, {.key = 0, .new_key = kKeyA, .persists = true}));
     EXPECT_TRUE(model.state().persists);
     done(model.reserve(kA, kKeyA, kWriteExclusive));
     EXPECT_TRUE(model.state().persists);
@@ -496,13 +496,13 @@ public:
         const ReservationKey key = right ? registered->second : below(4);
         const std::optional<ReservationType> type = reservation_type(static_cast<std::uint8_t>(below(10)));
         switch (below(9)) {
-            case 0: return model.register_(sender, {.key = key, .new_key = below(4), .persists = below(2) != 0});
-            case 1: return model.register_(sender, {.key = {}, .new_key = below(4), .target_ports = {1, 2}});
+            case 0: return model.register_nexus(sender, {.key = key, .new_key = below(4), .persists = below(2) != 0});
+            case 1: return model.register_nexus(sender, {.key = {}, .new_key = below(4), .target_ports = {1, 2}});
             case 2:
-                return model.register_(sender, {.key = key,
-                                                .new_key = below(4),
-                                                .names_initiators = below(4) != 0,
-                                                .initiators = {pick_nexus().initiator}});
+                return model.register_nexus(sender, {.key = key,
+                                                     .new_key = below(4),
+                                                     .names_initiators = below(4) != 0,
+                                                     .initiators = {pick_nexus().initiator}});
             case 3:
             case 4: return model.reserve(sender, key, type);
             case 5:

@@ -71,7 +71,7 @@ ReservationOutcome ReservationCommands::execute_register(const NexusName& sender
     std::erase(*initiators, sender.initiator);
     request.initiators = *std::move(initiators);
     if (parameters.all_target_ports) request.target_ports = configuration_.target_ports;
-    return persistent_.register_(sender, request);
+    return persistent_.register_nexus(sender, request);
 }
 
 ReservationOutcome ReservationCommands::execute_move(const NexusName& sender,

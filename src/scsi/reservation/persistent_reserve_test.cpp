@@ -78,7 +78,7 @@ TEST_F(PersistentReserve, WrongTypesAndScopesAreRefused) {
 }
 
 TEST_F(PersistentReserve, TheParameterListHas24BytesUnlessItNamesPorts) {
-    for (const std::size_t length : {0, 8, 23, 25, 28}) {
+    for (const std::size_t length : {0u, 8u, 23u, 25u, 28u}) {
         auto list = basic_list(0, 0xA);
         list.resize(length);
         EXPECT_EQ(unit.reserve_out(unit.a, out::kRegister, list).sense_code(), SenseCode::kParameterListLengthError);

@@ -30,7 +30,8 @@ std::vector<RelativeTargetPort> ports_of(const NexusName& sender, const Register
 
 /// Tables of register behaviours: first what the sender's own nexus allows, then the others as if each had sent the
 /// request itself; all of it happens or none.
-ReservationOutcome PersistentReservations::register_(const NexusName& sender, const RegisterRequest& request) const {
+ReservationOutcome PersistentReservations::register_nexus(const NexusName& sender,
+                                                          const RegisterRequest& request) const {
     const auto registered = state_.registrations.find(sender);
     if (registered == state_.registrations.end()) {
         if (request.key.value_or(0) != 0) return std::unexpected(conflict());

@@ -157,8 +157,14 @@ const std::string kHead = "version = 1\npersists = true\n";
 const std::string kOne =
     "[[registration]]\nprotocol = \"iscsi\"\ninitiator = \"iqn.a\"\ntarget-port = 1\nkey = \"0x1\"\n";
 
+std::string joined(std::initializer_list<std::string_view> parts) {
+    std::string text;
+    for (const std::string_view part : parts) text += part;
+    return text;
+}
+
 TEST(ReservationText, AWellFormedTextIsRead) {
-    const auto state = parse_reservation_text(checked(kHead + "type = 1\n" + kOne + "holder = true\n"), "f");
+    const auto state = parse_reservation_text(checked(joined({kHead, "type = 1\n", kOne, "holder = true\n"})), "f");
     ASSERT_TRUE(state) << state.error().text;
     EXPECT_EQ(state->registrations.size(), 1u);
     EXPECT_EQ(state->reservation->type, ReservationType::kWriteExclusive);
@@ -166,24 +172,30 @@ TEST(ReservationText, AWellFormedTextIsRead) {
 
 TEST(ReservationText, NonsenseIsRefusedThoughItsCheckValueIsRight) {
     for (const std::string& body : {
-             std::string("persists = true\n"),                // no version
-             std::string("version = 1\n"),                    // no word whether it persists
-             kHead + "type = 1\n",                            // nobody holds it
-             kHead + "type = 2\n" + kOne,                     // no such type
-             kHead + "type = 7\n",                            // all registrants, of which there are none
-             kHead + "type = 1\n" + kOne,                     // nobody holds it
-             kHead + kOne + "holder = true\n",                // a holder of nothing
-             kHead + "type = 7\n" + kOne + "holder = true\n", // one holder of what all hold
-             kHead + kOne + kOne,                             // twice
-             kHead + "[[registration]]\nprotocol = \"iscsi\"\ntarget-port = 1\nkey = \"0x1\"\n",
-             kHead + "[[registration]]\nprotocol = \"tin-cans\"\ninitiator = \"a\"\ntarget-port = 1\nkey = \"0x1\"\n",
-             kHead + "[[registration]]\nprotocol = \"sas\"\ninitiator = \"a\"\ntarget-port = 0\nkey = \"0x1\"\n",
-             kHead + "[[registration]]\nprotocol = \"sas\"\ninitiator = \"a\"\ntarget-port = 65536\nkey = \"0x1\"\n",
-             kHead + "[[registration]]\nprotocol = \"sas\"\ninitiator = \"a\"\ntarget-port = 1\nkey = \"0x0\"\n",
-             kHead + "[[registration]]\nprotocol = \"sas\"\ninitiator = \"a\"\ntarget-port = 1\nkey = \"1\"\n",
-             kHead + "[[registration]]\nprotocol = \"sas\"\ninitiator-bytes = \"0g\"\ntarget-port = 1\nkey = \"0x1\"\n",
-             kHead + "registration = [1]\n",
-             kHead + "type = \n",
+             joined({"persists = true\n"}),                          // no version
+             joined({"version = 1\n"}),                              // no word whether it persists
+             joined({kHead, "type = 1\n"}),                          // nobody holds it
+             joined({kHead, "type = 2\n", kOne}),                    // no such type
+             joined({kHead, "type = 7\n"}),                          // all registrants, of which there are none
+             joined({kHead, "type = 1\n", kOne}),                    // nobody holds it
+             joined({kHead, kOne, "holder = true\n"}),               // a holder of nothing
+             joined({kHead, "type = 7\n", kOne, "holder = true\n"}), // one holder of what all hold
+             joined({kHead, kOne, kOne}),                            // twice
+             joined({kHead, "[[registration]]\nprotocol = \"iscsi\"\ntarget-port = 1\nkey = \"0x1\"\n"}),
+             joined({kHead,
+                     "[[registration]]\nprotocol = \"tin-cans\"\ninitiator = \"a\"\ntarget-port = 1\nkey = \"0x1\"\n"}),
+             joined(
+                 {kHead, "[[registration]]\nprotocol = \"sas\"\ninitiator = \"a\"\ntarget-port = 0\nkey = \"0x1\"\n"}),
+             joined({kHead,
+                     "[[registration]]\nprotocol = \"sas\"\ninitiator = \"a\"\ntarget-port = 65536\nkey = \"0x1\"\n"}),
+             joined(
+                 {kHead, "[[registration]]\nprotocol = \"sas\"\ninitiator = \"a\"\ntarget-port = 1\nkey = \"0x0\"\n"}),
+             joined({kHead, "[[registration]]\nprotocol = \"sas\"\ninitiator = \"a\"\ntarget-port = 1\nkey = \"1\"\n"}),
+             joined(
+                 {kHead,
+                  "[[registration]]\nprotocol = \"sas\"\ninitiator-bytes = \"0g\"\ntarget-port = 1\nkey = \"0x1\"\n"}),
+             joined({kHead, "registration = [1]\n"}),
+             joined({kHead, "type = \n"}),
          }) {
         const auto state = parse_reservation_text(checked(body), "f");
         ASSERT_FALSE(state) << body;
