@@ -196,6 +196,9 @@ TEST(ReservationText, NonsenseIsRefusedThoughItsCheckValueIsRight) {
                   "[[registration]]\nprotocol = \"sas\"\ninitiator-bytes = \"0g\"\ntarget-port = 1\nkey = \"0x1\"\n"}),
              joined({kHead, "registration = [1]\n"}),
              joined({kHead, "type = \n"}),
+             joined({kHead, "type = \"1\"\n", kOne}),
+             joined({kHead, "type = 1\n", kOne, "holder = 1\n"}),
+             joined({kHead, "type = 7\n", kOne, "holder = false\n"}),
          }) {
         const auto state = parse_reservation_text(checked(body), "f");
         ASSERT_FALSE(state) << body;

@@ -98,7 +98,8 @@ std::optional<std::string_view> read_registration(const toml::table& table, Pers
 
     const NexusName nexus{{protocol->protocol, *std::move(name)}, static_cast<RelativeTargetPort>(*port)};
     if (!state.registrations.emplace(nexus, *key).second) return "a registration twice";
-    if (!table["holder"].value_exact<bool>().value_or(false)) return std::nullopt;
+    if (!table.contains("holder")) return std::nullopt;
+    if (!table["holder"].value_exact<bool>().value_or(false)) return "a holder that is none";
     if (!state.reservation || is_all_registrants(state.reservation->type)) return "a holder of no reservation";
     if (state.reservation->holder != NexusName{}) return "two holders";
     state.reservation->holder = nexus;
@@ -109,9 +110,9 @@ std::optional<std::string_view> read_state(const toml::table& root, PersistentRe
     const auto persists = root["persists"].value_exact<bool>();
     if (!persists) return "no word whether it persists";
     state.persists = *persists;
-    if (const auto code = root["type"].value_exact<std::int64_t>()) {
-        const auto type =
-            *code >= 0 && *code <= 0xF ? reservation_type(static_cast<std::uint8_t>(*code)) : std::nullopt;
+    if (const auto* node = root.get("type")) {
+        const std::int64_t code = node->value_exact<std::int64_t>().value_or(0);
+        const auto type = code >= 0 && code <= 0xF ? reservation_type(static_cast<std::uint8_t>(code)) : std::nullopt;
         if (!type) return "a reservation of an unknown type";
         state.reservation = PersistentReservation{.type = *type};
     }
