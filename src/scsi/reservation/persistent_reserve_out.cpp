@@ -119,10 +119,11 @@ ReservationCommands::initiator_ports(const std::vector<TransportId>& ids) const 
 /// @return false when the state could not be saved and would be another after a loss of power.
 bool ReservationCommands::save(const PersistentReservationsState& next) {
     const auto& state = persistent_.state();
-    if (configuration_.journal == nullptr || (!next.persists && !state.persists && !unsaved_)) return true;
-    if (next == state && !unsaved_) return true;
-    unsaved_ = !configuration_.journal->save(next);
-    return !unsaved_;
+    const bool matters = next.persists || state.persists;
+    if (configuration_.journal == nullptr || (!journal_failure_ && (!matters || next == state))) return true;
+    const auto saved = configuration_.journal->save(next);
+    journal_failure_ = saved ? std::nullopt : std::optional(saved.error());
+    return saved.has_value();
 }
 
 void ReservationCommands::carry_out(Task& task, const ReservationChange& change) {

@@ -246,6 +246,7 @@ TEST_F(PersistentReserve, AFailedSaveIsAHardwareErrorAndChangesNothing) {
     EXPECT_EQ(task.sense_code(), SenseCode::kInternalTargetFailure);
     TestTask& second = unit.reserve_out(unit.a, out::kClear, basic_list(0xA, 0));
     EXPECT_EQ(second.sense_key(), SenseKey::kHardwareError);
+    EXPECT_EQ(unit.commands.journal_failure()->kind, StoreError::Kind::kNotWritten);
     EXPECT_EQ(state(), before);
     EXPECT_EQ(unit.commands.persistent().generation(), generation);
     EXPECT_EQ(unit.attention(unit.b), std::nullopt);
@@ -259,6 +260,7 @@ TEST_F(PersistentReserve, AfterAFailedSaveTheNextOneWritesEvenWhatIsUnchanged) {
     const int saves = journal.saves;
     EXPECT_EQ(unit.reserve_out(unit.a, out::kRegister, basic_list(0xA, 0xA, kPersists)).status, Status::kGood);
     EXPECT_EQ(journal.saves, saves + 1);
+    EXPECT_FALSE(unit.commands.journal_failure());
 }
 
 TEST_F(PersistentReserve, WhatWasSavedIsThereAfterPowerOn) {

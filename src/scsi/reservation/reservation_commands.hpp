@@ -39,6 +39,8 @@ public:
 
     [[nodiscard]] const PersistentReservations& persistent() const { return persistent_; }
     [[nodiscard]] const UnitReservation& unit() const { return unit_; }
+    /// Why the last save failed, for the user; nothing once one succeeded.
+    [[nodiscard]] const std::optional<StoreError>& journal_failure() const { return journal_failure_; }
 
 private:
     void add_persistent_reserve();
@@ -63,7 +65,7 @@ private:
     ReservationConfiguration configuration_;
     PersistentReservations persistent_;
     UnitReservation unit_;
-    bool unsaved_ = false; // the journal may have something else than the model
+    std::optional<StoreError> journal_failure_; // the journal may have something else than the model
 };
 
 } // namespace touka::scsi
