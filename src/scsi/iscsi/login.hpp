@@ -45,7 +45,7 @@ public:
     [[nodiscard]] static LoginStep refuse(const BasicHeader& request, LoginStatus status);
 
     // Once it is finished:
-    [[nodiscard]] SessionParameters parameters() const { return negotiation_.outcome(); }
+    [[nodiscard]] const SessionParameters& parameters() const { return negotiation_.parameters(); }
     [[nodiscard]] std::uint64_t isid() const { return isid_; }
     [[nodiscard]] std::uint16_t cid() const { return cid_; }
     [[nodiscard]] const TargetNodeRef& node() const { return node_; } ///< null for a discovery session

@@ -162,6 +162,11 @@ static_assert(kKeys.size() <= 64);
 
 bool is_login_key(std::string_view key) { return std::ranges::find(kKeys, key, &Key::name) != kKeys.end(); }
 
+Negotiation::Negotiation(const ParameterLimits& limits) : limits_(limits) {
+    // We never answer a first burst that is longer than a burst. (RFC 7143 §13.14)
+    limits_.first_burst_length = std::min(limits_.first_burst_length, limits_.max_burst_length);
+}
+
 KeyOutcome Negotiation::take(const KeyValue& pair, std::string& reply) {
     // Answers to what was never offered by us.
     if (pair.value == "NotUnderstood" || pair.value == kIrrelevant || pair.value == kReject) return KeyOutcome::kTaken;
@@ -178,13 +183,6 @@ KeyOutcome Negotiation::take(const KeyValue& pair, std::string& reply) {
     const bool irrelevant = parameters_.type == SessionType::kDiscovery && !key->in_discovery;
     if (!answer->empty()) add_pair(reply, pair.key, irrelevant ? kIrrelevant : *answer);
     return KeyOutcome::kTaken;
-}
-
-SessionParameters Negotiation::outcome() const {
-    SessionParameters outcome = parameters_;
-    // The smaller maximum holds for the first burst, too. (RFC 7143 §13.14)
-    outcome.first_burst_length = std::min(outcome.first_burst_length, outcome.max_burst_length);
-    return outcome;
 }
 
 void Negotiation::declare(std::string& reply) {

@@ -21,7 +21,7 @@ enum class KeyOutcome : std::uint8_t {
 /// (RFC 7143 §6.2, §13; iSCSIProtocolLevel: §13.26, RFC 7144)
 class Negotiation {
 public:
-    explicit Negotiation(const ParameterLimits& limits) : limits_(limits) {}
+    explicit Negotiation(const ParameterLimits& limits);
 
     /// Takes one key of a Login Request. @param reply our answer is added, where the key has one.
     [[nodiscard]] KeyOutcome take(const KeyValue& pair, std::string& reply);
@@ -29,8 +29,6 @@ public:
     void declare(std::string& reply);
 
     [[nodiscard]] const SessionParameters& parameters() const { return parameters_; }
-    /// Once nothing is negotiated any more.
-    [[nodiscard]] SessionParameters outcome() const;
 
 private:
     ParameterLimits limits_;

@@ -57,12 +57,14 @@ bool NetworkEntity::stands_in_the_way(const Connection& old, const Connection& f
 }
 
 void NetworkEntity::reinstate(Connection& connection) {
+    const bool resuming = std::exchange(resuming_, true); // what ends here and now is looked at here
     bool free = true;
     for (const auto& [id, old] : connections_) {
         if (!stands_in_the_way(*old, connection)) continue;
         old->drop();
         free &= !old->has_nexus();
     }
+    resuming_ = resuming;
     // Of two logins that wait for the same, the first one gets it, and is dropped for the second.
     if (free) connection.open_session();
 }

@@ -62,6 +62,31 @@ TEST(IscsiSession, LoginAgainWaitsUntilTheOldNexusIsGone) {
     ASSERT_TRUE(fresh.receive());
 }
 
+TEST(IscsiSession, LoginAgainEndsAnIdleSessionAtOnce) {
+    TestSetup setup;
+    TestInitiator old(setup.entity), fresh(setup.entity);
+    ASSERT_EQ(old.login(), 0);
+    ASSERT_EQ(fresh.login(), 0);
+    EXPECT_TRUE(old.connection->over());
+    EXPECT_FALSE(fresh.connection->over());
+    EXPECT_EQ(setup.unit.nexuses, 1);
+}
+
+TEST(IscsiSession, OfTwoLoginsThatWaitTheLaterOneStays) {
+    TestSetup setup;
+    TestInitiator old(setup.entity), second(setup.entity), third(setup.entity);
+    ASSERT_EQ(old.login(), 0);
+    setup.unit.hold = setup.unit.hold_aborted = true;
+    old.send(old.read(0, 1));
+    EXPECT_EQ(second.login(), 0xFFFF);
+    EXPECT_EQ(third.login(), 0xFFFF);
+    setup.unit.release();
+    EXPECT_TRUE(second.connection->over());
+    EXPECT_FALSE(third.connection->over());
+    EXPECT_EQ(third.receive()->login_status(), 0);
+    EXPECT_EQ(setup.unit.nexuses, 1);
+}
+
 TEST(IscsiSession, AnotherIsidOrPortalIsAnotherSession) {
     TestSetup setup;
     TestInitiator a(setup.entity, 0), b(setup.entity, 1), c(setup.entity, 0);
