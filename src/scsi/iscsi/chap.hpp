@@ -28,7 +28,11 @@ struct ChapSecret {
 
 /// What the initiator sent of CHAP in one request.
 struct ChapKeys {
-    std::optional<std::string_view> algorithms, name, response, identifier, challenge; ///< CHAP_A, _N, _R, _I, _C
+    std::optional<std::string_view> algorithms{}; ///< CHAP_A
+    std::optional<std::string_view> name{};       ///< CHAP_N
+    std::optional<std::string_view> response{};   ///< CHAP_R
+    std::optional<std::string_view> identifier{}; ///< CHAP_I
+    std::optional<std::string_view> challenge{};  ///< CHAP_C
     [[nodiscard]] bool any() const { return algorithms || name || response || identifier || challenge; }
 };
 
