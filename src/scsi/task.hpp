@@ -73,6 +73,7 @@ public:
         Task* next = nullptr;
         bool started = false;
         bool abort_requested = false;
+        bool abort_told = false; ///< its end is told with TASK ABORTED
     } link;
     /// Makes the object ready for the next command; buffers and request are the port's to fill in.
     void clear_response() {

@@ -5,6 +5,8 @@
 #include <set>
 #include <utility>
 
+#include "spec/scsi/operation.hpp"
+
 namespace touka::scsi {
 
 void DeviceServer::submit(Task& task) {
@@ -31,7 +33,9 @@ void DeviceServer::start(Task& task) {
         if (!commands_.has(task.cdb.operation_code())) {
             return check(task, Sense::illegal_request(SenseCode::kInvalidCommandOperationCode));
         }
-        return check(task, Sense::invalid_field_in_cdb(1, std::uint8_t{4})); // the service action
+        const bool variable_length = task.cdb.operation_code() == spec::scsi::operation::kVariableLength;
+        return check(task, variable_length ? Sense::invalid_field_in_cdb(8, std::uint8_t{7}) // the service action
+                                           : Sense::invalid_field_in_cdb(1, std::uint8_t{4}));
     }
     for (const auto& gate : gates_) {
         if (const auto sense = gate(task)) return check(task, *sense);
@@ -86,39 +90,44 @@ std::vector<std::uint8_t> DeviceServer::parameters(Task& task, std::size_t lengt
 /// Takes the task out and completes it; whoever waits for the end of aborted tasks learns of it.
 void DeviceServer::release(Task& task) {
     tasks_.remove(task);
-    if (task.link.abort_requested) {
-        task.aborted = true;
-        ++counters_.aborted_tasks;
-    }
-    const bool awaited = task.link.abort_requested;
-    Task* const address = &task;
-    task.complete();
-    if (!awaited) return;
     std::vector<std::function<void()>> finished;
-    for (auto& abortion : abortions_) {
-        std::erase(abortion->left, address);
-        if (abortion->left.empty() && abortion->done) finished.push_back(std::exchange(abortion->done, nullptr));
+    if (task.link.abort_requested) {
+        ++counters_.aborted_tasks;
+        task.aborted = !task.link.abort_told;
+        if (task.link.abort_told) {
+            task.status = Status::kTaskAborted;
+            task.sense.clear();
+            task.data_in_bytes = 0;
+        }
+        // Before `complete`: afterwards another task may be where this one was.
+        for (auto& abortion : abortions_) {
+            std::erase(abortion->left, &task);
+            if (abortion->left.empty()) finished.push_back(std::move(abortion->done));
+        }
+        std::erase_if(abortions_, [](const auto& abortion) { return abortion->left.empty(); });
     }
-    std::erase_if(abortions_, [](const auto& abortion) { return !abortion->done; });
+    task.complete();
     for (const auto& done : finished) done();
 }
 
+/// Tasks in flight end when the volume is through with them; those that wait end now, and none of them may start
+/// when a port submits another one from within a completion.
 template <class Ends>
-void DeviceServer::abort(Ends ends, std::function<void()> done) {
+void DeviceServer::abort(Ends ends, const Nexus* by, std::function<void()> done) {
     auto abortion = std::make_unique<Abortion>();
-    std::vector<Task*> waiting;
     tasks_.for_each([&](Task& task) {
         if (!ends(task)) return;
+        if (!task.link.abort_requested)
+            task.link.abort_told = task_aborted_status_ && by != nullptr && task.nexus != by;
         task.link.abort_requested = true;
-        (task.link.started ? abortion->left : waiting).push_back(&task);
+        abortion->left.push_back(&task);
     });
-    for (Task* task : waiting) release(*task);
-    if (abortion->left.empty()) {
-        done();
-    } else {
-        abortion->done = std::move(done);
-        abortions_.push_back(std::move(abortion));
-    }
+    if (abortion->left.empty()) return done();
+    abortion->done = std::move(done);
+    abortions_.push_back(std::move(abortion));
+    const bool was_starting = std::exchange(starting_, true);
+    while (Task* const waiting = tasks_.next_aborted_waiting()) release(*waiting);
+    starting_ = was_starting;
     start_what_may();
 }
 
@@ -134,25 +143,26 @@ void DeviceServer::manage(TaskManagementFunction function, Nexus& nexus, std::ui
     switch (function) {
         case kAbortTask:
             if (!present(false)) return done(TaskManagementResponse::kTaskDoesNotExist);
-            return abort([&](const Task& task) { return task.nexus == &nexus && task.tag == tag; }, complete);
-        case kAbortTaskSet: return abort([&](const Task& task) { return task.nexus == &nexus; }, complete);
+            return abort([&](const Task& task) { return task.nexus == &nexus && task.tag == tag; }, &nexus, complete);
+        case kAbortTaskSet: return abort([&](const Task& task) { return task.nexus == &nexus; }, &nexus, complete);
         case kClearTaskSet: {
             std::vector<NexusName> others;
             tasks_.for_each([&](const Task& task) {
                 if (task.nexus != &nexus) others.push_back(task.nexus->name);
             });
-            for (const NexusName& other : others) {
+            for (const NexusName& other : others) { // unless TASK ABORTED says it (SPC-5 §7.5.10, TAS)
+                if (task_aborted_status_) break;
                 attentions_.establish(other, SenseCode::kCommandsClearedByAnotherInitiator);
             }
-            return abort([](const Task&) { return true; }, complete);
+            return abort([](const Task&) { return true; }, &nexus, complete);
         }
         case kLogicalUnitReset:
-        case kTargetReset: return reset(SenseCode::kBusDeviceResetFunctionOccurred, complete);
+        case kTargetReset: return reset(SenseCode::kBusDeviceResetFunctionOccurred, &nexus, complete);
         case kItNexusReset: {
             const NexusName name = nexus.name;
             for (UnitEvents* observer : observers_) observer->nexus_lost(name);
             attentions_.attach(name, SenseCode::kNexusLossOccurred);
-            return abort([&](const Task& task) { return task.nexus == &nexus; }, complete);
+            return abort([&](const Task& task) { return task.nexus == &nexus; }, &nexus, complete);
         }
         case kQueryTask:
         case kQueryTaskSet:
@@ -166,10 +176,10 @@ void DeviceServer::manage(TaskManagementFunction function, Nexus& nexus, std::ui
     done(TaskManagementResponse::kRejected);
 }
 
-void DeviceServer::reset(SenseCode unit_attention, std::function<void()> done) {
+void DeviceServer::reset(SenseCode unit_attention, const Nexus* by, std::function<void()> done) {
     attentions_.replace_all(unit_attention);
     for (UnitEvents* observer : observers_) observer->logical_unit_reset();
-    abort([](const Task&) { return true; }, std::move(done));
+    abort([](const Task&) { return true; }, by, std::move(done));
 }
 
 void DeviceServer::abort_tasks_of(std::span<const NexusName> nexuses, const Task* spared, std::function<void()> done) {
@@ -177,7 +187,8 @@ void DeviceServer::abort_tasks_of(std::span<const NexusName> nexuses, const Task
         for (UnitEvents* observer : observers_) observer->nexus_preempted(nexus);
     }
     const std::set<NexusName> preempted(nexuses.begin(), nexuses.end());
-    abort([&](const Task& task) { return &task != spared && preempted.contains(task.nexus->name); }, std::move(done));
+    abort([&](const Task& task) { return &task != spared && preempted.contains(task.nexus->name); },
+          spared != nullptr ? spared->nexus : nullptr, std::move(done));
 }
 
 void DeviceServer::attach(Nexus& nexus) { attentions_.attach(nexus.name, SenseCode::kPowerOnResetOrBusDeviceReset); }
@@ -185,7 +196,7 @@ void DeviceServer::attach(Nexus& nexus) { attentions_.attach(nexus.name, SenseCo
 void DeviceServer::detach(Nexus& nexus, std::function<void()> done) {
     for (UnitEvents* observer : observers_) observer->nexus_lost(nexus.name);
     attentions_.detach(nexus.name);
-    abort([&](const Task& task) { return task.nexus == &nexus; }, std::move(done));
+    abort([&](const Task& task) { return task.nexus == &nexus; }, &nexus, std::move(done));
 }
 
 } // namespace touka::scsi

@@ -28,7 +28,7 @@ public:
 class UnitEvents {
 public:
     virtual ~UnitEvents() = default;
-    /// Logical unit reset, by whatever caused it; tasks are aborted already. (SAM-6 §6.3.3)
+    /// Logical unit reset, by whatever caused it; before its tasks end. (SAM-6 §6.3.3)
     virtual void logical_unit_reset() {}
     /// The nexus is lost. (SAM-6 §6.3.4)
     virtual void nexus_lost(const NexusName&) {}
@@ -62,6 +62,8 @@ public:
     /// D_SENSE, from the Control mode page.
     void set_sense_format(SenseFormat format) { sense_format_ = format; }
     [[nodiscard]] SenseFormat sense_format() const { return sense_format_; }
+    /// TAS, from the same page: tasks that another nexus aborts end with TASK ABORTED instead of silently.
+    void set_task_aborted_status(bool told) { task_aborted_status_ = told; }
 
     // LogicalUnit
     void submit(Task& task) override;
@@ -100,14 +102,18 @@ public:
     /// @param done called once, perhaps before this returns, when the last of those tasks has completed.
     void abort_tasks_of(std::span<const NexusName> nexuses, const Task* spared, std::function<void()> done);
     /// Everything as after LOGICAL UNIT RESET. @param done called after the last task has completed.
-    void reset(SenseCode unit_attention, std::function<void()> done);
+    void reset(SenseCode unit_attention, std::function<void()> done) {
+        reset(unit_attention, nullptr, std::move(done));
+    }
 
 private:
     void start_what_may();
     void start(Task& task);
-    /// Ends those tasks that `ends` picks. @param done called when the last of them has completed.
+    void reset(SenseCode unit_attention, const Nexus* by, std::function<void()> done);
+    /// Ends those tasks that `ends` picks. @param by whose doing it is; null: no nexus's.
+    /// @param done called when the last of them has completed.
     template <class Ends>
-    void abort(Ends ends, std::function<void()> done);
+    void abort(Ends ends, const Nexus* by, std::function<void()> done);
     void release(Task& task);
 
     CommandSet commands_;
@@ -120,6 +126,7 @@ private:
     std::function<void()> on_commit_;
     SenseFormat sense_format_ = SenseFormat::kFixed;
     DeviceServerCounters counters_;
+    bool task_aborted_status_ = false;
     bool starting_ = false;
 
     struct Abortion {

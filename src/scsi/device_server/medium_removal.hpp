@@ -16,7 +16,7 @@ public:
     void logical_unit_reset() override { preventing_.clear(); }
     void nexus_lost(const NexusName& nexus) override { preventing_.erase(nexus); }
     /// A persistent reservation's PREEMPT AND ABORT ends what the preempted nexus prevented. (SPC-5 §5.14.11.2.7)
-    void preempted(const NexusName& nexus) { preventing_.erase(nexus); }
+    void nexus_preempted(const NexusName& nexus) override { preventing_.erase(nexus); }
 
 private:
     std::set<NexusName> preventing_;

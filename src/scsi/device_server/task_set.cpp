@@ -5,16 +5,18 @@ namespace touka::scsi {
 namespace {
 
 bool is_barrier(const Task& task) { return task.attribute != TaskAttribute::kSimple; }
+bool is_head(const Task& task) { return task.attribute == TaskAttribute::kHeadOfQueue; }
 
 } // namespace
 
 void TaskSet::add(Task& task) {
-    task.link = {.previous = last_, .next = nullptr, .started = false, .abort_requested = false};
+    task.link = {.previous = last_, .next = nullptr, .started = false, .abort_requested = false, .abort_told = false};
     (last_ != nullptr ? last_->link.next : first_) = &task;
     last_ = &task;
     ++size_;
     ++waiting_;
     if (is_barrier(task)) ++barriers_;
+    if (is_head(task)) ++heads_;
 }
 
 Task* TaskSet::next_startable() {
@@ -24,11 +26,11 @@ Task* TaskSet::next_startable() {
     // Without barriers, as nearly always, what was added last is what waits.
     for (Task* task = barriers_ == 0 && waiting_ == 1 ? last_ : first_; task != nullptr; task = task->link.next) {
         if (!task->link.started) {
-            if (task->attribute == TaskAttribute::kHeadOfQueue) {
+            if (is_head(*task)) {
                 startable = task;
                 break;
             }
-            const bool blocked = task->attribute == TaskAttribute::kOrdered ? older_left : barrier_left;
+            const bool blocked = heads_ > 0 || (is_barrier(*task) ? older_left : barrier_left);
             if (!blocked && startable == nullptr) startable = task;
         }
         older_left = true;
@@ -46,6 +48,7 @@ void TaskSet::remove(Task& task) {
     --size_;
     if (!task.link.started) --waiting_;
     if (is_barrier(task)) --barriers_;
+    if (is_head(task)) --heads_;
 }
 
 } // namespace touka::scsi
