@@ -113,36 +113,42 @@ Nexus* Target::find(const NexusName& name) {
 }
 
 void Target::close(Nexus& nexus, std::function<void()> done) {
-    const auto found = std::ranges::find_if(nexuses_, [&](const OpenNexus& open) { return &open.nexus == &nexus; });
-    assert(found != nexuses_.end() && !found->closing);
-    found->closing = true;
-    detach_all(*found, [this, found, done = std::move(done)] {
-        nexuses_.erase(found);
-        done();
-    });
+    const auto open = find_open(nexus);
+    assert(!open->closing);
+    open->closing = true;
+    open->closed = std::move(done);
+    const auto units = nexus.units; // the nexus may go with the last of them
+    open->detaching += units.size() + 1;
+    for (const MappedUnit& mapped : units) mapped.unit->detach(nexus, [this, open] { detached(open); });
+    detached(open);
 }
 
-void Target::detach_all(OpenNexus& open, std::function<void()> done) {
-    // Shared: each unit's callback holds a part of what has to happen before `done`; the last one calls it.
-    struct Countdown {
-        explicit Countdown(std::function<void()> call) : done(std::move(call)) {}
-        ~Countdown() { done(); }
-        Countdown(const Countdown&) = delete;
-        Countdown& operator=(const Countdown&) = delete;
-        std::function<void()> done;
-    };
-    const auto countdown = std::make_shared<Countdown>(std::move(done));
-    const auto units = open.nexus.units; // the nexus may go with the last callback
-    for (const MappedUnit& mapped : units) mapped.unit->detach(open.nexus, [countdown] {});
+std::list<Target::OpenNexus>::iterator Target::find_open(const Nexus& nexus) {
+    const auto found = std::ranges::find_if(nexuses_, [&](const OpenNexus& open) { return &open.nexus == &nexus; });
+    assert(found != nexuses_.end());
+    return found;
+}
+
+/// One unit has nothing of the nexus any more; the nexus may go when no unit has, those that masking took away earlier
+/// among them.
+void Target::detached(std::list<OpenNexus>::iterator open) {
+    if (--open->detaching > 0 || !open->closing) return;
+    const auto closed = std::move(open->closed);
+    nexuses_.erase(open);
+    closed();
 }
 
 void Target::remap(Nexus& nexus, std::vector<MappedUnit> units) {
     const auto has = [](const std::vector<MappedUnit>& list, const LogicalUnit* unit) {
         return std::ranges::find(list, unit, &MappedUnit::unit) != list.end();
     };
+    const auto open = find_open(nexus);
+    assert(!open->closing);
     const auto before = std::exchange(nexus.units, std::move(units));
     for (const MappedUnit& mapped : before) {
-        if (!has(nexus.units, mapped.unit)) mapped.unit->detach(nexus, [] {});
+        if (has(nexus.units, mapped.unit)) continue;
+        ++open->detaching;
+        mapped.unit->detach(nexus, [this, open] { detached(open); });
     }
     for (const MappedUnit& mapped : nexus.units) {
         if (has(before, mapped.unit)) {
@@ -154,8 +160,9 @@ void Target::remap(Nexus& nexus, std::vector<MappedUnit> units) {
 }
 
 void Target::submit(Task& task) {
-    if (task.cdb.operation_code() == operation::kReportLuns) return report_luns(task);
     LogicalUnit* const unit = find_unit(*task.nexus, task.lun);
+    const bool answers_for_all = unit != nullptr || task.lun == Lun{} || task.lun == kReportLunsWellKnownLun;
+    if (task.cdb.operation_code() == operation::kReportLuns && answers_for_all) return report_luns(task);
     if (unit == nullptr) return answer_without_unit(task);
     if (std::ranges::find(touched_, unit) == touched_.end()) touched_.push_back(unit);
     unit->submit(task);
@@ -175,10 +182,11 @@ void Target::manage(TaskManagementFunction function, Nexus& nexus, Lun lun, std:
         if (unit == nullptr) return done(TaskManagementResponse::kIncorrectLun);
         return unit->manage(function, nexus, tag, std::move(done));
     }
-    if (nexus.units.empty()) return done(TaskManagementResponse::kComplete);
-    const auto left = std::make_shared<std::size_t>(nexus.units.size()); // shared by the units' callbacks
+    const auto units = nexus.units; // the nexus may go with the last answer
+    if (units.empty()) return done(TaskManagementResponse::kComplete);
+    const auto left = std::make_shared<std::size_t>(units.size()); // shared by the units' callbacks
     const auto shared_done = std::make_shared<std::function<void(TaskManagementResponse)>>(std::move(done));
-    for (const MappedUnit& mapped : nexus.units) {
+    for (const MappedUnit& mapped : units) {
         mapped.unit->manage(function, nexus, tag, [left, shared_done](TaskManagementResponse response) {
             if (--*left == 0) (*shared_done)(response);
         });

@@ -36,8 +36,11 @@ private:
     struct OpenNexus {
         Nexus nexus;
         bool closing = false;
+        std::size_t detaching = 0; // units that may still have tasks of the nexus
+        std::function<void()> closed{};
     };
-    void detach_all(OpenNexus& open, std::function<void()> done);
+    [[nodiscard]] std::list<OpenNexus>::iterator find_open(const Nexus& nexus);
+    void detached(std::list<OpenNexus>::iterator open);
 
     std::list<OpenNexus> nexuses_; // addresses stay
     std::uint32_t next_index_ = 0;
