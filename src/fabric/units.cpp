@@ -13,6 +13,14 @@ namespace touka::fabric {
 
 /// One unit and what it stands on; destroyed from the end.
 struct Units::OpenUnit {
+    OpenUnit() = default;
+    /// What goes on without a task takes no further step when the volume completes what it has, as it does at its end.
+    ~OpenUnit() {
+        if (disk) disk->stop([] {});
+    }
+    OpenUnit(const OpenUnit&) = delete;
+    OpenUnit& operator=(const OpenUnit&) = delete;
+
     UnitConfig config;
     std::unique_ptr<storage::RawFile> file;
     std::unique_ptr<scsi::ReservationStore> store;

@@ -76,6 +76,7 @@ ModePages::ModePages(DeviceServer& server, Header header) : server_(server), hea
     control.changeable = {kDSense, 0x00, kSoftwareWriteProtect, kTaskAbortedStatus, 0, 0, 0, 0, 0, 0};
     control.apply = [this](std::span<const std::uint8_t> content) -> std::optional<Sense> {
         server_.set_sense_format((content[0] & kDSense) != 0 ? SenseFormat::kDescriptor : SenseFormat::kFixed);
+        server_.set_task_aborted_status((content[3] & kTaskAbortedStatus) != 0);
         return std::nullopt;
     };
     add_page(kControlPage, 0, std::move(control));
@@ -155,39 +156,44 @@ void ModePages::select(Task& task, bool ten) {
     if (list.size() < length || list.size() < header_bytes) return server_.check(task, *list_length_error());
     const std::size_t descriptor_bytes = ten ? load_number(std::span(list).subspan(6, 2)) : list[3];
     if (list.size() - header_bytes < descriptor_bytes) return server_.check(task, *list_length_error());
-    std::optional<Sense> wrong;
     if (!cdb.bit(1, 4) && list.size() > header_bytes + descriptor_bytes) { // pages need PF
-        wrong = Sense::invalid_field_in_cdb(1, std::uint8_t{4});
+        return server_.check(task, Sense::invalid_field_in_cdb(1, std::uint8_t{4}));
     }
-    if (!wrong) wrong = select_pages(list, header_bytes + descriptor_bytes);
+    std::vector<Change> changes;
+    std::optional<Sense> wrong = choose_pages(list, header_bytes + descriptor_bytes, changes);
     if (!wrong && descriptor_bytes > 0) {
         const auto descriptor = std::span(list).subspan(header_bytes, descriptor_bytes);
         wrong = header_.set_block_descriptor
                     ? header_.set_block_descriptor(descriptor)
                     : Sense::invalid_field_in_parameters(static_cast<std::uint16_t>(ten ? 6 : 3));
     }
+    if (!wrong) wrong = change_pages(changes);
     if (wrong) return server_.check(task, *wrong);
     server_.attentions().establish_for_others(&task.nexus->name, SenseCode::kModeParametersChanged);
     server_.good(task);
 }
 
-/// All pages are checked before the first one changes. (SPC-5 §6.13.1)
-std::optional<Sense> ModePages::select_pages(std::span<const std::uint8_t> list, std::size_t offset) {
-    std::vector<std::pair<Entry*, PageImage>> chosen;
+/// All pages, and the block descriptor, are checked before the first one changes. (SPC-5 §6.13.1)
+std::optional<Sense> ModePages::choose_pages(std::span<const std::uint8_t> list, std::size_t offset,
+                                             std::vector<Change>& changes) {
     while (offset < list.size()) {
         const auto image = next_page(list, offset);
         if (!image) return list_length_error();
         const auto entry = pages_.find({image->page, image->subpage});
         if (entry == pages_.end()) return Sense::invalid_field_in_parameters(static_cast<std::uint16_t>(offset));
         if (const auto wrong = check_changes(entry->second.page, *image)) return wrong;
-        chosen.emplace_back(&entry->second, *image);
+        changes.push_back({&entry->second, image->content});
         offset = image->content_at + image->content.size();
     }
-    for (const auto& [entry, image] : chosen) {
+    return std::nullopt;
+}
+
+std::optional<Sense> ModePages::change_pages(const std::vector<Change>& changes) {
+    for (const auto& [entry, content] : changes) {
         if (entry->page.apply) {
-            if (const auto wrong = entry->page.apply(image.content)) return wrong;
+            if (const auto wrong = entry->page.apply(content)) return wrong;
         }
-        entry->page.current.assign(image.content.begin(), image.content.end());
+        entry->page.current.assign(content.begin(), content.end());
     }
     return std::nullopt;
 }

@@ -59,7 +59,13 @@ private:
     void sense(Task& task, bool ten);
     void select(Task& task, bool ten);
     [[nodiscard]] std::vector<std::uint8_t> image(const Key& key, const Entry& entry, PageControl control) const;
-    [[nodiscard]] std::optional<Sense> select_pages(std::span<const std::uint8_t> list, std::size_t offset);
+    struct Change {
+        Entry* entry;
+        std::span<const std::uint8_t> content;
+    };
+    [[nodiscard]] std::optional<Sense> choose_pages(std::span<const std::uint8_t> list, std::size_t offset,
+                                                    std::vector<Change>& changes);
+    [[nodiscard]] static std::optional<Sense> change_pages(const std::vector<Change>& changes);
 
     DeviceServer& server_;
     Header header_;

@@ -37,7 +37,11 @@ std::vector<std::uint8_t> one_command(const Command* command, bool timeouts) {
     data.zeros(1);
     if (command == nullptr) return data.byte(kNotSupported).number(0, 2).take();
     data.byte(kAsInStandard | (timeouts ? kTimeoutsPresent : 0));
-    data.number(command->usage.size(), 2).bytes(command->usage);
+    auto usage = command->usage;
+    if (command->service_action && command->operation_code != operation::kVariableLength) { // its value, not its mask
+        usage[1] = static_cast<std::uint8_t>((usage[1] & 0xE0) | *command->service_action);
+    }
+    data.number(usage.size(), 2).bytes(usage);
     if (timeouts) add_timeouts(data);
     return data.take();
 }

@@ -40,6 +40,7 @@ void CacheCommands::synchronize(Task& task) {
 
 /// The whole volume: the host has no flush of a range.
 Job CacheCommands::flush(Task* task) {
+    const BackgroundJobs::Running running(core_.background);
     BlockTransfer transfer(core_.volume, {.operation = BlockOperation::kFlush});
     const BlockStatus status = co_await transfer;
     if (task == nullptr) co_return;

@@ -6,6 +6,7 @@
 
 #include "scsi/device_server/device_server.hpp"
 #include "scsi/device_server/mode_pages.hpp"
+#include "scsi/disk/background_jobs.hpp"
 #include "scsi/disk/block_cdb.hpp"
 #include "scsi/disk/range_locks.hpp"
 #include "storage/block_device.hpp"
@@ -22,6 +23,7 @@ struct DiskCore {
     std::uint32_t physical_block_bytes;
     bool read_only;
     RangeLocks ranges{};
+    BackgroundJobs background{};
 
     /// Longest transfer in bytes that a command may ask for: MAXIMUM TRANSFER LENGTH.
     static constexpr std::uint64_t kTransferLimitBytes = 16ull << 20;

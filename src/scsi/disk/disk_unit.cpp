@@ -30,9 +30,7 @@ DiskUnit::DiskUnit(storage::BlockDevice& volume, DiskOptions options)
                   },
               .block_descriptor = [this](bool long_lba) { return block_descriptor(long_lba); },
               .set_block_descriptor = [this](std::span<const std::uint8_t> bytes) -> std::optional<Sense> {
-                  // The block length and count stay as they are.
-                  if (std::ranges::equal(bytes, block_descriptor(bytes.size() == 16))) return std::nullopt;
-                  return Sense::invalid_field_in_parameters(4);
+                  return check_block_descriptor(bytes);
               }}),
       logs_(server_),
       core_{.server = server_,
@@ -46,7 +44,7 @@ DiskUnit::DiskUnit(storage::BlockDevice& volume, DiskOptions options)
       inquiry_(server_, options.identity,
                {.type = PeripheralDeviceType::kDirectAccessBlock,
                 .removable = options.removable,
-                .asymmetric_access = true,
+                .asymmetric_access = std::ranges::any_of(options.ports, &TargetPort::group),
                 .version_descriptors = kStandards},
                options.ports),
       removal_(server_), port_groups_(server_, options.ports), read_write_(core_), verify_(core_), compare_(core_),
@@ -66,6 +64,20 @@ std::vector<std::uint8_t> DiskUnit::block_descriptor(bool long_lba) const {
     if (long_lba) return data.number(core_.block_count, 8).zeros(4).number(core_.block_bytes, 4).take();
     const std::uint64_t count = std::min<std::uint64_t>(core_.block_count, 0xFFFF'FFFF);
     return data.number(count, 4).zeros(1).number(core_.block_bytes, 3).take();
+}
+
+/// Block length and count stay as they are; a count of 0 or all ones says no more than that. (SBC-4 §6.5.2)
+std::optional<Sense> DiskUnit::check_block_descriptor(std::span<const std::uint8_t> bytes) const {
+    const auto own = block_descriptor(bytes.size() == 16);
+    const std::size_t count_bytes = own.size() / 2;
+    const auto wrong = Sense::invalid_field_in_parameters(0);
+    if (bytes.size() != own.size()) return wrong;
+    const auto count = bytes.first(count_bytes);
+    const bool same_count = std::ranges::all_of(count, [](std::uint8_t byte) { return byte == 0; }) ||
+                            std::ranges::all_of(count, [](std::uint8_t byte) { return byte == 0xFF; }) ||
+                            std::ranges::equal(count, std::span(own).first(count_bytes));
+    const bool same_length = std::ranges::equal(bytes.subspan(count_bytes), std::span(own).subspan(count_bytes));
+    return same_count && same_length ? std::nullopt : std::optional(wrong);
 }
 
 void DiskUnit::add_mode_pages() {

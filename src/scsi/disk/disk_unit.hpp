@@ -40,6 +40,9 @@ public:
     [[nodiscard]] DeviceServer& server() { return server_; }
     [[nodiscard]] const Inquiry& inquiry() const { return inquiry_; }
     [[nodiscard]] Maintenance& maintenance() { return maintenance_; }
+    /// Ends what goes on without a task. @pre no nexus is attached.  @param done called once, perhaps before this
+    /// returns, when nothing of the unit is in the volume any more: it may be destroyed then.
+    void stop(std::function<void()> done) { core_.background.stop(std::move(done)); }
 
 private:
     void add_mode_pages();
@@ -47,6 +50,7 @@ private:
     void add_vital_product_data(const DiskOptions& options);
     [[nodiscard]] std::vector<std::uint8_t> block_limits() const;
     [[nodiscard]] std::vector<std::uint8_t> block_descriptor(bool long_lba) const;
+    [[nodiscard]] std::optional<Sense> check_block_descriptor(std::span<const std::uint8_t> bytes) const;
 
     DeviceServer server_;
     ModePages modes_;

@@ -1,6 +1,7 @@
 #include "scsi/disk/maintenance.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "scsi/parameter_data.hpp"
 
@@ -14,7 +15,7 @@ namespace {
 
 // SANITIZE service actions and the bits of byte 1. (SBC-4 §5.21)
 constexpr std::uint16_t kOverwrite = 0x01, kBlockErase = 0x02, kExitFailureMode = 0x1F;
-constexpr unsigned kImmediateBit = 7;
+constexpr unsigned kImmediateBit = 7, kUnrestrictedExitBit = 5;
 constexpr std::uint64_t kStepBytes = 4ull << 20;
 constexpr std::uint64_t kZeroStepBytes = 256ull << 20;
 
@@ -32,7 +33,7 @@ Maintenance::Maintenance(DiskCore& core, const MediumRemoval& removal, bool remo
         server.add({.operation_code = kSanitize,
                     .service_action = action,
                     .usage = {kSanitize, 0xBF, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0},
-                    .despite_not_ready = action == kExitFailureMode,
+                    .despite_not_ready = true, // after one that failed another one may be tried
                     .execute = [this](Task& task) { sanitize(task); }});
     }
     server.add({.operation_code = kStartStopUnit,
@@ -119,12 +120,16 @@ void Maintenance::format_unit(Task& task) {
 void Maintenance::sanitize(Task& task) {
     const Cdb& cdb = task.cdb;
     const std::uint16_t action = cdb.service_action();
+    if (operation_ != Operation::kNone) return core_.server.check(task, *readiness());
     if (action == kExitFailureMode) {
         if (cdb.number(7, 2) != 0) return core_.server.check(task, Sense::invalid_field_in_cdb(7));
-        if (operation_ != Operation::kNone) return core_.server.check(task, *readiness());
+        // In restricted completion mode another operation has to succeed. (SBC-4 §4.11.4)
+        if (sanitize_failed_ && !unrestricted_exit_)
+            return core_.server.check(task, Sense::invalid_field_in_cdb(1, std::uint8_t{4}));
         sanitize_failed_ = false;
         return core_.server.good(task);
     }
+    if (const auto sense = sanitize_failed_ ? std::nullopt : readiness()) return core_.server.check(task, *sense);
     if (const auto sense = core_.check_writable()) return core_.server.check(task, *sense);
     Filling filling;
     if (action == kOverwrite) {
@@ -133,6 +138,7 @@ void Maintenance::sanitize(Task& task) {
         return core_.server.check(task, Sense::invalid_field_in_cdb(7));
     }
     const bool immediate = cdb.bit(1, kImmediateBit);
+    unrestricted_exit_ = cdb.bit(1, kUnrestrictedExitBit);
     fill(immediate ? nullptr : &task, Operation::kSanitize, std::move(filling));
     if (immediate) core_.server.good(task);
 }
@@ -153,7 +159,10 @@ std::optional<Sense> Maintenance::parse_overwrite(Task& task, Filling& filling) 
     return std::nullopt;
 }
 
+/// An aborted task ends at the next step; the operation goes on without it.
 Job Maintenance::fill(Task* task, Operation operation, Filling filling) {
+    const BackgroundJobs::Running running(core_.background);
+    const auto stopped = [this] { return core_.background.stopping(); };
     operation_ = operation;
     done_bytes_ = 0;
     const std::uint64_t size_bytes = core_.bytes(core_.block_count);
@@ -184,6 +193,8 @@ Job Maintenance::fill(Task* task, Operation operation, Filling filling) {
             status = co_await transfer;
             at += buffer.iov_len;
             done_bytes_ += buffer.iov_len;
+            if (task != nullptr && task->link.abort_requested) core_.server.good(*std::exchange(task, nullptr));
+            if (stopped()) co_return;
         }
     }
     if (status == BlockStatus::kOk) {

@@ -46,6 +46,7 @@ private:
     bool started_ = true;
     bool medium_present_ = true;
     bool sanitize_failed_ = false;
+    bool unrestricted_exit_ = false; // AUSE of the last SANITIZE
     Operation operation_ = Operation::kNone;
     std::uint64_t done_bytes_ = 0, total_bytes_ = 0;
 };

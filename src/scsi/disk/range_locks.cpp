@@ -32,6 +32,7 @@ void RangeLocks::release(Claim& claim) {
     (claim.previous != nullptr ? claim.previous->next : first_) = claim.next;
     (claim.next != nullptr ? claim.next->previous : last_) = claim.previous;
     if (claim.exclusive) --exclusive_;
+    if (!claim.granted) --waiting_;
     // A grant may end a claim at once and come back here: start over after each.
     for (bool again = waiting_ > 0; again;) {
         again = false;

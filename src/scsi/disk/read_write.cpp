@@ -63,6 +63,8 @@ void ReadWrite::read(Task& task) {
 
 /// The initiator's buffer is smaller than what the command reads: it gets the first part of it, and a residual.
 Job ReadWrite::read_cut(Task& task, BlockRange range) {
+    RangeHold hold(core_.ranges, range, false);
+    co_await hold;
     std::vector<std::uint8_t> data(core_.bytes(range.count));
     const iovec buffer{.iov_base = data.data(), .iov_len = data.size()};
     storage::BlockRequest request;
@@ -77,6 +79,10 @@ Job ReadWrite::read_cut(Task& task, BlockRange range) {
     }
     if (task.data_in_limit_bytes > 0) {
         const auto memory = task.data_in(task.data_in_limit_bytes);
+        if (memory.empty()) {
+            core_.server.finish(task, Status::kBusy);
+            co_return;
+        }
         task.data_in_bytes = copy_to(memory, 0, std::span(data).first(task.data_in_limit_bytes));
     }
     core_.server.good(task);
@@ -108,6 +114,7 @@ void ReadWrite::submit(Task& task, const BlockRange& range, BlockOperation opera
         slot.owner = this;
         slot.on_grant = [](RangeLocks::Claim& claim) {
             auto& granted = static_cast<Slot&>(claim);
+            if (granted.task->link.abort_requested) return granted.owner->finish(granted, BlockStatus::kOk);
             granted.owner->core_.volume.submit(granted.request);
             granted.owner->core_.volume.commit();
         };
