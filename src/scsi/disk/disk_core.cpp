@@ -38,6 +38,11 @@ std::optional<Sense> DiskCore::check_writable() const {
     return std::nullopt;
 }
 
+std::optional<Sense> DiskCore::failure() const {
+    if (journal == nullptr || !journal->failed()) return std::nullopt;
+    return Sense::of(SenseKey::kHardwareError, SenseCode::kLogicalUnitFailure);
+}
+
 Sense medium_sense(storage::BlockStatus status, storage::BlockOperation operation) {
     using storage::BlockStatus;
     switch (status) {

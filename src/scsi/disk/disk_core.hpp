@@ -6,6 +6,7 @@
 
 #include "scsi/device_server/device_server.hpp"
 #include "scsi/device_server/mode_pages.hpp"
+#include "scsi/disk/atomic_journal.hpp"
 #include "scsi/disk/background_jobs.hpp"
 #include "scsi/disk/block_cdb.hpp"
 #include "scsi/disk/range_locks.hpp"
@@ -24,6 +25,7 @@ struct DiskCore {
     bool read_only;
     RangeLocks ranges{};
     BackgroundJobs background{};
+    AtomicJournal* journal = nullptr; ///< null: no WRITE ATOMIC
 
     /// Longest transfer in bytes that a command may ask for: MAXIMUM TRANSFER LENGTH.
     static constexpr std::uint64_t kTransferLimitBytes = 16ull << 20;
@@ -35,6 +37,9 @@ struct DiskCore {
     [[nodiscard]] std::optional<Sense> check_transfer(const BlockRange& range, const Cdb& cdb) const;
     /// @return the sense of a medium that may not be changed now.
     [[nodiscard]] std::optional<Sense> check_writable() const;
+    /// @return the sense of a unit whose volume may not be touched any more: asked before a command starts, and again
+    /// when it had to wait for its blocks.
+    [[nodiscard]] std::optional<Sense> failure() const;
     /// Must a write be stable before it completes? With FUA, and without a write cache.
     [[nodiscard]] bool force_unit_access(bool fua) const { return fua || !write_cache(); }
     /// WCE of the Caching mode page.

@@ -55,8 +55,34 @@ DiskUnit::DiskUnit(storage::BlockDevice& volume, DiskOptions options)
     add_mode_pages();
     add_log_pages();
     add_vital_product_data(options);
-    server_.set_readiness([this] { return maintenance_.readiness(); });
+    add_atomic_writes(options);
+    server_.set_readiness([this] { return readiness(); });
     server_.set_on_commit([this] { core_.volume.commit(); });
+    open();
+}
+
+void DiskUnit::add_atomic_writes(const DiskOptions& options) {
+    storage::BlockDevice* const file = options.atomic_journal;
+    if (file == nullptr || !AtomicJournal::suits(file->geometry()) || core_.read_only) return;
+    const UnitIdentity& identity = options.identity;
+    journal_ = std::make_unique<AtomicJournal>(*file, core_.volume, nullptr,
+                                               identity.naa != 0 ? identity.naa : derive_naa(identity.serial));
+    core_.journal = journal_.get();
+    atomic_write_ = std::make_unique<AtomicWrite>(core_);
+}
+
+Job DiskUnit::open() {
+    if (!journal_) co_return;
+    Step<AtomicJournal::State> recovering = journal_->recover();
+    (void)co_await recovering;
+}
+
+std::optional<Sense> DiskUnit::readiness() const {
+    if (journal_ && journal_->state() == AtomicJournal::State::kRecovering) {
+        return Sense::not_ready(SenseCode::kLogicalUnitBecomingReady);
+    }
+    if (auto sense = core_.failure()) return sense;
+    return maintenance_.readiness();
 }
 
 std::vector<std::uint8_t> DiskUnit::block_descriptor(bool long_lba) const {
@@ -140,8 +166,10 @@ std::vector<std::uint8_t> DiskUnit::block_limits() const {
     data.number(thin ? provisioning_.unmap_granularity_blocks() : 0, 4);
     data.number(thin ? 0x8000'0000 : 0, 4); // UGAVALID, aligned to block 0
     data.number(0, 8);                      // WRITE SAME has no limit
-    data.number(read_write_.atomic_limit_blocks(), 4).number(read_write_.atomic_limit_blocks(), 4).number(1, 4);
-    data.number(0, 4).number(0, 4);
+    const bool atomic = journal_ != nullptr;
+    data.number(atomic ? atomic_write_->limit_blocks() : 0, 4);
+    data.number(atomic ? 1 : 0, 4).number(atomic ? 1 : 0, 4); // alignment, granularity
+    data.number(0, 4).number(0, 4);                           // no atomic boundaries
     return data.take();
 }
 

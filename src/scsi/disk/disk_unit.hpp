@@ -11,6 +11,7 @@
 #include "scsi/device_server/medium_removal.hpp"
 #include "scsi/device_server/mode_pages.hpp"
 #include "scsi/device_server/target_port_groups.hpp"
+#include "scsi/disk/atomic_write.hpp"
 #include "scsi/disk/cache.hpp"
 #include "scsi/disk/disk_core.hpp"
 #include "scsi/disk/maintenance.hpp"
@@ -27,13 +28,16 @@ struct DiskOptions {
     std::uint32_t physical_block_bytes = 0; ///< what is told of the medium; 0: the volume's
     bool removable = false;
     bool rotating = false; ///< what VPD page B1h says: 7200 rpm, or a medium that does not rotate
+    /// For WRITE ATOMIC, a file of AtomicJournal::kUsualFileBytes that nothing else uses; outlives the unit. Null or
+    /// not suitable: the unit has no WRITE ATOMIC.
+    storage::BlockDevice* atomic_journal = nullptr;
 };
 
-/// A disk. Its bytes are the volume's (T2), a write completes when the volume says so (T3). @thread the volume's
-/// reactor.
+/// A disk. Its bytes are the volume's (T2), a write completes when the volume says so (T3). With a journal it is not
+/// ready until what a crash left there is written. @thread the volume's reactor.
 class DiskUnit {
 public:
-    /// @param volume outlives the unit.
+    /// @param volume outlives the unit. It may not be destroyed while requests are under way.
     DiskUnit(storage::BlockDevice& volume, DiskOptions options);
 
     [[nodiscard]] LogicalUnit& unit() { return server_; }
@@ -43,8 +47,14 @@ public:
     /// Ends what goes on without a task. @pre no nexus is attached.  @param done called once, perhaps before this
     /// returns, when nothing of the unit is in the volume any more: it may be destroyed then.
     void stop(std::function<void()> done) { core_.background.stop(std::move(done)); }
+    /// Null without one.
+    [[nodiscard]] const AtomicJournal* journal() const { return journal_.get(); }
 
 private:
+    void add_atomic_writes(const DiskOptions& options);
+    /// What is done before the unit is ready.
+    Job open();
+    [[nodiscard]] std::optional<Sense> readiness() const;
     void add_mode_pages();
     void add_log_pages();
     void add_vital_product_data(const DiskOptions& options);
@@ -65,6 +75,8 @@ private:
     Provisioning provisioning_;
     CacheCommands cache_;
     Maintenance maintenance_;
+    std::unique_ptr<AtomicJournal> journal_;
+    std::unique_ptr<AtomicWrite> atomic_write_;
 };
 
 } // namespace touka::scsi

@@ -74,6 +74,10 @@ Job Provisioning::run_unmap(Task& task, std::vector<BlockRange> ranges) {
         if (task.link.abort_requested) break;
         RangeHold hold(core_.ranges, range, false);
         co_await hold;
+        if (const auto sense = core_.failure()) {
+            core_.server.check(task, *sense);
+            co_return;
+        }
         BlockTransfer transfer(core_.volume, {.operation = BlockOperation::kWriteZeroes,
                                               .offset_bytes = core_.bytes(range.lba),
                                               .length_bytes = core_.bytes(range.count),
@@ -110,6 +114,10 @@ void Provisioning::write_same(Task& task) {
 Job Provisioning::run_write_same(Task& task, BlockRange range, std::vector<std::uint8_t> block, bool may_unmap) {
     RangeHold hold(core_.ranges, range, false);
     co_await hold;
+    if (const auto sense = core_.failure()) {
+        core_.server.check(task, *sense);
+        co_return;
+    }
     const bool zeros = std::ranges::all_of(block, [](std::uint8_t byte) { return byte == 0; });
     const std::uint64_t total_bytes = core_.bytes(range.count);
     std::vector<std::uint8_t> pattern;

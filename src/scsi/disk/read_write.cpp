@@ -18,31 +18,23 @@ struct ReadWrite::Slot : RangeLocks::Claim {
 
 ReadWrite::ReadWrite(DiskCore& core) : core_(core) {
     using namespace operation;
-    const auto add = [&](std::vector<std::uint8_t> usage, std::optional<std::uint16_t> service_action, bool writes,
-                         bool atomic) {
+    const auto add = [&](std::vector<std::uint8_t> usage, std::optional<std::uint16_t> service_action, bool writes) {
         const std::uint8_t code = usage[0];
-        core_.server.add(
-            {.operation_code = code,
-             .service_action = service_action,
-             .usage = std::move(usage),
-             .reservation = writes ? [](const Cdb&) { return ReservationClass::kChanges; } : reads_only,
-             .execute = [this, writes, atomic](Task& task) { return writes ? write(task, atomic) : read(task); }});
+        core_.server.add({.operation_code = code,
+                          .service_action = service_action,
+                          .usage = std::move(usage),
+                          .reservation = writes ? [](const Cdb&) { return ReservationClass::kChanges; } : reads_only,
+                          .execute = [this, writes](Task& task) { return writes ? write(task) : read(task); }});
     };
-    for (const std::uint8_t code : {kRead6, kRead10, kRead12, kRead16})
-        add(range_usage(code, kDpo | kFua), {}, false, false);
-    for (const std::uint8_t code : {kWrite6, kWrite10, kWrite12, kWrite16})
-        add(range_usage(code, kDpo | kFua), {}, true, false);
-    add(range_usage32(service_action::kRead32, kDpo | kFua), service_action::kRead32, false, false);
-    add(range_usage32(service_action::kWrite32, kDpo | kFua), service_action::kWrite32, true, false);
-    add({kWriteAtomic16, kDpo | kFua, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x1F, 0},
-        {}, true, true);
+    for (const std::uint8_t code : {kRead6, kRead10, kRead12, kRead16}) add(range_usage(code, kDpo | kFua), {}, false);
+    for (const std::uint8_t code : {kWrite6, kWrite10, kWrite12, kWrite16}) {
+        add(range_usage(code, kDpo | kFua), {}, true);
+    }
+    add(range_usage32(service_action::kRead32, kDpo | kFua), service_action::kRead32, false);
+    add(range_usage32(service_action::kWrite32, kDpo | kFua), service_action::kWrite32, true);
 }
 
 ReadWrite::~ReadWrite() = default;
-
-std::uint32_t ReadWrite::atomic_limit_blocks() const {
-    return std::max(1u, core_.physical_block_bytes / core_.block_bytes);
-}
 
 void ReadWrite::read(Task& task) {
     const BlockRange range = block_range(task.cdb);
@@ -58,7 +50,7 @@ void ReadWrite::read(Task& task) {
     }
     const auto memory = task.data_in(length_bytes);
     if (memory.empty()) return core_.server.finish(task, Status::kBusy);
-    submit(task, range, BlockOperation::kRead, length_bytes, memory, false);
+    submit(task, range, BlockOperation::kRead, length_bytes, memory);
 }
 
 /// The initiator's buffer is smaller than what the command reads: it gets the first part of it, and a residual.
@@ -88,33 +80,28 @@ Job ReadWrite::read_cut(Task& task, BlockRange range) {
     core_.server.good(task);
 }
 
-void ReadWrite::write(Task& task, bool atomic) {
-    const BlockRange range = atomic ? BlockRange{task.cdb.number(2, 8), task.cdb.number(12, 2)} : block_range(task.cdb);
+void ReadWrite::write(Task& task) {
+    const BlockRange range = block_range(task.cdb);
     if (const auto sense = core_.check_transfer(range, task.cdb)) return core_.server.check(task, *sense);
     if (const auto sense = core_.check_writable()) return core_.server.check(task, *sense);
-    if (atomic && task.cdb.number(10, 2) != 0) return core_.server.check(task, Sense::invalid_field_in_cdb(10));
-    if (atomic && (range.count > atomic_limit_blocks() ||
-                   (range.count > 0 &&
-                    range.lba / atomic_limit_blocks() != (range.lba + range.count - 1) / atomic_limit_blocks()))) {
-        return core_.server.check(task, Sense::invalid_field_in_cdb(12));
-    }
     task.transfer_bytes = core_.bytes(range.count);
     // An initiator that sends less than it announced in the CDB gets as many whole blocks written, and a residual.
     const std::uint64_t sent_blocks = std::min(range.count, task.data_out_bytes / core_.block_bytes);
     ++counters_.writes;
     counters_.written_blocks += sent_blocks;
     if (sent_blocks == 0) return core_.server.good(task);
-    submit(task, {range.lba, sent_blocks}, BlockOperation::kWrite, core_.bytes(sent_blocks), task.data_out, atomic);
+    submit(task, {range.lba, sent_blocks}, BlockOperation::kWrite, core_.bytes(sent_blocks), task.data_out);
 }
 
 void ReadWrite::submit(Task& task, const BlockRange& range, BlockOperation operation, std::uint64_t length_bytes,
-                       std::span<const iovec> buffers, bool atomic) {
+                       std::span<const iovec> buffers) {
     if (free_.empty()) {
         Slot& slot = *slots_.emplace_back(std::make_unique<Slot>());
         slot.owner = this;
         slot.on_grant = [](RangeLocks::Claim& claim) {
             auto& granted = static_cast<Slot&>(claim);
             if (granted.task->link.abort_requested) return granted.owner->finish(granted, BlockStatus::kOk);
+            if (granted.owner->core_.failure()) return granted.owner->finish(granted, BlockStatus::kIoError);
             granted.owner->core_.volume.submit(granted.request);
             granted.owner->core_.volume.commit();
         };
@@ -125,7 +112,6 @@ void ReadWrite::submit(Task& task, const BlockRange& range, BlockOperation opera
     free_.pop_back();
     slot.task = &task;
     slot.range = range;
-    slot.exclusive = atomic;
     slot.request.operation = operation;
     slot.request.offset_bytes = core_.bytes(range.lba);
     slot.request.length_bytes = length_bytes;

@@ -8,9 +8,8 @@
 
 namespace touka::scsi {
 
-/// READ and WRITE of 6, 10, 12, 16 and 32 bytes, WRITE ATOMIC(16): the volume reads into and writes from the
-/// initiator's buffers. No allocation once as many requests have been under way at once. (SBC-4 §5.11 to §5.14, §5.36
-/// ff)
+/// READ and WRITE of 6, 10, 12, 16 and 32 bytes: the volume reads into and writes from the initiator's buffers. No
+/// allocation once as many requests have been under way at once. (SBC-4 §5.11 to §5.14, §5.36 ff)
 class ReadWrite {
 public:
     /// Adds the commands. @param core outlives this.
@@ -22,15 +21,12 @@ public:
     };
     [[nodiscard]] const Counters& counters() const { return counters_; }
 
-    /// Blocks that WRITE ATOMIC may write: as many as the medium never writes in part. (SBC-4 §4.29)
-    [[nodiscard]] std::uint32_t atomic_limit_blocks() const;
-
 private:
     struct Slot;
     void read(Task& task);
-    void write(Task& task, bool atomic);
+    void write(Task& task);
     void submit(Task& task, const BlockRange& range, storage::BlockOperation operation, std::uint64_t length_bytes,
-                std::span<const iovec> buffers, bool atomic);
+                std::span<const iovec> buffers);
     void finish(Slot& slot, storage::BlockStatus status);
     Job read_cut(Task& task, BlockRange range);
 

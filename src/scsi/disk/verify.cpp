@@ -80,6 +80,10 @@ void VerifyCommands::verify(Task& task, bool write_first) {
 Job VerifyCommands::run(Task& task, BlockRange range, std::uint8_t byte_check, bool write_first) {
     RangeHold hold(core_.ranges, range, false);
     co_await hold;
+    if (const auto sense = core_.failure()) {
+        core_.server.check(task, *sense);
+        co_return;
+    }
     const std::uint64_t total_bytes = core_.bytes(range.count);
     std::vector<std::uint8_t> medium(std::min<std::uint64_t>(total_bytes, kChunkBytes)), expected(medium.size());
     for (std::uint64_t done = 0; done < total_bytes;) {
@@ -160,6 +164,10 @@ void CompareCommands::or_write(Task& task) {
 Job CompareCommands::read_change_write(Task& task, BlockRange range, bool or_data) {
     RangeHold hold(core_.ranges, range, true);
     co_await hold;
+    if (const auto sense = core_.failure()) {
+        core_.server.check(task, *sense);
+        co_return;
+    }
     std::vector<std::uint8_t> medium(core_.bytes(range.count)), sent(medium.size());
     (void)copy_from(task.data_out, 0, sent);
     iovec buffer{.iov_base = medium.data(), .iov_len = medium.size()};

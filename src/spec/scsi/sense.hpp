@@ -105,6 +105,7 @@ enum class SenseCode : std::uint16_t {
     kMediumSourceElementEmpty = 0x3B0E,
     kMediumMagazineNotAccessible = 0x3B11,
     kTargetOperatingConditionsHaveChanged = 0x3F00,
+    kLogicalUnitFailure = 0x3E01,
     kMicrocodeHasBeenChanged = 0x3F01,
     kInquiryDataHasChanged = 0x3F03,
     kReportedLunsDataHasChanged = 0x3F0E,

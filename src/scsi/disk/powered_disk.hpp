@@ -1,0 +1,86 @@
+// For tests: a disk on volumes that lose power, and the initiator that uses it.
+#pragma once
+
+#include <optional>
+
+#include "scsi/disk/disk_unit.hpp"
+#include "scsi/test_task.hpp"
+#include "storage/volatile_volume.hpp"
+
+namespace touka::scsi {
+
+using Bytes = std::vector<std::uint8_t>;
+
+class PoweredDisk {
+public:
+    static constexpr std::uint64_t kBlocks = 4096;
+
+    struct Parts {
+        bool journal = false;
+        std::uint32_t seed = 1;
+    };
+    explicit PoweredDisk(Parts parts) : power(parts.seed), parts_(parts) { start(); }
+
+    /// Takes the power away, if it is still there, and brings it back.
+    void restart(bool lose_all = false) {
+        unit.reset();
+        power.restore();
+        for (storage::VolatileVolume* volume : {&disk, &journal}) volume->lose_cache(lose_all);
+        start();
+    }
+    void start() {
+        DiskOptions options;
+        options.identity.serial = "1";
+        if (parts_.journal) options.atomic_journal = &journal;
+        unit = std::make_unique<DiskUnit>(disk, std::move(options));
+        unit->unit().attach(nexus);
+        run({0, 0, 0, 0, 0, 0}); // takes the unit attention
+    }
+    TestTask& run(Bytes cdb, Bytes data = {}, std::uint64_t data_in_limit = 2 << 20) {
+        task.emplace(nexus, std::move(cdb), std::move(data), data_in_limit);
+        unit->unit().submit(*task);
+        unit->unit().commit();
+        return *task;
+    }
+    bool good(Bytes cdb, Bytes data = {}) {
+        const TestTask& done = run(std::move(cdb), std::move(data));
+        return done.completed() && done.status == Status::kGood;
+    }
+    /// What the medium has, as a read sees it now.
+    [[nodiscard]] Bytes blocks(std::uint64_t lba, std::uint64_t count) const {
+        const auto first = disk.bytes().begin() + static_cast<std::ptrdiff_t>(lba * 512);
+        return {first, first + static_cast<std::ptrdiff_t>(count * 512)};
+    }
+
+    storage::Power power;
+    storage::VolatileVolume disk{kBlocks * 512, power};
+    storage::VolatileVolume journal{2 * AtomicJournal::kSlotBytes, power};
+    Nexus nexus;
+    std::unique_ptr<DiskUnit> unit;
+    std::optional<TestTask> task;
+
+private:
+    Parts parts_;
+};
+
+/// CDBs with 64-bit LBA and 32-bit length.
+inline Bytes cdb16(std::uint8_t code, std::uint8_t flags, std::uint64_t lba, std::uint64_t count) {
+    Bytes cdb(16);
+    cdb[0] = code;
+    cdb[1] = flags;
+    spec::scsi::store_number(std::span(cdb).subspan(2, 8), lba);
+    spec::scsi::store_number(std::span(cdb).subspan(10, 4), count);
+    return cdb;
+}
+inline Bytes write_atomic(std::uint64_t lba, std::uint16_t count, std::uint8_t flags = 0, std::uint16_t boundary = 0) {
+    return cdb16(spec::scsi::operation::kWriteAtomic16, flags, lba, static_cast<std::uint64_t>(boundary) << 16 | count);
+}
+inline Bytes pattern(std::size_t blocks, std::uint8_t seed, std::size_t block_bytes = 512) {
+    Bytes bytes(blocks * block_bytes);
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+        bytes[i] = static_cast<std::uint8_t>(i * 7 + i / block_bytes * 13 + seed);
+    }
+    return bytes;
+}
+
+} // namespace touka::scsi
