@@ -15,7 +15,8 @@ namespace {
 constexpr std::uint8_t kAllPages = 0x3F, kAllSubpages = 0xFF, kSubpageFormat = 0x40;
 constexpr std::uint8_t kControlPage = 0x0A;
 // Control mode page, counted from what follows PAGE LENGTH. (SPC-5 §7.5.10)
-constexpr std::uint8_t kDSense = 0x04, kSoftwareWriteProtect = 0x08, kTaskAbortedStatus = 0x40;
+constexpr std::uint8_t kDSense = 0x04, kSoftwareWriteProtect = 0x08, kTaskAbortedStatus = 0x40,
+                       kApplicationTagOwner = 0x80;
 
 std::optional<Sense> list_length_error() { return Sense::illegal_request(SenseCode::kParameterListLengthError); }
 
@@ -94,6 +95,14 @@ std::span<const std::uint8_t> ModePages::page(std::uint8_t page, std::uint8_t su
 
 bool ModePages::software_write_protect() const { return (page(kControlPage)[2] & kSoftwareWriteProtect) != 0; }
 bool ModePages::task_aborted_status() const { return (page(kControlPage)[3] & kTaskAbortedStatus) != 0; }
+
+void ModePages::offer_application_tag_owner() {
+    Entry& control = pages_.at({kControlPage, 0});
+    for (auto* bytes : {&control.page.current, &control.page.changeable, &control.defaults}) {
+        (*bytes)[3] |= kApplicationTagOwner;
+    }
+}
+bool ModePages::application_tag_owner() const { return (page(kControlPage)[3] & kApplicationTagOwner) != 0; }
 
 void ModePages::logical_unit_reset() {
     for (auto& [key, entry] : pages_) {

@@ -46,6 +46,10 @@ public:
     /// TAS: tasks that another nexus aborts end with TASK ABORTED.
     [[nodiscard]] bool task_aborted_status() const;
 
+    /// ATO, the application tags of protection information belong to initiators: set, and theirs to change.
+    void offer_application_tag_owner();
+    [[nodiscard]] bool application_tag_owner() const;
+
     void logical_unit_reset() override;
 
 private:

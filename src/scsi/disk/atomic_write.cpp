@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include "scsi/disk/protected_disk.hpp"
+
 namespace touka::scsi {
 
 using namespace spec::scsi;
@@ -14,10 +16,11 @@ constexpr std::uint8_t kBoundaryByte = 10, kLengthByte = 12;
 
 AtomicWrite::AtomicWrite(DiskCore& core) : core_(core) {
     using operation::kWriteAtomic16;
+    const std::uint8_t flags = kDpo | kFua | core.protect_field();
     core.server.add({.operation_code = kWriteAtomic16,
                      .service_action = {},
-                     .usage = {kWriteAtomic16, kDpo | kFua, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
-                               0xFF, 0xFF, 0x1F, 0},
+                     .usage = {kWriteAtomic16, flags, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
+                               0xFF, 0x1F, 0},
                      .execute = [this](Task& task) { execute(task); }});
 }
 
@@ -29,6 +32,7 @@ void AtomicWrite::execute(Task& task) {
         return core_.server.check(task, Sense::invalid_field_in_cdb(kBoundaryByte));
     }
     if (range.count > limit_blocks()) return core_.server.check(task, Sense::invalid_field_in_cdb(kLengthByte));
+    if (core_.protection != nullptr && core_.protection->write_atomic(task, range)) return;
     task.transfer_bytes = core_.bytes(range.count);
     if (task.data_out_bytes < task.transfer_bytes) { // a part of it would not be atomic
         return core_.server.check(task, Sense::invalid_field_in_cdb(kLengthByte));

@@ -1,5 +1,7 @@
 #include "scsi/disk/cache.hpp"
 
+#include "scsi/disk/protected_disk.hpp"
+
 namespace touka::scsi {
 
 using namespace spec::scsi;
@@ -42,7 +44,11 @@ void CacheCommands::synchronize(Task& task) {
 Job CacheCommands::flush(Task* task) {
     const BackgroundJobs::Running running(core_.background);
     BlockTransfer transfer(core_.volume, {.operation = BlockOperation::kFlush});
-    const BlockStatus status = co_await transfer;
+    BlockStatus status = co_await transfer;
+    if (status == BlockStatus::kOk && core_.protection != nullptr) {
+        Step<BlockStatus> flushing = core_.protection->store().flush();
+        status = co_await flushing;
+    }
     if (task == nullptr) co_return;
     if (status != BlockStatus::kOk) {
         core_.server.check(*task, medium_sense(status, BlockOperation::kFlush));

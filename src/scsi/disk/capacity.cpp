@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "scsi/disk/protected_disk.hpp"
 #include "scsi/parameter_data.hpp"
 
 namespace touka::scsi {
@@ -22,7 +23,10 @@ void read_capacity16(DiskCore& core, bool thin, Task& task) {
     constexpr std::uint8_t kThin = 0x80, kReadsZeros = 0x40;
     const std::uint32_t per_physical = std::max(1u, core.physical_block_bytes / core.block_bytes);
     ParameterData data;
-    data.number(core.block_count - 1, 8).number(core.block_bytes, 4).byte(0);
+    const auto type =
+        static_cast<unsigned>(core.protection != nullptr ? core.protection->type() : ProtectionType::kNone);
+    const unsigned protection = type == 0 ? 0 : (type - 1) << 1 | 1; // P_TYPE, PROT_EN
+    data.number(core.block_count - 1, 8).number(core.block_bytes, 4).byte(protection);
     data.byte(std::bit_width(per_physical) - 1u).byte(thin ? kThin | kReadsZeros : 0).byte(0).zeros(16);
     core.server.reply(task, data.view(), task.cdb.number(10, 4));
 }

@@ -1,5 +1,7 @@
 #include "scsi/disk/disk_core.hpp"
 
+#include "scsi/disk/protected_disk.hpp"
+
 namespace touka::scsi {
 
 using namespace spec::scsi;
@@ -39,7 +41,9 @@ std::optional<Sense> DiskCore::check_writable() const {
 }
 
 std::optional<Sense> DiskCore::failure() const {
-    if (journal == nullptr || !journal->failed()) return std::nullopt;
+    const bool journal_failed = journal != nullptr && journal->failed();
+    const bool store_failed = protection != nullptr && protection->store().state() == ProtectionStore::State::kFailed;
+    if (!journal_failed && !store_failed) return std::nullopt;
     return Sense::of(SenseKey::kHardwareError, SenseCode::kLogicalUnitFailure);
 }
 

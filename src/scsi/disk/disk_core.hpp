@@ -10,9 +10,12 @@
 #include "scsi/disk/background_jobs.hpp"
 #include "scsi/disk/block_cdb.hpp"
 #include "scsi/disk/range_locks.hpp"
+#include "spec/scsi/protection.hpp"
 #include "storage/block_device.hpp"
 
 namespace touka::scsi {
+
+class ProtectedDisk;
 
 /// What the command groups of a disk work on. On the unit's reactor.
 struct DiskCore {
@@ -25,7 +28,8 @@ struct DiskCore {
     bool read_only;
     RangeLocks ranges{};
     BackgroundJobs background{};
-    AtomicJournal* journal = nullptr; ///< null: no WRITE ATOMIC
+    AtomicJournal* journal = nullptr;    ///< null: no WRITE ATOMIC
+    ProtectedDisk* protection = nullptr; ///< null: no protection information; set before commands are added
 
     /// Longest transfer in bytes that a command may ask for: MAXIMUM TRANSFER LENGTH.
     static constexpr std::uint64_t kTransferLimitBytes = 16ull << 20;
@@ -42,6 +46,10 @@ struct DiskCore {
     [[nodiscard]] std::optional<Sense> failure() const;
     /// Must a write be stable before it completes? With FUA, and without a write cache.
     [[nodiscard]] bool force_unit_access(bool fua) const { return fua || !write_cache(); }
+    /// Which bits the byte of block_flags has for protection information.
+    [[nodiscard]] std::uint8_t protect_field() const {
+        return protection != nullptr ? spec::scsi::kProtectField : std::uint8_t{0};
+    }
     /// WCE of the Caching mode page.
     [[nodiscard]] bool write_cache() const { return (modes.page(kCachingPage)[0] & 0x04) != 0; }
 

@@ -41,9 +41,11 @@ DiskUnit::DiskUnit(storage::BlockDevice& volume, DiskOptions options)
             .physical_block_bytes = options.physical_block_bytes != 0 ? options.physical_block_bytes
                                                                       : volume.geometry().physical_block_bytes,
             .read_only = volume.geometry().read_only},
+      protection_(make_protection(options)),
       inquiry_(server_, options.identity,
                {.type = PeripheralDeviceType::kDirectAccessBlock,
                 .removable = options.removable,
+                .protection = options.protection != nullptr,
                 .asymmetric_access = std::ranges::any_of(options.ports, &TargetPort::group),
                 .version_descriptors = kStandards},
                options.ports),
@@ -61,24 +63,38 @@ DiskUnit::DiskUnit(storage::BlockDevice& volume, DiskOptions options)
     open();
 }
 
+std::unique_ptr<ProtectedDisk> DiskUnit::make_protection(const DiskOptions& options) {
+    if (options.protection == nullptr) return nullptr;
+    auto made = std::make_unique<ProtectedDisk>(core_, *options.protection, options.protection_type);
+    core_.protection = made.get();
+    modes_.offer_application_tag_owner();
+    return made;
+}
+
 void DiskUnit::add_atomic_writes(const DiskOptions& options) {
     storage::BlockDevice* const file = options.atomic_journal;
     if (file == nullptr || !AtomicJournal::suits(file->geometry()) || core_.read_only) return;
     const UnitIdentity& identity = options.identity;
-    journal_ = std::make_unique<AtomicJournal>(*file, core_.volume, nullptr,
+    journal_ = std::make_unique<AtomicJournal>(*file, core_.volume, options.protection,
                                                identity.naa != 0 ? identity.naa : derive_naa(identity.serial));
     core_.journal = journal_.get();
     atomic_write_ = std::make_unique<AtomicWrite>(core_);
 }
 
 Job DiskUnit::open() {
-    if (!journal_) co_return;
-    Step<AtomicJournal::State> recovering = journal_->recover();
-    (void)co_await recovering;
+    if (journal_) {
+        Step<AtomicJournal::State> recovering = journal_->recover();
+        (void)co_await recovering;
+    }
+    if (protection_) {
+        Step<ProtectionStore::State> opening = protection_->store().open();
+        (void)co_await opening;
+    }
 }
 
 std::optional<Sense> DiskUnit::readiness() const {
-    if (journal_ && journal_->state() == AtomicJournal::State::kRecovering) {
+    if ((journal_ && journal_->state() == AtomicJournal::State::kRecovering) ||
+        (protection_ && protection_->store().state() == ProtectionStore::State::kOpening)) {
         return Sense::not_ready(SenseCode::kLogicalUnitBecomingReady);
     }
     if (auto sense = core_.failure()) return sense;

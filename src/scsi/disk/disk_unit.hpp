@@ -15,6 +15,7 @@
 #include "scsi/disk/cache.hpp"
 #include "scsi/disk/disk_core.hpp"
 #include "scsi/disk/maintenance.hpp"
+#include "scsi/disk/protected_disk.hpp"
 #include "scsi/disk/provisioning.hpp"
 #include "scsi/disk/read_write.hpp"
 #include "scsi/disk/verify.hpp"
@@ -31,6 +32,10 @@ struct DiskOptions {
     /// For WRITE ATOMIC, a file of AtomicJournal::kUsualFileBytes that nothing else uses; outlives the unit. Null or
     /// not suitable: the unit has no WRITE ATOMIC.
     storage::BlockDevice* atomic_journal = nullptr;
+    /// For protection information, a file of ProtectionStore::file_bytes that nothing else uses; outlives the unit.
+    /// Null: the unit has no protection information. Not suitable: the unit answers LOGICAL UNIT FAILURE.
+    storage::BlockDevice* protection = nullptr;
+    ProtectionType protection_type = ProtectionType::kType1; ///< of a new file; FORMAT UNIT changes it
 };
 
 /// A disk. Its bytes are the volume's (T2), a write completes when the volume says so (T3). With a journal it is not
@@ -49,8 +54,11 @@ public:
     void stop(std::function<void()> done) { core_.background.stop(std::move(done)); }
     /// Null without one.
     [[nodiscard]] const AtomicJournal* journal() const { return journal_.get(); }
+    /// Null without one. What reads and writes blocks past the commands goes through it.
+    [[nodiscard]] ProtectedDisk* protection() { return protection_.get(); }
 
 private:
+    [[nodiscard]] std::unique_ptr<ProtectedDisk> make_protection(const DiskOptions& options);
     void add_atomic_writes(const DiskOptions& options);
     /// What is done before the unit is ready.
     Job open();
@@ -66,6 +74,7 @@ private:
     ModePages modes_;
     LogPages logs_;
     DiskCore core_;
+    std::unique_ptr<ProtectedDisk> protection_;
     Inquiry inquiry_;
     MediumRemoval removal_;
     TargetPortGroups port_groups_;

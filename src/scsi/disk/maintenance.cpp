@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "scsi/disk/protected_disk.hpp"
+
 #include "scsi/parameter_data.hpp"
 
 namespace touka::scsi {
@@ -25,10 +27,12 @@ Maintenance::Maintenance(DiskCore& core, const MediumRemoval& removal, bool remo
     : core_(core), removal_(removal), removable_(removable) {
     using namespace operation;
     DeviceServer& server = core.server;
-    server.add({.operation_code = kFormatUnit,
-                .service_action = {},
-                .usage = {kFormatUnit, 0x3F, 0, 0, 0, 0},
-                .execute = [this](Task& task) { format_unit(task); }});
+    server.add(
+        {.operation_code = kFormatUnit,
+         .service_action = {},
+         .usage = {kFormatUnit, static_cast<std::uint8_t>(0x3F | (core.protect_field() & kFormatProtectionField)), 0, 0,
+                   0, 0},
+         .execute = [this](Task& task) { format_unit(task); }});
     for (const std::uint16_t action : {kOverwrite, kBlockErase, kExitFailureMode}) {
         server.add({.operation_code = kSanitize,
                     .service_action = action,
@@ -91,6 +95,7 @@ void Maintenance::format_unit(Task& task) {
     const std::uint8_t flags = task.cdb[1];
     if (const auto sense = core_.check_writable()) return core_.server.check(task, *sense);
     bool immediate = false;
+    std::uint8_t usage = 0;
     if ((flags & kFormatData) != 0) {
         const std::size_t header_bytes = (flags & kLongList) != 0 ? 8 : 4;
         const auto list = DeviceServer::parameters(task, header_bytes);
@@ -98,7 +103,7 @@ void Maintenance::format_unit(Task& task) {
             return core_.server.check(task, Sense::illegal_request(SenseCode::kParameterListLengthError));
         }
         immediate = (list[1] & kImmediate) != 0;
-        if ((list[0] & 0x07) != 0) return core_.server.check(task, Sense::invalid_field_in_parameters(0));
+        usage = list[0] & kProtectionFieldUsage;
         if ((list[1] & kInitializationPattern) != 0)
             return core_.server.check(task, Sense::invalid_field_in_parameters(1));
         const bool long_list = header_bytes == 8;
@@ -113,8 +118,25 @@ void Maintenance::format_unit(Task& task) {
     } else if ((flags & ~kFormatData & 0x3F) != 0) {
         return core_.server.check(task, Sense::invalid_field_in_cdb(1));
     }
-    fill(immediate ? nullptr : &task, Operation::kFormat, {});
+    Filling filling;
+    if (const auto sense = parse_protection(flags, usage, filling)) return core_.server.check(task, *sense);
+    filling.from = task.nexus->name;
+    fill(immediate ? nullptr : &task, Operation::kFormat, std::move(filling));
     if (immediate) core_.server.good(task);
+}
+
+/// (SBC-4 table 43)
+std::optional<Sense> Maintenance::parse_protection(std::uint8_t flags, std::uint8_t usage, Filling& filling) const {
+    const unsigned information = flags >> kFormatProtectionShift;
+    if (information == 1) return Sense::invalid_field_in_cdb(1, std::uint8_t{7});
+    if (usage > (information == 3 ? 1 : 0)) return Sense::invalid_field_in_parameters(0, std::uint8_t{2});
+    if (core_.protection != nullptr) {
+        filling.protection = information == 0   ? ProtectionType::kNone
+                             : information == 2 ? ProtectionType::kType1
+                             : usage == 0       ? ProtectionType::kType2
+                                                : ProtectionType::kType3;
+    }
+    return std::nullopt;
 }
 
 void Maintenance::sanitize(Task& task) {
@@ -165,8 +187,34 @@ Job Maintenance::fill(Task* task, Operation operation, Filling filling) {
     const auto stopped = [this] { return core_.background.stopping(); };
     operation_ = operation;
     done_bytes_ = 0;
+    total_bytes_ = core_.bytes(core_.block_count) * filling.passes;
+    BlockStatus status = BlockStatus::kIoError;
+    {
+        RangeHold hold(core_.ranges, {0, core_.block_count}, true); // what was under way when this came
+        co_await hold;
+        if (!core_.failure()) {
+            Step<BlockStatus> filling_blocks = fill_blocks(filling);
+            status = co_await filling_blocks;
+        }
+        if (status == BlockStatus::kOk && core_.protection != nullptr) {
+            Step<BlockStatus> resetting = reset_protection(filling);
+            status = co_await resetting;
+        }
+    }
+    operation_ = Operation::kNone;
+    if (operation == Operation::kSanitize) sanitize_failed_ = status != BlockStatus::kOk;
+    if (task == nullptr) co_return;
+    if (status == BlockStatus::kOk) {
+        core_.server.good(*task);
+    } else {
+        core_.server.check(*task, Sense::of(SenseKey::kMediumError, operation == Operation::kFormat
+                                                                        ? SenseCode::kFormatCommandFailed
+                                                                        : SenseCode::kSanitizeCommandFailed));
+    }
+}
+
+Step<BlockStatus> Maintenance::fill_blocks(const Filling& filling) {
     const std::uint64_t size_bytes = core_.bytes(core_.block_count);
-    total_bytes_ = size_bytes * filling.passes;
     const bool zeros = filling.pattern.empty();
     std::vector<std::uint8_t> data;
     if (!zeros) {
@@ -197,20 +245,22 @@ Job Maintenance::fill(Task* task, Operation operation, Filling filling) {
             if (stopped()) co_return;
         }
     }
-    if (status == BlockStatus::kOk) {
-        BlockTransfer flush(core_.volume, {.operation = BlockOperation::kFlush});
-        status = co_await flush;
-    }
-    operation_ = Operation::kNone;
-    if (operation == Operation::kSanitize) sanitize_failed_ = status != BlockStatus::kOk;
-    if (task == nullptr) co_return;
-    if (status == BlockStatus::kOk) {
-        core_.server.good(*task);
-    } else {
-        core_.server.check(*task, Sense::of(SenseKey::kMediumError, operation == Operation::kFormat
-                                                                        ? SenseCode::kFormatCommandFailed
-                                                                        : SenseCode::kSanitizeCommandFailed));
-    }
+    if (status != BlockStatus::kOk) co_return status;
+    BlockTransfer flush(core_.volume, {.operation = BlockOperation::kFlush});
+    status = co_await flush;
+    co_return status;
+}
+
+Step<BlockStatus> Maintenance::reset_protection(const Filling& filling) {
+    ProtectionStore& store = core_.protection->store();
+    Step<BlockStatus> resetting = store.reset({0, core_.block_count}, true);
+    BlockStatus status = co_await resetting;
+    if (status != BlockStatus::kOk || !filling.protection || *filling.protection == store.type()) co_return status;
+    Step<BlockStatus> setting = store.set_type(*filling.protection);
+    status = co_await setting;
+    core_.server.attentions().establish_for_others(filling.from ? &*filling.from : nullptr,
+                                                   SenseCode::kCapacityDataHasChanged);
+    co_return status;
 }
 
 /// (SBC-4 §5.25)

@@ -5,6 +5,8 @@
 #include "scsi/device_server/medium_removal.hpp"
 #include "scsi/disk/disk_core.hpp"
 #include "scsi/disk/job.hpp"
+#include "scsi/disk/protection.hpp"
+#include "scsi/disk/step.hpp"
 
 namespace touka::scsi {
 
@@ -29,16 +31,23 @@ private:
     struct Filling {
         std::vector<std::uint8_t> pattern; ///< repeated in each block; empty: zeros, as holes where possible
         unsigned passes = 1;
-        bool invert = false; ///< every second pass
+        bool invert = false;                        ///< every second pass
+        std::optional<ProtectionType> protection{}; ///< what the medium is formatted with afterwards
+        std::optional<NexusName> from{};            ///< whose command it is
     };
 
     void format_unit(Task& task);
     void sanitize(Task& task);
     void start_stop(Task& task);
     void read_defect_data(Task& task, bool twelve);
+    /// @param usage PROTECTION FIELD USAGE.
+    [[nodiscard]] std::optional<Sense> parse_protection(std::uint8_t flags, std::uint8_t usage, Filling& filling) const;
     [[nodiscard]] std::optional<Sense> parse_overwrite(Task& task, Filling& filling) const;
     /// @param task null when it was answered already (IMMED).
     Job fill(Task* task, Operation operation, Filling filling);
+    Step<storage::BlockStatus> fill_blocks(const Filling& filling);
+    /// Protection information goes with what it belonged to.
+    Step<storage::BlockStatus> reset_protection(const Filling& filling);
 
     DiskCore& core_;
     const MediumRemoval& removal_;

@@ -18,6 +18,7 @@ public:
     struct Parts {
         bool journal = false;
         std::uint32_t seed = 1;
+        std::optional<ProtectionType> protection{};
     };
     explicit PoweredDisk(Parts parts) : power(parts.seed), parts_(parts) { start(); }
 
@@ -25,13 +26,15 @@ public:
     void restart(bool lose_all = false) {
         unit.reset();
         power.restore();
-        for (storage::VolatileVolume* volume : {&disk, &journal}) volume->lose_cache(lose_all);
+        for (storage::VolatileVolume* volume : {&disk, &journal, &side}) volume->lose_cache(lose_all);
         start();
     }
     void start() {
         DiskOptions options;
         options.identity.serial = "1";
         if (parts_.journal) options.atomic_journal = &journal;
+        if (parts_.protection) options.protection = &side;
+        options.protection_type = parts_.protection.value_or(ProtectionType::kNone);
         unit = std::make_unique<DiskUnit>(disk, std::move(options));
         unit->unit().attach(nexus);
         run({0, 0, 0, 0, 0, 0}); // takes the unit attention
@@ -55,6 +58,7 @@ public:
     storage::Power power;
     storage::VolatileVolume disk{kBlocks * 512, power};
     storage::VolatileVolume journal{2 * AtomicJournal::kSlotBytes, power};
+    storage::VolatileVolume side{ProtectionStore::file_bytes(kBlocks), power};
     Nexus nexus;
     std::unique_ptr<DiskUnit> unit;
     std::optional<TestTask> task;
@@ -70,6 +74,24 @@ inline Bytes cdb16(std::uint8_t code, std::uint8_t flags, std::uint64_t lba, std
     cdb[1] = flags;
     spec::scsi::store_number(std::span(cdb).subspan(2, 8), lba);
     spec::scsi::store_number(std::span(cdb).subspan(10, 4), count);
+    return cdb;
+}
+/// READ(32) and its kin, with what type 2 is for. @param action the service action.
+inline Bytes cdb32(std::uint16_t action, std::uint8_t flags, std::uint64_t lba, std::uint32_t count,
+                   std::uint32_t reference, std::uint16_t application = 0, std::uint16_t application_mask = 0) {
+    Bytes cdb(32);
+    const auto set = [&](std::size_t at, std::uint64_t value, std::size_t size) {
+        spec::scsi::store_number(std::span(cdb).subspan(at, size), value);
+    };
+    cdb[0] = spec::scsi::operation::kVariableLength;
+    cdb[7] = 0x18;
+    set(8, action, 2);
+    cdb[10] = flags;
+    set(12, lba, 8);
+    set(20, reference, 4);
+    set(24, application, 2);
+    set(26, application_mask, 2);
+    set(28, count, 4);
     return cdb;
 }
 inline Bytes write_atomic(std::uint64_t lba, std::uint16_t count, std::uint8_t flags = 0, std::uint16_t boundary = 0) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "scsi/disk/protected_disk.hpp"
+
 #include "scsi/parameter_data.hpp"
 
 namespace touka::scsi {
@@ -31,7 +33,7 @@ Provisioning::Provisioning(DiskCore& core) : core_(core) {
     };
     const auto changes = [](const Cdb&) { return ReservationClass::kChanges; };
     if (can_unmap()) add({kUnmap, 0, 0, 0, 0, 0, 0x1F, 0xFF, 0xFF, 0}, {}, changes, &Provisioning::unmap);
-    const std::uint8_t unmap_flag = can_unmap() ? kUnmapBit : std::uint8_t{0};
+    const std::uint8_t unmap_flag = (can_unmap() ? kUnmapBit : 0) | core.protect_field();
     add(range_usage(kWriteSame10, unmap_flag), {}, changes, &Provisioning::write_same);
     add(range_usage(kWriteSame16, unmap_flag | kNoDataOut), {}, changes, &Provisioning::write_same);
     add(range_usage32(service_action::kWriteSame32, unmap_flag | kNoDataOut), service_action::kWriteSame32, changes,
@@ -66,6 +68,7 @@ void Provisioning::unmap(Task& task) {
         ranges.push_back(range);
     }
     if (total > unmap_limit_blocks()) return core_.server.check(task, Sense::invalid_field_in_parameters(8));
+    if (core_.protection != nullptr && core_.protection->unmap(task, ranges)) return;
     run_unmap(task, std::move(ranges));
 }
 
@@ -102,6 +105,7 @@ void Provisioning::write_same(Task& task) {
     }
     if (range.count == 0) range.count = core_.block_count - range.lba; // WSNZ is 0: up to the end
     if (const auto sense = core_.check_writable()) return core_.server.check(task, *sense);
+    if (core_.protection != nullptr && core_.protection->write_same(task, range, unmap, no_data)) return;
     std::vector<std::uint8_t> block(core_.block_bytes);
     if (!no_data) {
         task.transfer_bytes = core_.block_bytes;

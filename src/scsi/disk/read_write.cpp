@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "scsi/disk/protected_disk.hpp"
+
 namespace touka::scsi {
 
 using namespace spec::scsi;
@@ -26,18 +28,24 @@ ReadWrite::ReadWrite(DiskCore& core) : core_(core) {
                           .reservation = writes ? [](const Cdb&) { return ReservationClass::kChanges; } : reads_only,
                           .execute = [this, writes](Task& task) { return writes ? write(task) : read(task); }});
     };
-    for (const std::uint8_t code : {kRead6, kRead10, kRead12, kRead16}) add(range_usage(code, kDpo | kFua), {}, false);
+    const std::uint8_t flags = kDpo | kFua | core.protect_field();
+    for (const std::uint8_t code : {kRead6, kRead10, kRead12, kRead16}) add(range_usage(code, flags), {}, false);
     for (const std::uint8_t code : {kWrite6, kWrite10, kWrite12, kWrite16}) {
-        add(range_usage(code, kDpo | kFua), {}, true);
+        add(range_usage(code, flags), {}, true);
     }
-    add(range_usage32(service_action::kRead32, kDpo | kFua), service_action::kRead32, false);
-    add(range_usage32(service_action::kWrite32, kDpo | kFua), service_action::kWrite32, true);
+    add(range_usage32(service_action::kRead32, flags), service_action::kRead32, false);
+    add(range_usage32(service_action::kWrite32, flags), service_action::kWrite32, true);
 }
 
 ReadWrite::~ReadWrite() = default;
 
 void ReadWrite::read(Task& task) {
     const BlockRange range = block_range(task.cdb);
+    if (core_.protection != nullptr && core_.protection->read(task)) {
+        ++counters_.reads;
+        counters_.read_blocks += range.count;
+        return;
+    }
     if (const auto sense = core_.check_transfer(range, task.cdb)) return core_.server.check(task, *sense);
     const std::uint64_t length_bytes = core_.bytes(range.count);
     task.transfer_bytes = length_bytes;
@@ -82,6 +90,11 @@ Job ReadWrite::read_cut(Task& task, BlockRange range) {
 
 void ReadWrite::write(Task& task) {
     const BlockRange range = block_range(task.cdb);
+    if (core_.protection != nullptr && core_.protection->write(task)) {
+        ++counters_.writes;
+        counters_.written_blocks += range.count;
+        return;
+    }
     if (const auto sense = core_.check_transfer(range, task.cdb)) return core_.server.check(task, *sense);
     if (const auto sense = core_.check_writable()) return core_.server.check(task, *sense);
     task.transfer_bytes = core_.bytes(range.count);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "scsi/disk/protected_disk.hpp"
+
 namespace touka::scsi {
 
 using namespace spec::scsi;
@@ -46,16 +48,17 @@ VerifyCommands::VerifyCommands(DiskCore& core) : core_(core) {
                           .reservation = writes ? [](const Cdb&) { return ReservationClass::kChanges; } : reads_only,
                           .execute = [this, writes](Task& task) { verify(task, writes); }});
     };
-    constexpr std::uint8_t kFlags = kDpo | kByteCheck;
-    for (const std::uint8_t code : {kVerify10, kVerify12, kVerify16}) add(range_usage(code, kFlags), {}, false);
+    const std::uint8_t flags = kDpo | kByteCheck | core.protect_field();
+    for (const std::uint8_t code : {kVerify10, kVerify12, kVerify16}) add(range_usage(code, flags), {}, false);
     for (const std::uint8_t code : {kWriteAndVerify10, kWriteAndVerify12, kWriteAndVerify16}) {
-        add(range_usage(code, kFlags), {}, true);
+        add(range_usage(code, flags), {}, true);
     }
-    add(range_usage32(service_action::kVerify32, kFlags), service_action::kVerify32, false);
-    add(range_usage32(service_action::kWriteAndVerify32, kFlags), service_action::kWriteAndVerify32, true);
+    add(range_usage32(service_action::kVerify32, flags), service_action::kVerify32, false);
+    add(range_usage32(service_action::kWriteAndVerify32, flags), service_action::kWriteAndVerify32, true);
 }
 
 void VerifyCommands::verify(Task& task, bool write_first) {
+    if (core_.protection != nullptr && core_.protection->verify(task, write_first)) return;
     BlockRange range = block_range(task.cdb);
     const auto byte_check = static_cast<std::uint8_t>((block_flags(task.cdb) & kByteCheck) >> 1);
     const bool one_block = byte_check == kCompareOneBlock;
@@ -130,14 +133,15 @@ Job VerifyCommands::run(Task& task, BlockRange range, std::uint8_t byte_check, b
 
 CompareCommands::CompareCommands(DiskCore& core) : core_(core) {
     using namespace operation;
-    core.server.add({.operation_code = kCompareAndWrite,
-                     .service_action = {},
-                     .usage = {kCompareAndWrite, kDpo | kFua, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0,
-                               0xFF, 0x1F, 0},
-                     .execute = [this](Task& task) { compare_and_write(task); }});
+    const std::uint8_t flags = kDpo | kFua | core.protect_field();
+    core.server.add(
+        {.operation_code = kCompareAndWrite,
+         .service_action = {},
+         .usage = {kCompareAndWrite, flags, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0xFF, 0x1F, 0},
+         .execute = [this](Task& task) { compare_and_write(task); }});
     core.server.add({.operation_code = kOrWrite16,
                      .service_action = {},
-                     .usage = range_usage(kOrWrite16, kDpo | kFua),
+                     .usage = range_usage(kOrWrite16, flags),
                      .execute = [this](Task& task) { or_write(task); }});
 }
 
@@ -145,6 +149,7 @@ void CompareCommands::compare_and_write(Task& task) {
     const BlockRange range{task.cdb.number(2, 8), task.cdb[13]};
     if (const auto sense = core_.check_range(range)) return core_.server.check(task, *sense);
     if (const auto sense = core_.check_writable()) return core_.server.check(task, *sense);
+    if (core_.protection != nullptr && core_.protection->compare_and_write(task, range)) return;
     task.transfer_bytes = 2 * core_.bytes(range.count);
     if (task.data_out_bytes < task.transfer_bytes) return core_.server.check(task, Sense::invalid_field_in_cdb(13));
     if (range.count == 0) return core_.server.good(task);
@@ -152,6 +157,7 @@ void CompareCommands::compare_and_write(Task& task) {
 }
 
 void CompareCommands::or_write(Task& task) {
+    if (core_.protection != nullptr && core_.protection->or_write(task)) return;
     BlockRange range = block_range(task.cdb);
     if (const auto sense = core_.check_transfer(range, task.cdb)) return core_.server.check(task, *sense);
     if (const auto sense = core_.check_writable()) return core_.server.check(task, *sense);

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "scsi/disk/block_cdb.hpp"
+#include "scsi/disk/protection.hpp"
+#include "scsi/disk/step.hpp"
+#include "storage/block_device.hpp"
+
+namespace touka::scsi {
+
+/// The file beside a disk that has the protection information of its blocks, and how the disk is formatted. Eight bytes
+/// a block from kHeaderBytes on, inverted: so a hole, or a file that has grown, is the information of blocks that
+/// nobody has written. The header, big-endian: magic, version, type, block length, count of blocks, check. Blocks and
+/// information are written one after the other: a crash in between leaves blocks whose check fails until they are
+/// written again, unless they were being written by WRITE ATOMIC. Everything on the volumes' reactor.
+class ProtectionStore {
+public:
+    static constexpr std::uint64_t kHeaderBytes = 4096;
+    [[nodiscard]] static std::uint64_t file_bytes(std::uint64_t block_count);
+
+    /// @param file outlives this.  @param type what a new file is made for.
+    ProtectionStore(storage::BlockDevice& file, std::uint32_t block_bytes, std::uint64_t block_count,
+                    ProtectionType type);
+
+    enum class State : std::uint8_t {
+        kOpening,
+        kReady,
+        kFailed, ///< the file is too small, another disk's, no such file at all, or cannot be read
+    };
+    [[nodiscard]] State state() const { return state_; }
+    [[nodiscard]] ProtectionType type() const { return type_; }
+    [[nodiscard]] storage::BlockDevice& file() const { return file_; }
+
+    /// Reads the header, or makes it. Once, before the rest.
+    Step<State> open();
+    /// Stable when it returns.
+    Step<storage::BlockStatus> set_type(ProtectionType type);
+
+    /// Blocks whose information can only be written together: who writes keeps others that write off whole groups.
+    [[nodiscard]] BlockRange whole_groups(const BlockRange& range) const;
+
+    /// @param information eight bytes for each block.
+    Step<storage::BlockStatus> read(BlockRange range, std::span<std::uint8_t> information);
+    Step<storage::BlockStatus> write(BlockRange range, std::span<const std::uint8_t> information, bool stable);
+    /// To that of blocks that nobody has written.
+    Step<storage::BlockStatus> reset(BlockRange range, bool stable);
+    Step<storage::BlockStatus> flush();
+
+    /// What `write` would write to the file, for somebody else to do it.
+    struct Image {
+        std::uint64_t offset_bytes = 0;
+        std::vector<std::uint8_t> bytes;
+    };
+    Step<storage::BlockStatus> prepare(BlockRange range, std::span<const std::uint8_t> information, Image& image);
+
+private:
+    [[nodiscard]] std::uint64_t group_blocks() const;
+    Step<storage::BlockStatus> transfer(storage::BlockOperation operation, std::uint64_t offset_bytes,
+                                        std::span<std::uint8_t> bytes, bool stable);
+
+    storage::BlockDevice& file_;
+    std::uint32_t block_bytes_;
+    std::uint64_t block_count_;
+    ProtectionType type_;
+    State state_ = State::kOpening;
+};
+
+} // namespace touka::scsi
