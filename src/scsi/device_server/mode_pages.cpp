@@ -141,7 +141,9 @@ void ModePages::sense(Task& task, bool ten) {
         found = true;
         pages.bytes(image(key, entry, control));
     }
-    if (!found && page != kAllPages) return server_.check(task, Sense::invalid_field_in_cdb(2, std::uint8_t{5}));
+    // Page 0 has no format of its own: tape drivers ask for header and block descriptor with it. (SPC-5 §7.5.8)
+    const bool header_alone = page == 0 && subpage == 0 && header_.block_descriptor;
+    if (!found && page != kAllPages && !header_alone) return server_.check(task, Sense::invalid_field_in_cdb(2, std::uint8_t{5}));
     if (!found && subpage != 0) return server_.check(task, Sense::invalid_field_in_cdb(3));
 
     const auto descriptor = disable_descriptors || !header_.block_descriptor ? std::vector<std::uint8_t>()
@@ -170,6 +172,7 @@ void ModePages::select(Task& task, bool ten) {
     }
     std::vector<Change> changes;
     std::optional<Sense> wrong = choose_pages(list, header_bytes + descriptor_bytes, changes);
+    if (!wrong && header_.set_device_specific) wrong = header_.set_device_specific(list[ten ? 3 : 2]);
     if (!wrong && descriptor_bytes > 0) {
         const auto descriptor = std::span(list).subspan(header_bytes, descriptor_bytes);
         wrong = header_.set_block_descriptor
