@@ -29,7 +29,7 @@ public:
     struct Header {
         std::function<std::uint8_t()> device_specific;
         /// What MODE SELECT brought for it; empty: it is ignored. @return a sense to refuse it with.
-        std::function<std::optional<Sense>(std::uint8_t)> set_device_specific;
+        std::function<std::optional<Sense>(std::uint8_t)> set_device_specific{};
         /// The block descriptor, 8 bytes or 16 with LONGLBA; empty: none.
         std::function<std::vector<std::uint8_t>(bool long_lba)> block_descriptor;
         /// A block descriptor that MODE SELECT brought. @return a sense to refuse it with.

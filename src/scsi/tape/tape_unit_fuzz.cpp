@@ -6,19 +6,12 @@
 
 #include "scsi/tape/memory_tape_file.hpp"
 #include "scsi/tape/tape_unit.hpp"
+#include "scsi/tape/test_worker.hpp"
 #include "scsi/test_task.hpp"
 
 namespace {
 
 using namespace touka::scsi;
-
-class DirectWorker final : public TapeWorker {
-public:
-    void run(std::function<void()> work, std::function<void()> done) override {
-        work();
-        done();
-    }
-};
 
 void require(bool condition) {
     if (!condition) std::abort();
@@ -32,7 +25,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     auto contents = std::make_shared<MemoryTapeFile::Contents>();
     TapeUnit::Configuration configuration;
     configuration.identity.serial = "FUZZ";
-    TapeUnit unit(std::make_unique<DirectWorker>(), configuration,
+    TapeUnit unit(std::make_unique<TestWorker>(), configuration,
                   [&](const Cartridge&) -> std::expected<std::unique_ptr<TapeFile>, std::string> {
                       return std::make_unique<MemoryTapeFile>(contents);
                   });

@@ -7,6 +7,7 @@
 #include <future>
 
 #include "scsi/tape/memory_tape_file.hpp"
+#include "scsi/tape/test_worker.hpp"
 #include "scsi/test_task.hpp"
 #include "spec/scsi/byte_order.hpp"
 
@@ -15,27 +16,6 @@ namespace {
 
 using Bytes = std::vector<std::uint8_t>;
 using spec::scsi::load_number;
-
-/// Does the work at once, or when told to.
-class TestWorker final : public TapeWorker {
-public:
-    void run(std::function<void()> work, std::function<void()> done) override {
-        queue.emplace_back([work = std::move(work), done = std::move(done)] {
-            work();
-            done();
-        });
-        if (!paused) drain();
-    }
-    void drain() {
-        while (!queue.empty()) {
-            const auto next = std::move(queue.front());
-            queue.erase(queue.begin());
-            next();
-        }
-    }
-    bool paused = false;
-    std::vector<std::function<void()>> queue;
-};
 
 class TapeDrive : public testing::Test {
 protected:
