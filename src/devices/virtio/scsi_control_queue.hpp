@@ -14,7 +14,7 @@ namespace touka::devices::virtio {
 /// query is answered with none. On the device's reactor.
 class ScsiControlQueue {
 public:
-    static constexpr std::uint16_t kSize = 64;
+    static constexpr std::uint16_t kSize = 256;
 
     /// @param request_queues where the commands are that task management is about; outlive the queue.
     ScsiControlQueue(ScsiPort& port, std::vector<std::unique_ptr<ScsiRequestQueue>>& request_queues);

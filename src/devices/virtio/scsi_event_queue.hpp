@@ -12,7 +12,7 @@ namespace touka::devices::virtio {
 /// as it makes a buffer available. On the device's reactor.
 class ScsiEventQueue {
 public:
-    static constexpr std::uint16_t kSize = 64;
+    static constexpr std::uint16_t kSize = 256;
 
     explicit ScsiEventQueue(ScsiPort& port) : port_(port) {}
 

@@ -1,5 +1,6 @@
 #include "devices/virtio/virtqueue.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cstring>
@@ -65,9 +66,17 @@ std::expected<void, QueueError> Virtqueue::start(const QueueSetup& setup, std::u
     next_avail_ = position.next_avail;
     next_used_ = published_used_ = position.next_used;
     in_flight_ = 0;
+    again_.clear();
+    journal_ = nullptr;
     if (const auto mapped = map_rings(); !mapped) return fail(mapped.error());
     running_ = true;
     return {};
+}
+
+void Virtqueue::resume(std::vector<std::uint16_t> heads, ChainJournal& journal) {
+    again_ = std::move(heads);
+    std::ranges::reverse(again_);
+    journal_ = &journal;
 }
 
 void Virtqueue::stop() { running_ = false; }
@@ -100,6 +109,13 @@ std::uint16_t Virtqueue::load_avail_index() const {
 
 std::expected<bool, QueueError> Virtqueue::pop(DescriptorChain& chain) {
     if (!running_) return false;
+    if (!again_.empty()) {
+        const std::uint16_t head = again_.back();
+        again_.pop_back();
+        if (const auto walked = walk(head, chain); !walked) return fail(walked.error());
+        ++in_flight_;
+        return true;
+    }
     const auto available = static_cast<std::uint16_t>(load_avail_index() - next_avail_);
     if (available == 0) return false;
     if (available > setup_.size) return fail(QueueError::kIndexJump);
@@ -107,6 +123,7 @@ std::expected<bool, QueueError> Virtqueue::pop(DescriptorChain& chain) {
     const std::uint64_t slot = next_avail_ % setup_.size;
     const std::uint16_t head = word(avail_, kAvailRingOffset + 2 * slot).load(std::memory_order_relaxed);
     if (const auto walked = walk(head, chain); !walked) return fail(walked.error());
+    if (journal_ != nullptr) journal_->taken(head);
     ++next_avail_;
     ++in_flight_;
     return true;
@@ -164,6 +181,7 @@ void Virtqueue::push_used(std::uint16_t head, std::uint32_t written_bytes) {
     const std::uint64_t slot = next_used_ % setup_.size;
     std::memcpy(used_ + kUsedRingOffset + slot * sizeof element, &element, sizeof element);
     ++next_used_;
+    if (journal_ != nullptr) journal_->returned(head);
 }
 
 bool Virtqueue::publish() {
@@ -171,6 +189,7 @@ bool Virtqueue::publish() {
     const std::uint16_t before = published_used_;
     word(used_, kUsedIndexOffset).store(next_used_, std::memory_order_seq_cst);
     published_used_ = next_used_;
+    if (journal_ != nullptr) journal_->published(next_used_);
     mark_used_ring();
     if (!event_index_) {
         return (word(avail_, 0).load(std::memory_order_seq_cst) & VIRTQ_AVAIL_F_NO_INTERRUPT) == 0;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <expected>
 #include <span>
+#include <vector>
 
 #include "devices/virtio/descriptor_chain.hpp"
 #include "memory/dma_space.hpp"
@@ -24,6 +25,16 @@ struct QueuePosition {
     std::uint16_t next_avail = 0;
     std::uint16_t next_used = 0;
     void describe(auto& archive) { archive(next_avail, next_used); }
+};
+
+/// Keeps in mind which chains are in flight, where it survives this process: another one can go on with them.
+class ChainJournal {
+public:
+    virtual ~ChainJournal() = default;
+    virtual void taken(std::uint16_t head) = 0;
+    virtual void returned(std::uint16_t head) = 0;
+    /// The driver sees all that were returned. @param used_index as it is in the ring now.
+    virtual void published(std::uint16_t used_index) = 0;
 };
 
 /// What a driver can do wrong with a queue. After any of them the device needs a reset.
@@ -54,6 +65,9 @@ public:
 
     [[nodiscard]] std::expected<void, QueueError> start(const QueueSetup& setup, std::uint64_t features,
                                                         const QueuePosition& position = {});
+    /// Goes on after a process that ended with chains in flight. After `start`, before the first pop.
+    /// @param heads come first, in this order; `position` counted them as taken.  @param journal outlives the running.
+    void resume(std::vector<std::uint16_t> heads, ChainJournal& journal);
     void stop();
     [[nodiscard]] bool running() const { return running_; }
 
@@ -118,6 +132,8 @@ private:
     std::byte* descriptors_ = nullptr; // three parts in guest memory
     std::byte* avail_ = nullptr;
     std::byte* used_ = nullptr;
+    std::vector<std::uint16_t> again_; // of a process before this one, the next one last
+    ChainJournal* journal_ = nullptr;
     std::uint16_t next_avail_ = 0;     // free-running, as the ring's indices are
     std::uint16_t next_used_ = 0;      // includes what is not published yet
     std::uint16_t published_used_ = 0; // what used.idx says

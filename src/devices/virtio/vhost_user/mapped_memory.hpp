@@ -1,0 +1,49 @@
+// The memory of a guest in another process, as far as it was shared. (Vhost-user Protocol, "Memory access")
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "devices/virtio/vhost_user/shared_mapping.hpp"
+#include "memory/dma_space.hpp"
+#include "spec/virtio/vhost_user.hpp"
+
+namespace touka::devices::virtio {
+
+/// Covers the shared regions and nothing else (rule T5): addresses of the space are guest addresses. On one reactor.
+class MappedMemory final : public memory::DmaSpace {
+public:
+    /// @return false, and nothing changed, when the region cannot be mapped, overlaps another one, wraps around, or is
+    /// one
+    ///   too many.
+    [[nodiscard]] bool add(const spec::virtio::VhostUserMemoryRegion& region, const runtime::UniqueFd& file);
+    /// @return false when there is no such region. Spans of it are invalid from now on.
+    [[nodiscard]] bool remove(const spec::virtio::VhostUserMemoryRegion& region);
+    void clear() { regions_.clear(); }
+    [[nodiscard]] std::size_t region_count() const { return regions_.size(); }
+
+    /// The guest address behind an address of the front-end's process, in which it names rings.
+    [[nodiscard]] std::optional<memory::Iova> from_user_address(std::uint64_t user_address) const;
+
+    /// From now on what is written is marked, one bit a page; an empty mapping ends that.
+    void set_log(SharedMapping log) { log_ = std::move(log); }
+    void enable_log(bool enabled) { log_enabled_ = enabled; }
+
+    [[nodiscard]] std::expected<std::span<std::byte>, memory::DmaFault>
+    translate(memory::Iova address, std::uint64_t length_bytes, memory::DmaAccess access) override;
+    void written(std::span<const std::byte> host_memory) override;
+
+private:
+    struct Region {
+        spec::virtio::VhostUserMemoryRegion place{};
+        SharedMapping mapping;
+    };
+    std::vector<Region> regions_;
+    SharedMapping log_;
+    bool log_enabled_ = false;
+};
+
+} // namespace touka::devices::virtio

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <span>
+#include <utility>
+
+#include "runtime/unique_fd.hpp"
+
+namespace touka::devices::virtio {
+
+enum class MappingError {
+    kNotSealed, ///< the other process could make the file shorter, and this one die of it (SIGBUS)
+    kOutOfFile, ///< the part asked for is not within the file, or empty
+    kRefused,   ///< by the kernel
+};
+
+/// A part of a memory file, mapped for reading and writing as long as this object lives.
+class SharedMapping {
+public:
+    SharedMapping() = default;
+    /// @param offset_bytes need not be that of a page.
+    [[nodiscard]] static std::expected<SharedMapping, MappingError>
+    map(const runtime::UniqueFd& file, std::uint64_t offset_bytes, std::uint64_t length_bytes);
+    /// A new memory file of zeros, sealed against becoming shorter, and a mapping of it.
+    [[nodiscard]] static std::expected<std::pair<runtime::UniqueFd, SharedMapping>, MappingError>
+    create(const char* name, std::uint64_t length_bytes);
+    ~SharedMapping();
+    SharedMapping(SharedMapping&& other) noexcept
+        : mapped_(std::exchange(other.mapped_, {})), bytes_(std::exchange(other.bytes_, {})) {}
+    SharedMapping& operator=(SharedMapping&& other) noexcept {
+        std::swap(mapped_, other.mapped_);
+        std::swap(bytes_, other.bytes_);
+        return *this;
+    }
+
+    [[nodiscard]] std::span<std::byte> bytes() const { return bytes_; }
+
+private:
+    std::span<std::byte> mapped_; // whole pages
+    std::span<std::byte> bytes_;
+};
+
+} // namespace touka::devices::virtio

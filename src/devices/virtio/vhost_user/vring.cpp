@@ -1,0 +1,74 @@
+#include "devices/virtio/vhost_user/vring.hpp"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <array>
+#include <string>
+#include <string_view>
+
+#include "spec/virtio/split_queue.hpp"
+
+namespace touka::devices::virtio {
+
+std::optional<PeerEvent> PeerEvent::from(runtime::UniqueFd fd) {
+    std::array<char, 64> target{};
+    const std::string link = "/proc/self/fd/" + std::to_string(fd.get());
+    const ssize_t length = ::readlink(link.c_str(), target.data(), target.size());
+    if (length < 0 || std::string_view(target.data(), static_cast<std::size_t>(length)) != "anon_inode:[eventfd]") {
+        return std::nullopt;
+    }
+    ::fcntl(fd.get(), F_SETFL, O_NONBLOCK);
+    PeerEvent event;
+    event.fd_ = std::move(fd);
+    return event;
+}
+
+void PeerEvent::signal() const {
+    if (!fd_) return;
+    // A counter that the peer has filled up would block a writer whose O_NONBLOCK it took off.
+    pollfd ready{fd_.get(), POLLOUT, 0};
+    if (::poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0) return;
+    const std::uint64_t one = 1;
+    (void)!::write(fd_.get(), &one, sizeof one);
+}
+
+void PeerEvent::consume() const {
+    std::uint64_t count = 0;
+    iovec part{&count, sizeof count};
+    if (::preadv2(fd_.get(), &part, 1, -1, RWF_NOWAIT) < 0 && errno == EOPNOTSUPP) {
+        (void)!::read(fd_.get(), &count, sizeof count);
+    }
+}
+
+std::expected<void, QueueError> Vring::start(MappedMemory& memory, std::uint64_t features) {
+    const auto descriptors = memory.from_user_address(addresses->descriptor);
+    const auto available = memory.from_user_address(addresses->available);
+    const auto used = memory.from_user_address(addresses->used);
+    if (!descriptors || !available || !used) return std::unexpected(QueueError::kRingOutsideMemory);
+    // The used index is in the ring: whoever worked on it before has got that far.
+    std::uint16_t used_index = 0;
+    if (!memory.read(*used + spec::virtio::kUsedIndexOffset, std::as_writable_bytes(std::span(&used_index, 1)))) {
+        return std::unexpected(QueueError::kRingOutsideMemory);
+    }
+    QueuePosition position{.next_avail = base, .next_used = used_index};
+    std::vector<std::uint16_t> heads;
+    if (inflight) {
+        heads = inflight->recover(used_index);
+        if (!heads.empty()) position.next_avail = static_cast<std::uint16_t>(used_index + heads.size());
+    }
+    const QueueSetup setup{.size = size, .descriptors = *descriptors, .driver_area = *available, .device_area = *used};
+    const auto started = queue.start(setup, features, position);
+    if (started && inflight) queue.resume(std::move(heads), *inflight);
+    return started;
+}
+
+void Vring::stop() {
+    if (!queue.running()) return;
+    base = queue.position().next_avail;
+    queue.stop();
+}
+
+} // namespace touka::devices::virtio
