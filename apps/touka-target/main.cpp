@@ -35,7 +35,8 @@ runtime::UniqueFd block_signals() {
 }
 
 int serve(const std::string& path, const fabric::ServiceConfig& config, const runtime::UniqueFd& signals) {
-    auto service = target::TargetService::start(config);
+    auto service = target::TargetService::start(
+        config, [](const std::string& text) { std::cerr << "touka-target: " << text << std::endl; });
     if (!service) return fail(kConfiguration, service.error());
     const auto reload = [&]() -> std::expected<void, std::string> {
         const auto fresh = fabric::load_service(path);

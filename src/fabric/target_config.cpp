@@ -8,7 +8,9 @@
 
 #include "configuration/toml_file.hpp"
 #include "configuration/toml_table.hpp"
+#include "configuration/values.hpp"
 #include "fabric/port_name.hpp"
+#include "scsi/changer/inventory.hpp"
 #include "spec/scsi/lun.hpp"
 
 namespace touka::fabric {
@@ -80,8 +82,13 @@ private:
         }
         if (type == "disk") {
             config.kind = read_disk(unit, at);
+        } else if (type == "tape") {
+            config.kind = read_tape(unit);
+            drive_names_.insert(config.name);
+        } else if (type == "changer") {
+            config.kind = read_changer(unit, at);
         } else if (!type.empty()) {
-            unit.fail(at, fmt::format("unknown type of unit \"{}\"", type), "known is disk");
+            unit.fail(at, fmt::format("unknown type of unit \"{}\"", type), "known are disk, tape and changer");
         }
         config_.units.push_back(std::move(config));
     }
@@ -101,7 +108,53 @@ private:
         disk.direct = unit.boolean("direct").value_or(false);
         disk.removable = unit.boolean("removable").value_or(false);
         disk.rotating = unit.boolean("rotating").value_or(false);
+        disk.long_commands = unit.boolean("long-commands").value_or(false);
+        disk.protection_type = unit.number("protection", 0, 3).value_or(0);
         return disk;
+    }
+
+    CartridgeConfig read_cartridge(TomlTable& table, const char* path_key) {
+        CartridgeConfig cartridge;
+        cartridge.path = resolve(table.text(path_key).value_or(""));
+        cartridge.barcode = table.text("barcode").value_or("");
+        cartridge.capacity_bytes = table.parsed("capacity", configuration::parse_size).value_or(400ull << 30);
+        cartridge.early_warning_bytes = table.parsed("early-warning", configuration::parse_size).value_or(64ull << 20);
+        cartridge.write_protected = table.boolean("write-protected").value_or(false);
+        return cartridge;
+    }
+
+    TapeUnitConfig read_tape(TomlTable& unit) {
+        TapeUnitConfig tape;
+        CartridgeConfig cartridge = read_cartridge(unit, "cartridge");
+        if (!cartridge.path.empty()) tape.cartridge = std::move(cartridge);
+        return tape;
+    }
+
+    ChangerUnitConfig read_changer(TomlTable& unit, const toml::table& at) {
+        using scsi::LibraryGeometry;
+        ChangerUnitConfig changer;
+        unit.require("slots");
+        changer.slots = static_cast<std::uint16_t>(unit.number("slots", 1, LibraryGeometry::kSlotLimit).value_or(1));
+        changer.import_export = static_cast<std::uint16_t>(
+            unit.number("import-export", 0, LibraryGeometry::kImportExportLimit).value_or(0));
+        changer.drives = unit.texts("drives");
+        for (const std::string& drive : changer.drives) {
+            if (!drive_names_.contains(drive)) {
+                unit.fail(at, fmt::format("there is no tape drive \"{}\"", drive), "drives stand before their library");
+            }
+            if (!library_drives_.insert(drive).second) {
+                unit.fail(at, fmt::format("drive \"{}\" is in two places of libraries", drive));
+            }
+        }
+        for (const auto* table : unit.tables("cartridge")) {
+            each(*table, "cartridge", [&](TomlTable& entry, const toml::table&) {
+                for (const char* key : {"path", "barcode"}) entry.require(key);
+                CartridgeConfig cartridge = read_cartridge(entry, "path");
+                cartridge.slot = entry.number("slot", 0, changer.slots - 1u);
+                changer.cartridges.push_back(std::move(cartridge));
+            });
+        }
+        return changer;
     }
 
     void read_target(TomlTable& target, const toml::table& at) {
@@ -201,7 +254,7 @@ private:
     std::string file_;
     std::filesystem::path folder_;
     ServiceConfig config_;
-    std::set<std::string> unit_names_, target_names_;
+    std::set<std::string> unit_names_, target_names_, drive_names_, library_drives_;
     std::optional<ConfigError> error_;
 };
 

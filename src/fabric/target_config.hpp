@@ -23,14 +23,40 @@ struct DiskUnitConfig {
     bool direct = false;
     bool removable = false;
     bool rotating = false;
+    bool long_commands = false;        ///< commands of 32 bytes also without protection information
+    std::uint32_t protection_type = 0; ///< 1 to 3: protection information in a file of the state folder
     bool operator==(const DiskUnitConfig&) const = default;
+};
+
+/// A cartridge: an image file, and what is on its label.
+struct CartridgeConfig {
+    std::string path;
+    std::string barcode;
+    std::uint64_t capacity_bytes = 400ull << 30;
+    std::uint64_t early_warning_bytes = 64ull << 20; ///< before the end
+    bool write_protected = false;
+    std::optional<std::uint32_t> slot; ///< of a library, from 0; nothing: the first that is empty
+    bool operator==(const CartridgeConfig&) const = default;
+};
+
+struct TapeUnitConfig {
+    std::optional<CartridgeConfig> cartridge; ///< in the drive when the program starts; never in a library's
+    bool operator==(const TapeUnitConfig&) const = default;
+};
+
+/// A tape library. Where its cartridges are is kept in the state folder.
+struct ChangerUnitConfig {
+    std::uint16_t slots = 0, import_export = 0;
+    std::vector<std::string> drives; ///< names of tape units that stand before it
+    std::vector<CartridgeConfig> cartridges;
+    bool operator==(const ChangerUnitConfig&) const = default;
 };
 
 struct UnitConfig {
     std::string name;   ///< unique in the file
     std::string serial; ///< empty: derived from the name
     std::string vendor, product, revision;
-    std::variant<DiskUnitConfig> kind;
+    std::variant<DiskUnitConfig, TapeUnitConfig, ChangerUnitConfig> kind;
     bool operator==(const UnitConfig&) const = default;
 };
 

@@ -1,56 +1,57 @@
 #pragma once
 
 #include <expected>
-#include <map>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "fabric/open_unit.hpp"
 #include "fabric/target_config.hpp"
 #include "runtime/reactor.hpp"
-#include "scsi/device_server/inquiry.hpp"
 #include "scsi/logical_unit.hpp"
 
 namespace touka::fabric {
 
-/// The units of a program: opened by their configuration, owned, found by name. Everything on the reactor's thread, but
-/// for construction and destruction, which may happen while it does nothing for them.
+/// The units of a program: opened by their configuration, owned, found by name. Everything on the reactor's thread, or
+/// while it does nothing for them.
 class Units {
 public:
     /// @param state_folder where reservations and inventories are kept; empty: they last as long as the program.
-    /// @param ports through which units are reached.
-    Units(runtime::Reactor& reactor, std::string state_folder, std::vector<scsi::TargetPort> ports);
+    /// @param ports through which units are reached.  @param notice what the user should know and what stops nothing.
+    Units(runtime::Reactor& reactor, std::string state_folder, std::vector<scsi::TargetPort> ports,
+          std::function<void(std::string)> notice);
+    /// @pre `stop` is done, or no unit does anything without a task.
     ~Units();
     Units(const Units&) = delete;
     Units& operator=(const Units&) = delete;
 
     /// @return what is wrong and what to do, for the user.
     [[nodiscard]] std::expected<void, std::string> open(const UnitConfig& config);
-    /// @pre no nexus sees the unit.
-    void close(const std::string& name);
+    /// No nexus sees the unit, no task is in it, and no library uses it.
+    [[nodiscard]] bool idle(const std::string& name) const;
+    /// @pre idle(name).  @param done called once, perhaps before this returns, when it is closed.
+    void close(const std::string& name, std::function<void()> done);
+    /// Ends what units do by themselves. @pre no nexus sees any.  @param done called once.
+    void stop(const std::function<void()>& done);
+
     [[nodiscard]] scsi::LogicalUnit* find(const std::string& name) const;
     /// The configuration that an open unit has; null when there is none of this name.
     [[nodiscard]] const UnitConfig* config(const std::string& name) const;
     [[nodiscard]] std::vector<std::string> names() const;
-
-    /// No nexus sees the unit and no task is in it.
-    [[nodiscard]] bool idle(const std::string& name) const;
     /// What a unit has been asked to do.
     [[nodiscard]] const scsi::DeviceServerCounters& counters(const std::string& name) const;
 
 private:
-    struct OpenUnit;
-    [[nodiscard]] std::expected<std::unique_ptr<OpenUnit>, std::string> open_disk(const UnitConfig& config,
-                                                                                  const DiskUnitConfig& disk);
-    [[nodiscard]] std::string state_path(const std::string& name, const char* extension) const;
+    struct NamedUnit {
+        UnitConfig config;
+        std::unique_ptr<OpenUnit> unit;
+        bool closing = false;
+    };
+    [[nodiscard]] const NamedUnit* named(const std::string& name) const;
 
-    runtime::Reactor& reactor_;
-    std::string state_folder_;
-    std::vector<scsi::TargetPort> ports_;
-    std::map<std::string, std::unique_ptr<OpenUnit>> units_;
+    UnitContext context_;
+    std::vector<NamedUnit> units_; // in the order of opening: libraries after their drives
 };
-
-/// What a unit shows of itself where the configuration says nothing: a serial number made from its name.
-[[nodiscard]] scsi::UnitIdentity identity_of(const UnitConfig& config, std::string_view product);
 
 } // namespace touka::fabric

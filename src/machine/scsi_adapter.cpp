@@ -52,7 +52,7 @@ std::expected<scsi::LogicalUnit*, MachineError> ScsiAdapter::open(const ScsiUnit
                             .product = {},
                             .revision = {},
                             .kind = local->disk};
-    local_units_.push_back(std::make_unique<fabric::Units>(reactor_, local->state, ports));
+    local_units_.push_back(std::make_unique<fabric::Units>(reactor_, local->state, ports, [](const std::string&) {}));
     if (auto opened = local_units_.back()->open(unit); !opened) return unusable(opened.error());
     return local_units_.back()->find(unit.name);
 }

@@ -54,12 +54,14 @@ std::optional<ChapSecret> secret_of(const std::optional<fabric::ChapConfig>& cha
 
 } // namespace
 
-TargetService::TargetService(const fabric::ServiceConfig& config)
+TargetService::TargetService(const fabric::ServiceConfig& config, std::function<void(std::string)> notice)
     : port_of_group_(number_ports(config)),
-      units_(std::make_unique<fabric::Units>(reactor_, config.state_folder, describe_ports(config))) {}
+      units_(
+          std::make_unique<fabric::Units>(reactor_, config.state_folder, describe_ports(config), std::move(notice))) {}
 
-std::expected<std::unique_ptr<TargetService>, std::string> TargetService::start(const fabric::ServiceConfig& config) {
-    std::unique_ptr<TargetService> service(new TargetService(config));
+std::expected<std::unique_ptr<TargetService>, std::string>
+TargetService::start(const fabric::ServiceConfig& config, std::function<void(std::string)> notice) {
+    std::unique_ptr<TargetService> service(new TargetService(config, std::move(notice)));
     std::expected<void, std::string> applied;
     service->reactor_.run_and_wait([&] {
         service->entity_ = std::make_unique<NetworkEntity>(service->reactor_, *service);
@@ -76,9 +78,11 @@ TargetService::~TargetService() {
     bool done = false;
     reactor_.post([&] {
         entity_->shut_down(kLogoutSeconds, [&] {
-            const std::scoped_lock lock(mutex);
-            done = true;
-            changed.notify_one();
+            units_->stop([&] {
+                const std::scoped_lock lock(mutex);
+                done = true;
+                changed.notify_one();
+            });
         });
     });
     {
@@ -117,7 +121,7 @@ std::expected<void, std::string> TargetService::apply(const fabric::ServiceConfi
 std::expected<void, std::string> TargetService::open_units(const fabric::ServiceConfig& config) {
     std::vector<std::string> opened;
     const auto undo = [&](std::string text) {
-        for (const std::string& name : opened) units_->close(name);
+        for (const std::string& name : opened) units_->close(name, [] {});
         return std::unexpected(std::move(text));
     };
     for (const fabric::UnitConfig& unit : config.units) {
@@ -190,7 +194,7 @@ void TargetService::retire_units(const fabric::ServiceConfig& config) {
 void TargetService::close_idle_units() {
     std::erase_if(retired_units_, [this](const std::string& name) {
         if (!units_->idle(name)) return false;
-        units_->close(name);
+        units_->close(name, [] {});
         return true;
     });
     if (!retired_units_.empty()) retirement_->arm(reactor_.now_ns() + kRetirementNs);

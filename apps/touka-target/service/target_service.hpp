@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -24,9 +25,10 @@ namespace touka::target {
 /// Everything happens on one reactor's thread; functions may be called from any other and wait for it.
 class TargetService final : public scsi::iscsi::AccessPolicy {
 public:
-    /// Opens what the configuration names and begins to listen. @return what is wrong, for the user.
+    /// Opens what the configuration names and begins to listen. @param notice gets what the user should know later; on
+    /// the service's thread.  @return what is wrong, for the user.
     [[nodiscard]] static std::expected<std::unique_ptr<TargetService>, std::string>
-    start(const fabric::ServiceConfig& config);
+    start(const fabric::ServiceConfig& config, std::function<void(std::string)> notice);
     /// Asks initiators to log out and waits for them, a few seconds at most.
     ~TargetService() override;
 
@@ -59,7 +61,7 @@ private:
         std::unique_ptr<scsi::iscsi::Portal> portal;
     };
 
-    explicit TargetService(const fabric::ServiceConfig& config);
+    TargetService(const fabric::ServiceConfig& config, std::function<void(std::string)> notice);
     // All below on the reactor.
     [[nodiscard]] std::expected<void, std::string> apply(const fabric::ServiceConfig& config);
     [[nodiscard]] std::expected<void, std::string> open_units(const fabric::ServiceConfig& config);

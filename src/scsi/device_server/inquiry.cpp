@@ -11,7 +11,7 @@ using namespace spec::scsi;
 
 namespace {
 
-// SPC-4: initiators in the field take 07h for no version at all; the descriptors name SPC-5. (docs/decisions/011)
+// SPC-4: initiators in the field take 07h for no version at all; the descriptors name SPC-5. (docs/decisions/012)
 constexpr std::uint8_t kVersion = 0x06;
 constexpr std::size_t kVersionDescriptorsEnd = 74; // eight of them, from byte 58 on
 

@@ -6,9 +6,6 @@ namespace touka::scsi {
 
 using namespace spec::scsi;
 
-namespace {
-
-/// The first byte of TRANSFER LENGTH.
 std::uint16_t length_field(const Cdb& cdb) {
     if (cdb.operation_code() == operation::kVariableLength) return 28;
     switch (cdb_length_of_group(cdb.operation_code())) {
@@ -18,8 +15,6 @@ std::uint16_t length_field(const Cdb& cdb) {
         default: return 10;
     }
 }
-
-} // namespace
 
 std::optional<Sense> DiskCore::check_range(const BlockRange& range) const {
     if (range.lba < block_count && range.count <= block_count - range.lba) return std::nullopt;

@@ -26,6 +26,7 @@ struct DiskCore {
     std::uint64_t block_count;
     std::uint32_t physical_block_bytes;
     bool read_only;
+    bool long_commands; ///< those of 32 bytes, which only protection type 2 needs
     RangeLocks ranges{};
     BackgroundJobs background{};
     AtomicJournal* journal = nullptr;    ///< null: no WRITE ATOMIC
@@ -58,6 +59,9 @@ struct DiskCore {
 
 /// The sense for what became of a request to the volume: the only place where one becomes the other.
 [[nodiscard]] Sense medium_sense(storage::BlockStatus status, storage::BlockOperation operation);
+
+/// The first byte of TRANSFER LENGTH or what stands in its place.
+[[nodiscard]] std::uint16_t length_field(const Cdb& cdb);
 
 /// Usage data of CDBs with block ranges. (SBC-4 §5)
 /// @param flags which bits beside the service action's byte 1 (byte 10 of 32-byte CDBs) has.

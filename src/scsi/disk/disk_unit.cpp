@@ -40,7 +40,8 @@ DiskUnit::DiskUnit(storage::BlockDevice& volume, DiskOptions options)
             .block_count = volume.geometry().size_bytes / choose_block_bytes(volume.geometry(), options.block_bytes),
             .physical_block_bytes = options.physical_block_bytes != 0 ? options.physical_block_bytes
                                                                       : volume.geometry().physical_block_bytes,
-            .read_only = volume.geometry().read_only},
+            .read_only = volume.geometry().read_only,
+            .long_commands = options.long_commands || options.protection != nullptr},
       protection_(make_protection(options)),
       inquiry_(server_, options.identity,
                {.type = PeripheralDeviceType::kDirectAccessBlock,
@@ -181,7 +182,7 @@ std::vector<std::uint8_t> DiskUnit::block_limits() const {
     data.number(thin ? Provisioning::kUnmapDescriptorLimit : 0, 4);
     data.number(thin ? provisioning_.unmap_granularity_blocks() : 0, 4);
     data.number(thin ? 0x8000'0000 : 0, 4); // UGAVALID, aligned to block 0
-    data.number(0, 8);                      // WRITE SAME has no limit
+    data.number(Provisioning::kWriteSameLimitBlocks, 8);
     const bool atomic = journal_ != nullptr;
     data.number(atomic ? atomic_write_->limit_blocks() : 0, 4);
     data.number(atomic ? 1 : 0, 4).number(atomic ? 1 : 0, 4); // alignment, granularity

@@ -29,6 +29,9 @@ struct DiskOptions {
     std::uint32_t physical_block_bytes = 0; ///< what is told of the medium; 0: the volume's
     bool removable = false;
     bool rotating = false; ///< what VPD page B1h says: 7200 rpm, or a medium that does not rotate
+    /// Commands of 32 bytes without protection information, too: some initiators do not expect CDB usage data that
+    /// long.
+    bool long_commands = false;
     /// For WRITE ATOMIC, a file of AtomicJournal::kUsualFileBytes that nothing else uses; outlives the unit. Null or
     /// not suitable: the unit has no WRITE ATOMIC.
     storage::BlockDevice* atomic_journal = nullptr;

@@ -270,17 +270,18 @@ void Maintenance::start_stop(Task& task) {
     if (cdb[4] >> 4 != 0) return core_.server.good(task); // power conditions change nothing that can be seen
     if (operation_ != Operation::kNone) return core_.server.check(task, *readiness());
     if (!load_eject) {
-        started_ = start;
+        // A removable medium starts by itself when it is needed: such drives have no stopped condition to be seen.
+        started_ = start || removable_;
         return core_.server.good(task);
     }
     if (!removable_) return core_.server.check(task, Sense::invalid_field_in_cdb(4, std::uint8_t{1}));
+    if (removal_.prevented()) {
+        return core_.server.check(task, Sense::illegal_request(SenseCode::kMediumRemovalPrevented));
+    }
     if (start) {
         set_medium_present(true, &task.nexus->name);
         started_ = true;
         return core_.server.good(task);
-    }
-    if (removal_.prevented()) {
-        return core_.server.check(task, Sense::illegal_request(SenseCode::kMediumRemovalPrevented));
     }
     set_medium_present(false, &task.nexus->name);
     core_.server.good(task);

@@ -36,8 +36,9 @@ Provisioning::Provisioning(DiskCore& core) : core_(core) {
     const std::uint8_t unmap_flag = (can_unmap() ? kUnmapBit : 0) | core.protect_field();
     add(range_usage(kWriteSame10, unmap_flag), {}, changes, &Provisioning::write_same);
     add(range_usage(kWriteSame16, unmap_flag | kNoDataOut), {}, changes, &Provisioning::write_same);
-    add(range_usage32(service_action::kWriteSame32, unmap_flag | kNoDataOut), service_action::kWriteSame32, changes,
-        &Provisioning::write_same);
+    if (core_.long_commands)
+        add(range_usage32(service_action::kWriteSame32, unmap_flag | kNoDataOut), service_action::kWriteSame32, changes,
+            &Provisioning::write_same);
     add({kServiceActionIn16, 0x1F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0},
         service_action::kGetLbaStatus, reads_only, &Provisioning::get_lba_status);
 }
@@ -104,6 +105,8 @@ void Provisioning::write_same(Task& task) {
         return core_.server.check(task, *sense);
     }
     if (range.count == 0) range.count = core_.block_count - range.lba; // WSNZ is 0: up to the end
+    if (range.count > kWriteSameLimitBlocks)
+        return core_.server.check(task, Sense::invalid_field_in_cdb(length_field(task.cdb)));
     if (const auto sense = core_.check_writable()) return core_.server.check(task, *sense);
     if (core_.protection != nullptr && core_.protection->write_same(task, range, unmap, no_data)) return;
     std::vector<std::uint8_t> block(core_.block_bytes);
@@ -122,7 +125,8 @@ Job Provisioning::run_write_same(Task& task, BlockRange range, std::vector<std::
         core_.server.check(task, *sense);
         co_return;
     }
-    const bool zeros = std::ranges::all_of(block, [](std::uint8_t byte) { return byte == 0; });
+    // What is unmapped reads as zeros, whatever the initiator sent along. (SBC-4 §5.53, table of UNMAP and ANCHOR)
+    const bool zeros = may_unmap || std::ranges::all_of(block, [](std::uint8_t byte) { return byte == 0; });
     const std::uint64_t total_bytes = core_.bytes(range.count);
     std::vector<std::uint8_t> pattern;
     if (!zeros) {

@@ -12,6 +12,7 @@ public:
     /// Adds the commands. @param core outlives this.
     explicit Provisioning(DiskCore& core);
 
+    static constexpr std::uint32_t kWriteSameLimitBlocks = 65535; ///< so that it ends soon, as a WRITE does
     static constexpr std::uint32_t kUnmapDescriptorLimit = 256;
     static constexpr std::uint32_t kUnmapLimitBytes = 512u << 20; ///< by one UNMAP command
 

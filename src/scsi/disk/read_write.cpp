@@ -33,6 +33,7 @@ ReadWrite::ReadWrite(DiskCore& core) : core_(core) {
     for (const std::uint8_t code : {kWrite6, kWrite10, kWrite12, kWrite16}) {
         add(range_usage(code, flags), {}, true);
     }
+    if (!core_.long_commands) return;
     add(range_usage32(service_action::kRead32, flags), service_action::kRead32, false);
     add(range_usage32(service_action::kWrite32, flags), service_action::kWrite32, true);
 }

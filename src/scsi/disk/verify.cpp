@@ -53,6 +53,7 @@ VerifyCommands::VerifyCommands(DiskCore& core) : core_(core) {
     for (const std::uint8_t code : {kWriteAndVerify10, kWriteAndVerify12, kWriteAndVerify16}) {
         add(range_usage(code, flags), {}, true);
     }
+    if (!core_.long_commands) return;
     add(range_usage32(service_action::kVerify32, flags), service_action::kVerify32, false);
     add(range_usage32(service_action::kWriteAndVerify32, flags), service_action::kWriteAndVerify32, true);
 }

@@ -1,0 +1,100 @@
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "fabric/kept_reservations.hpp"
+#include "fabric/open_unit.hpp"
+#include "runtime/unique_fd.hpp"
+#include "scsi/disk/disk_unit.hpp"
+#include "storage/raw_file.hpp"
+
+namespace touka::fabric {
+
+namespace {
+
+/// A file and the queue through which a unit uses it.
+struct Volume {
+    std::unique_ptr<storage::RawFile> file;
+    std::unique_ptr<storage::BlockDevice> queue;
+};
+using OpenedVolume = std::expected<Volume, std::string>;
+
+OpenedVolume open_volume(const std::string& path, const storage::RawFile::Options& options, runtime::Reactor& reactor) {
+    auto file = storage::RawFile::open(path, options);
+    if (!file) return std::unexpected(file.error().text);
+    Volume volume{.file = std::move(*file), .queue = nullptr};
+    volume.queue = volume.file->open_queue(reactor);
+    return volume;
+}
+
+/// A file of the state folder, made when it is not there.
+OpenedVolume open_side_file(const std::string& path, std::uint64_t size_bytes, runtime::Reactor& reactor) {
+    const runtime::UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    const off_t size = fd ? ::lseek(fd.get(), 0, SEEK_END) : -1;
+    const bool too_small = size >= 0 && static_cast<std::uint64_t>(size) < size_bytes;
+    if (!fd || (too_small && ::ftruncate(fd.get(), static_cast<off_t>(size_bytes)) != 0)) {
+        return std::unexpected(fmt::format("{}: cannot be made: {}", path, std::strerror(errno)));
+    }
+    return open_volume(path, {}, reactor);
+}
+
+class OpenDisk final : public OpenUnit {
+public:
+    [[nodiscard]] scsi::DeviceServer& server() override { return unit->server(); }
+    void stop(std::function<void()> done) override { unit->stop(std::move(done)); }
+
+    // Destroyed from the end: what is in flight still has its unit when a queue waits for it.
+    std::unique_ptr<scsi::DiskUnit> unit;
+    std::unique_ptr<KeptReservations> reservations;
+    Volume journal, protection, volume;
+};
+
+} // namespace
+
+OpenedUnit open_unit(const UnitConfig& config, const DiskUnitConfig& disk, const UnitContext& context) {
+    const auto failure = [&](const std::string& text) {
+        return std::unexpected(fmt::format("unit \"{}\": {}", config.name, text));
+    };
+    auto open = std::make_unique<OpenDisk>();
+    storage::RawFile::Options options;
+    options.read_only = disk.read_only;
+    options.direct = disk.direct;
+    auto volume = open_volume(disk.path, options, context.reactor);
+    if (!volume) return failure(volume.error());
+    open->volume = std::move(*volume);
+
+    scsi::DiskOptions unit{.identity = identity_of(config, "DISK"),
+                           .ports = context.ports,
+                           .block_bytes = disk.block_bytes,
+                           .physical_block_bytes = disk.physical_block_bytes,
+                           .removable = disk.removable,
+                           .rotating = disk.rotating,
+                           .long_commands = disk.long_commands};
+    if (!context.state_folder.empty() && !disk.read_only) {
+        auto journal = open_side_file(context.state_path(config.name, "atomic"), scsi::AtomicJournal::kUsualFileBytes,
+                                      context.reactor);
+        if (!journal) return failure(journal.error());
+        open->journal = std::move(*journal);
+        unit.atomic_journal = open->journal.queue.get();
+    }
+    if (disk.protection_type != 0) {
+        if (context.state_folder.empty()) return failure("protection information needs a state folder");
+        const std::uint64_t blocks = open->volume.file->geometry().size_bytes / disk.block_bytes;
+        auto protection = open_side_file(context.state_path(config.name, "protection"),
+                                         scsi::ProtectionStore::file_bytes(blocks), context.reactor);
+        if (!protection) return failure(protection.error());
+        open->protection = std::move(*protection);
+        unit.protection = open->protection.queue.get();
+        unit.protection_type = static_cast<scsi::ProtectionType>(disk.protection_type);
+    }
+    open->unit = std::make_unique<scsi::DiskUnit>(*open->volume.queue, std::move(unit));
+    auto reservations = KeptReservations::open(config.name, open->unit->server(), context);
+    if (!reservations) return std::unexpected(reservations.error());
+    open->reservations = std::move(*reservations);
+    return open;
+}
+
+} // namespace touka::fabric
