@@ -18,7 +18,7 @@ const EVP_MD* message_digest(ChapAlgorithm algorithm) {
         case ChapAlgorithm::kMd5: return ::EVP_md5();
         case ChapAlgorithm::kSha1: return ::EVP_sha1();
         case ChapAlgorithm::kSha256: return ::EVP_sha256();
-        case ChapAlgorithm::kSha3_256: return ::EVP_sha3_256();
+        case ChapAlgorithm::kSha3: return ::EVP_sha3_256();
     }
     return nullptr;
 }

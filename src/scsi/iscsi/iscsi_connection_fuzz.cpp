@@ -61,7 +61,7 @@ void take_answers(TestInitiator& initiator, std::uint32_t& transfer_tag) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     Input input{{data, size}};
     const std::uint8_t options = input.byte();
-    TestSetup setup({.queue_depth = 4, .connection_memory_bytes = 65'536, .login_timeout_s = 3});
+    TestSetup setup({.queue_depth = 4, .connection_memory_bytes = 65'536, .login_timeout_s = 3}, 64);
     {
         TestInitiator initiator(setup.entity), other(setup.entity);
         if ((options & 1) == 0) {

@@ -9,7 +9,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     using namespace touka::scsi;
     using namespace touka::scsi::iscsi;
     if (size < 2) return 0;
-    TestSetup setup;
+    TestSetup setup({}, 1);
     const bool secret = (data[0] & 1) != 0;
     if (secret) setup.policy.required = {.initiator = ChapSecret{"u", "never told"}, .target = ChapSecret{"t", "x"}};
     LoginPhase login(setup.entity, data[0] >> 1 & 1, {});

@@ -174,7 +174,7 @@ TEST(IscsiLogin, LongAnswerComesInSeveralPdus) {
 
 TEST(IscsiLogin, ChapLetsInWhoKnowsTheSecret) {
     for (const ChapAlgorithm algorithm :
-         {ChapAlgorithm::kMd5, ChapAlgorithm::kSha1, ChapAlgorithm::kSha256, ChapAlgorithm::kSha3_256}) {
+         {ChapAlgorithm::kMd5, ChapAlgorithm::kSha1, ChapAlgorithm::kSha256, ChapAlgorithm::kSha3}) {
         TestSetup setup;
         setup.policy.required.initiator = kInitiatorSecret;
         TestInitiator initiator(setup.entity);

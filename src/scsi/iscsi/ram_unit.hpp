@@ -12,7 +12,7 @@
 
 namespace touka::scsi::iscsi {
 
-/// Blocks of 512 bytes; READ and WRITE of 10 and 16 bytes, TEST UNIT READY, INQUIRY, READ CAPACITY(10).
+/// Blocks of 512 bytes; READ and WRITE of 10 and 16 bytes, TEST UNIT READY, INQUIRY, READ CAPACITY.
 /// Nexuses begin without a unit attention.
 class RamUnit final : public LogicalUnit {
 public:
@@ -31,6 +31,16 @@ public:
             spec::scsi::store_number(std::span(data).last(4), kBlockBytes);
             server_.reply(task, data, 8);
         });
+        server_.add({.operation_code = 0x9E, // READ CAPACITY(16)
+                     .service_action = 0x10,
+                     .usage = std::vector<std::uint8_t>{0x9E, 0x1F, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+                                                        255, 255, 255, 255},
+                     .execute = [this](Task& task) {
+                         std::vector<std::uint8_t> data(32);
+                         spec::scsi::store_number(std::span(data).first(8), memory.size() / kBlockBytes - 1);
+                         spec::scsi::store_number(std::span(data).subspan(8, 4), kBlockBytes);
+                         server_.reply(task, data, task.cdb.number(10, 4));
+                     }});
         add(0x28, 10, [this](Task& task) { read(task, task.cdb.number(2, 4), task.cdb.number(7, 2)); });
         add(0x2A, 10, [this](Task& task) { write(task, task.cdb.number(2, 4), task.cdb.number(7, 2)); });
         add(0x88, 16, [this](Task& task) { read(task, task.cdb.number(2, 8), task.cdb.number(10, 4)); });

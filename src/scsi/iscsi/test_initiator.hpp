@@ -213,9 +213,10 @@ public:
     std::vector<std::uint8_t> input;
 };
 
-/// A target with one unit of 1 MiB, behind portals 0 and 1.
+/// A target with one unit, behind portals 0 and 1.
 struct TestSetup {
-    explicit TestSetup(EntityOptions options = {}) : entity(timers, policy, options) {
+    explicit TestSetup(EntityOptions options = {}, std::size_t blocks = 2048)
+        : unit(blocks), entity(timers, policy, options) {
         policy.mapped = {{Lun::from_number(0), &unit}};
         entity.set_portal_address(0, "0.0.0.0:3260");
         entity.set_portal_address(1, "198.51.100.1:3261");
@@ -232,7 +233,7 @@ struct TestSetup {
                                          {.portal = 1, .group_tag = 2, .relative_port = 2}},
                              .alias = "disk"}});
     }
-    RamUnit unit{2048};
+    RamUnit unit;
     Target target;
     TestPolicy policy;
     runtime::ManualTimers timers;

@@ -16,20 +16,25 @@ bool is_key(std::string_view key) {
     });
 }
 
+/// Where a character is in a range, counted from `base` on.
+std::optional<unsigned> digit_in(char c, char first, char last, unsigned base) {
+    if (c < first || c > last) return std::nullopt;
+    return static_cast<unsigned>(c - first) + base;
+}
+
 std::optional<unsigned> base64_digit(char c) {
-    if (c >= 'A' && c <= 'Z') return c - 'A';
-    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-    if (c >= '0' && c <= '9') return c - '0' + 52;
+    if (const auto digit = digit_in(c, 'A', 'Z', 0)) return digit;
+    if (const auto digit = digit_in(c, 'a', 'z', 26)) return digit;
+    if (const auto digit = digit_in(c, '0', '9', 52)) return digit;
     if (c == '+') return 62;
     if (c == '/') return 63;
     return std::nullopt;
 }
 
 std::optional<unsigned> hex_digit(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return std::nullopt;
+    if (const auto digit = digit_in(c, '0', '9', 0)) return digit;
+    if (const auto digit = digit_in(c, 'a', 'f', 10)) return digit;
+    return digit_in(c, 'A', 'F', 10);
 }
 
 std::optional<std::vector<std::uint8_t>> parse_hexadecimal(std::string_view digits, std::size_t limit_bytes) {
@@ -39,7 +44,7 @@ std::optional<std::vector<std::uint8_t>> parse_hexadecimal(std::string_view digi
     for (const char c : digits) {
         const auto digit = hex_digit(c);
         if (!digit) return std::nullopt;
-        bytes[half / 2] = static_cast<std::uint8_t>(bytes[half / 2] << 4 | *digit);
+        bytes[half / 2] = static_cast<std::uint8_t>(unsigned{bytes[half / 2]} << 4 | *digit);
         ++half;
     }
     return bytes;
