@@ -12,7 +12,9 @@ using namespace spec::iscsi;
 
 namespace {
 
-constexpr std::size_t kInputPauseAtPdus = 512; // an initiator that does not read is not listened to either
+// An initiator that does not read is not listened to either.
+constexpr std::size_t kInputPauseAtPdus = 512;
+constexpr std::size_t kInputPauseAtOwnedBytes = 1 << 20;
 constexpr std::uint64_t kNanosecondsPerSecond = 1'000'000'000;
 constexpr std::uint64_t kEndingLimitNs = 10 * kNanosecondsPerSecond;
 
@@ -32,7 +34,8 @@ Connection::~Connection() {
 }
 
 bool Connection::wants_input() const {
-    return (state_ == State::kLogin || state_ == State::kFullFeature) && output_.size() < kInputPauseAtPdus;
+    return (state_ == State::kLogin || state_ == State::kFullFeature) && output_.size() < kInputPauseAtPdus &&
+           output_.owned_bytes() < kInputPauseAtOwnedBytes;
 }
 
 void Connection::received(std::size_t bytes) {

@@ -167,6 +167,7 @@ private:
     TargetNodeRef node_;
     Nexus* nexus_ = nullptr;
     bool nexus_closing_ = false;
+    bool greeted_ = false;   // the first PDU has come
     bool submitted_ = false; // something, since the last commit
 
     std::uint32_t stat_sn_ = 0;

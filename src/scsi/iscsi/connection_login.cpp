@@ -20,7 +20,7 @@ InitiatorPort initiator_port(const std::string& name, std::uint64_t isid) {
 } // namespace
 
 void Connection::end_login(const BasicHeader& header) {
-    if (info_.cid == 0 && stat_sn_ == 0) { // the first PDU
+    if (!std::exchange(greeted_, true)) { // the first PDU
         stat_sn_ = header.get32(kExpStatSn);
         window_.start(header.get32(kCmdSn));
     }
@@ -56,10 +56,11 @@ void Connection::send(LoginStep step) {
 void Connection::open_session() {
     // The list of targets may have been replaced meanwhile.
     const TargetNodeRef listed = entity_.find_target(node_->name);
-    if (listed == nullptr || listed->target != node_->target) {
+    if (listed == nullptr || listed->target != node_->target || listed->at(portal_) == nullptr) {
         LoginStep refusal = *std::exchange(last_login_step_, {});
         return send(LoginPhase::refuse(refusal.response, LoginStatus::kTargetRemoved));
     }
+    node_ = listed;
     nexus_ = &node_->target->open(
         {.initiator = initiator_port(info_.parameters.initiator_name, info_.isid), .target_port = info_.relative_port},
         entity_.policy().units(info_.parameters.initiator_name, node_->name));

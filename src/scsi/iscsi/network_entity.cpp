@@ -166,8 +166,24 @@ TargetNodeRef NetworkEntity::find_target(std::string_view name) const {
     return found == targets_.end() ? nullptr : *found;
 }
 
-bool NetworkEntity::session_exists(std::uint16_t tsih) const {
-    return std::ranges::any_of(connections_, [&](const auto& entry) { return entry.second->info().tsih == tsih; });
+Connection* NetworkEntity::find_session(std::uint16_t tsih) const {
+    const auto found =
+        std::ranges::find_if(connections_, [&](const auto& entry) { return entry.second->info().tsih == tsih; });
+    return found == connections_.end() ? nullptr : found->second.get();
+}
+
+bool NetworkEntity::session_exists(std::uint16_t tsih) const { return find_session(tsih) != nullptr; }
+
+bool NetworkEntity::drop_session(std::uint16_t tsih) {
+    Connection* const connection = tsih == 0 ? nullptr : find_session(tsih);
+    if (connection != nullptr) connection->drop();
+    return connection != nullptr;
+}
+
+bool NetworkEntity::report_sense(std::uint16_t tsih, Lun lun, const SenseData& sense) {
+    Connection* const connection = tsih == 0 ? nullptr : find_session(tsih);
+    if (connection != nullptr) connection->report_sense(lun, sense);
+    return connection != nullptr;
 }
 
 std::uint16_t NetworkEntity::new_tsih() {

@@ -46,6 +46,10 @@ public:
     /// @param done called once when no connection is left.
     void shut_down(std::uint16_t seconds, std::function<void()> done);
     [[nodiscard]] std::vector<SessionInfo> sessions() const;
+    /// Ends a session. @return whether there is one of that TSIH.
+    bool drop_session(std::uint16_t tsih);
+    /// Tells a session's initiator sense data that belong to no command. @return whether there is one of that TSIH.
+    bool report_sense(std::uint16_t tsih, Lun lun, const SenseData& sense);
     /// How SendTargets tells where a portal is. @param address "address:port"; a wildcard address stands for that by
     /// which the initiator has reached us.
     void set_portal_address(PortalId portal, std::string address) { portals_[portal] = std::move(address); }
@@ -82,6 +86,7 @@ private:
     void tick();
     void resume_waiting();
     void call_who_waits();
+    [[nodiscard]] Connection* find_session(std::uint16_t tsih) const;
     [[nodiscard]] bool stands_in_the_way(const Connection& old, const Connection& fresh) const;
 
     struct Waiter {

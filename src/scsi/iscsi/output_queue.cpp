@@ -44,6 +44,7 @@ void OutputQueue::push(BasicHeader header, std::span<const std::uint8_t> data, O
 
 void OutputQueue::push_owned(BasicHeader header, std::vector<std::uint8_t> data) {
     push(header, data);
+    owned_bytes_ += data.size();
     at(count_ - 1).owned = std::move(data); // its memory moves along
 }
 
@@ -71,6 +72,7 @@ void OutputQueue::sent(std::size_t bytes) {
         Entry& entry = at(0);
         sent_bytes_ -= entry.bytes();
         OutputOwner* const owner = std::exchange(entry.owner, nullptr);
+        owned_bytes_ -= entry.owned.size();
         entry.owned = {};
         first_ = (first_ + 1) & (ring_.size() - 1);
         --count_;

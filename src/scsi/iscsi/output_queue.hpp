@@ -39,6 +39,8 @@ public:
 
     [[nodiscard]] bool empty() const { return count_ == 0; }
     [[nodiscard]] std::size_t size() const { return count_; }
+    /// Memory of data that the queue keeps.
+    [[nodiscard]] std::size_t owned_bytes() const { return owned_bytes_; }
     /// Fills in what to send next. @return how many of `pieces` are used.
     [[nodiscard]] std::size_t gather(std::span<iovec> pieces);
     /// That many of the gathered bytes are sent.
@@ -62,6 +64,7 @@ private:
     std::vector<Entry> ring_; // a power of two of them
     std::size_t first_ = 0, count_ = 0;
     std::size_t sent_bytes_ = 0; // of the first
+    std::size_t owned_bytes_ = 0;
     bool header_digest_ = false, data_digest_ = false;
 };
 

@@ -145,7 +145,7 @@ private:
         NetworkEntity& entity = portal_.entity_;
         busy_ = true;
         if ((events & (EPOLLHUP | EPOLLERR)) != 0 && !connection_->wants_input()) lost_ = true;
-        if ((events & EPOLLIN) != 0) receive();
+        if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) receive();
         flush();
         busy_ = false;
         if (settle()) entity.collect();

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <iscsi/iscsi.h>
 #include <iscsi/scsi-lowlevel.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <memory>
@@ -205,6 +206,36 @@ TEST(IscsiPortal, SameInitiatorPortAgainReplacesItsSession) {
     EXPECT_TRUE(service.sessions_become(1));
     EXPECT_TRUE(good(read10(b.get(), 0, 512)));
     EXPECT_FALSE(good(read10(a.get(), 0, 512)));
+}
+
+TEST(IscsiPortal, CommandsThatCompleteLaterAreAnsweredThen) {
+    Service service;
+    service.unit.hold = true;
+    service.unit.memory = pattern(service.unit.memory.size(), 8);
+    const auto iscsi = context();
+    ASSERT_TRUE(login(iscsi.get(), *service.portals[0]));
+    constexpr std::uint32_t kCommands = 64;
+    std::uint32_t good_commands = 0;
+    const auto count = [](iscsi_context*, int status, void*, void* counter) {
+        if (status == SCSI_STATUS_GOOD) ++*static_cast<std::uint32_t*>(counter);
+    };
+    std::vector<TaskPointer> tasks;
+    for (std::uint32_t i = 0; i < kCommands; ++i) {
+        tasks.emplace_back(::iscsi_read10_task(iscsi.get(), 0, i * 8, 4096, 512, 0, 0, 0, 0, 0, count, &good_commands),
+                           ::scsi_free_scsi_task);
+    }
+    for (int i = 0; i < 1000 && good_commands < kCommands; ++i) {
+        pollfd events{::iscsi_get_fd(iscsi.get()), static_cast<short>(::iscsi_which_events(iscsi.get())), 0};
+        ::poll(&events, 1, 10);
+        ASSERT_EQ(::iscsi_service(iscsi.get(), events.revents), 0) << ::iscsi_get_error(iscsi.get());
+        service.reactor.run_and_wait([&] {
+            if (service.unit.held() == kCommands) service.unit.release();
+        });
+    }
+    EXPECT_EQ(good_commands, kCommands);
+    for (std::uint32_t i = 0; i < kCommands; ++i) {
+        EXPECT_TRUE(std::ranges::equal(data_of(tasks[i]), std::span(service.unit.memory).subspan(i * 4096, 4096)));
+    }
 }
 
 TEST(IscsiPortal, SessionThatVanishesInTheMiddleOfAWriteLeavesNothingBehind) {

@@ -237,12 +237,39 @@ TEST(IscsiSession, MaskingChangesReachTheSession) {
     EXPECT_EQ(other.nexuses, 0);
 }
 
+TEST(IscsiSession, OperatorCanEndASession) {
+    TestSetup setup;
+    TestInitiator initiator(setup.entity);
+    ASSERT_EQ(initiator.login(), 0);
+    EXPECT_TRUE(setup.entity.drop_session(setup.entity.sessions()[0].tsih));
+    EXPECT_FALSE(setup.entity.drop_session(0));
+    EXPECT_TRUE(initiator.connection->over());
+}
+
+TEST(IscsiSession, InitiatorThatDoesNotReadIsNotListenedTo) {
+    TestSetup setup;
+    TestInitiator initiator(setup.entity);
+    ASSERT_EQ(initiator.login({"MaxRecvDataSegmentLength=262144"}), 0);
+    const auto data = pattern(200'000, 1);
+    int sent = 0;
+    for (; sent < 1000 && initiator.connection->wants_input(); ++sent) {
+        initiator.send(initiator.immediate_request(Opcode::kNopOut), data);
+    }
+    EXPECT_EQ(sent, 6);
+    int received = 0;
+    while (initiator.receive()) ++received;
+    EXPECT_EQ(received, sent);
+    EXPECT_TRUE(initiator.connection->wants_input());
+}
+
 TEST(IscsiSession, SenseDataWithoutACommandGoAsAMessage) {
     TestSetup setup;
     TestInitiator initiator(setup.entity);
     ASSERT_EQ(initiator.login(), 0);
-    initiator.connection->report_sense(
-        Lun::from_number(0),
+    const std::uint16_t tsih = setup.entity.sessions()[0].tsih;
+    EXPECT_FALSE(setup.entity.report_sense(static_cast<std::uint16_t>(tsih + 1), {}, {}));
+    setup.entity.report_sense(
+        tsih, Lun::from_number(0),
         encode(Sense::unit_attention(SenseCode::kReportedLunsDataHasChanged), SenseFormat::kFixed));
     const auto message = initiator.receive();
     ASSERT_TRUE(message);

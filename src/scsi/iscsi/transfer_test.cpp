@@ -196,6 +196,21 @@ TEST(IscsiTransfer, ResidualIsTheDifferenceBetweenCommandAndBuffer) {
     }
 }
 
+TEST(IscsiTransfer, WriteIsNotAskedForMoreThanTheLargestPiece) {
+    TestSetup setup;
+    TestInitiator initiator(setup.entity);
+    ASSERT_EQ(initiator.login(), 0);
+    const std::uint32_t expected = 20 << 20;
+    const auto data = pattern(16 << 20, 3);
+    initiator.send(initiator.command(0x2A, 0, 8, 0xA1, expected));
+    const auto response = write_solicited(initiator, data, 262'144);
+    ASSERT_TRUE(response);
+    EXPECT_EQ(response->header.bytes[3], 0);
+    EXPECT_TRUE(std::ranges::equal(std::span(data).first(4096), std::span(setup.unit.memory).first(4096)));
+    EXPECT_EQ(response->header.get32(kResidualCount), expected - 4096);
+    EXPECT_EQ(setup.entity.sessions()[0].counters.data_out_bytes, 16u << 20);
+}
+
 TEST(IscsiTransfer, SenseDataComeWithTheResponse) {
     TestSetup setup;
     TestInitiator initiator(setup.entity);
