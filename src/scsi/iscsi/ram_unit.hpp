@@ -55,6 +55,7 @@ public:
     void commit() override { ++commits; }
     void manage(TaskManagementFunction function, Nexus& nexus, std::uint64_t tag,
                 std::function<void(TaskManagementResponse)> done) override {
+        commits_at_manage = commits;
         server_.manage(function, nexus, tag, std::move(done));
         if (hold_aborted) return;
         release();
@@ -85,7 +86,7 @@ public:
     std::vector<std::uint8_t> memory;
     bool hold = false;         ///< READ and WRITE wait for `release`
     bool hold_aborted = false; ///< also when they were aborted
-    int submitted = 0, commits = 0, nexuses = 0, inventory_changes = 0;
+    int submitted = 0, commits = 0, commits_at_manage = 0, nexuses = 0, inventory_changes = 0;
     Cdb last_cdb;
     NexusName last_nexus;
 

@@ -79,6 +79,7 @@ TEST(IscsiTaskManagement, AbortInTheSameSegmentFindsTheTask) {
     bytes.insert(bytes.end(), more.begin(), more.end());
     initiator.send_bytes(bytes);
     EXPECT_EQ(initiator.receive()->header.bytes[2], 0);
+    EXPECT_EQ(setup.unit.commits_at_manage, 1) << "the unit has begun with what it is to abort";
 }
 
 TEST(IscsiTaskManagement, FunctionsAreAnsweredByWhatThereIs) {

@@ -290,6 +290,45 @@ TEST(IscsiTransfer, WindowClosesWhenFullAndOpensWithResponses) {
     EXPECT_EQ(last->header.get32(kMaxCmdSn), 103u);
 }
 
+TEST(IscsiTransfer, EveryKindOfResponseGivesItsPlaceBack) {
+    TestSetup setup({.queue_depth = 2, .immediate_commands = 2});
+    TestInitiator initiator(setup.entity);
+    ASSERT_EQ(initiator.login(), 0);
+    for (int i = 0; i < 5; ++i) {
+        initiator.send(initiator.command(0x00, 0, 0, 0x81, 0));
+        ASSERT_TRUE(initiator.receive());
+        initiator.send(initiator.write(0, 1), pattern(512, 1));
+        ASSERT_TRUE(initiator.receive());
+        initiator.send(initiator.read(0, 1));
+        ASSERT_TRUE(initiator.receive());
+        auto immediate = initiator.read(0, 1);
+        immediate.bytes[0] |= kImmediate;
+        --initiator.cmd_sn;
+        initiator.send(immediate);
+        const auto data = initiator.receive();
+        ASSERT_TRUE(data);
+        EXPECT_EQ(data->opcode(), Opcode::kDataIn);
+        EXPECT_EQ(data->header.get32(kMaxCmdSn), data->header.get32(kExpCmdSn) + 1);
+    }
+}
+
+TEST(IscsiTransfer, ImmediateCommandsHaveALimitOfTheirOwn) {
+    TestSetup setup({.queue_depth = 2, .immediate_commands = 1});
+    TestInitiator initiator(setup.entity);
+    ASSERT_EQ(initiator.login(), 0);
+    setup.unit.hold = true;
+    for (int i = 0; i < 2; ++i) {
+        auto immediate = initiator.read(0, 1);
+        immediate.bytes[0] |= kImmediate;
+        --initiator.cmd_sn;
+        initiator.send(immediate);
+    }
+    EXPECT_EQ(setup.unit.held(), 1u);
+    const auto pdu = initiator.receive();
+    ASSERT_TRUE(pdu);
+    EXPECT_EQ(pdu->header.bytes[2], static_cast<std::uint8_t>(RejectReason::kTooManyImmediateCommands));
+}
+
 TEST(IscsiTransfer, TagInUseIsRejected) {
     TestSetup setup;
     TestInitiator initiator(setup.entity);
