@@ -72,17 +72,19 @@ void ChangerUnit::add_commands() {
                      .execute = std::move(execute)});
     };
     const auto changes = [](const Cdb&) { return ReservationClass::kChanges; };
-    // Without CURDATA a real library may move to look; ours always knows.
-    add({kReadElementStatus, 0x1F, 0xFF, 0xFF, 0xFF, 0xFF, 0x03, 0xFF, 0xFF, 0xFF, 0, 0}, reads_only,
+    // Linux's ch driver and mtx put the LUN into byte 1, where SCSI-2 had it; it is not looked at.
+    constexpr std::uint8_t kLun = 0xE0;
+    // CURDATA makes no difference: what is where is always known.
+    add({kReadElementStatus, 0x1F | kLun, 0xFF, 0xFF, 0xFF, 0xFF, 0x03, 0xFF, 0xFF, 0xFF, 0, 0}, reads_only,
         [this](Task& task) { read_element_status(task); });
-    add({kInitializeElementStatus, 0, 0, 0, 0, 0}, reads_only, [this](Task& task) { server_.good(task); });
-    add({kInitializeElementStatusWithRange, 0x03, 0xFF, 0xFF, 0, 0, 0xFF, 0xFF, 0, 0}, reads_only,
+    add({kInitializeElementStatus, kLun, 0, 0, 0, 0}, reads_only, [this](Task& task) { server_.good(task); });
+    add({kInitializeElementStatusWithRange, 0x03 | kLun, 0xFF, 0xFF, 0, 0, 0xFF, 0xFF, 0, 0}, reads_only,
         [this](Task& task) { initialize_element_status_with_range(task); });
-    add({kPositionToElement, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0}, reads_only,
+    add({kPositionToElement, kLun, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0}, reads_only,
         [this](Task& task) { position_to_element(task); });
-    add({kMoveMedium, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0}, changes,
+    add({kMoveMedium, kLun, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0}, changes,
         [this](Task& task) { move_medium(task); });
-    add({kExchangeMedium, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0}, changes,
+    add({kExchangeMedium, kLun, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0}, changes,
         [this](Task& task) { exchange_medium(task); });
 }
 

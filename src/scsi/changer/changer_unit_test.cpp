@@ -281,6 +281,11 @@ TEST_F(Changer, ElementStatusIsWhatMtxReads) {
     EXPECT_EQ(std::string(descriptor.begin() + 52, descriptor.end()), "TOUKA   DRIVE1");
 }
 
+TEST_F(Changer, ALunInByte1IsNotLookedAt) {
+    EXPECT_EQ(execute({0xB8, 0x34, 1, 0, 0, 1, 0, 0, 0xFF, 0xFF, 0, 0}).received().size(), 16u + 52);
+    EXPECT_EQ(execute({0xA5, 0x20, 0, 1, 4, 0, 4, 3, 0, 0, 0, 0}).status, Status::kGood);
+}
+
 TEST_F(Changer, ElementStatusHasWholeDescriptorsOnly) {
     const TestTask& task = execute({0xB8, 0x02, 0, 0, 0xFF, 0xFF, 0, 0, 0, 60, 0, 0});
     EXPECT_EQ(task.received().size(), 16u + 2 * 16);

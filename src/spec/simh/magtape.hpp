@@ -1,5 +1,5 @@
 // Control words of magnetic tapes kept in files. (SIMH Magtape Representation and Handling, B. Supnik, revision of
-// 5 May 2017; reserved values and half gaps: SIMH Tape Format Extensions, J. D. Bryan)
+// 5 May 2017, section "Magtape Representation"; half gaps: SIMH Tape Format Extensions, J. D. Bryan)
 #pragma once
 
 #include <cstddef>
