@@ -143,7 +143,8 @@ void ModePages::sense(Task& task, bool ten) {
     }
     // Page 0 has no format of its own: tape drivers ask for header and block descriptor with it. (SPC-5 §7.5.8)
     const bool header_alone = page == 0 && subpage == 0 && header_.block_descriptor;
-    if (!found && page != kAllPages && !header_alone) return server_.check(task, Sense::invalid_field_in_cdb(2, std::uint8_t{5}));
+    if (!found && page != kAllPages && !header_alone)
+        return server_.check(task, Sense::invalid_field_in_cdb(2, std::uint8_t{5}));
     if (!found && subpage != 0) return server_.check(task, Sense::invalid_field_in_cdb(3));
 
     const auto descriptor = disable_descriptors || !header_.block_descriptor ? std::vector<std::uint8_t>()

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "scsi/tape/buffer_cursor.hpp"
 #include "spec/simh/magtape.hpp"
 
 namespace touka::scsi {
@@ -83,6 +84,7 @@ TapeOutcome Tape::walk(const TapeTransfer& transfer, std::span<const iovec> to, 
 
 TapeOutcome Tape::walk_fixed(const TapeTransfer& transfer, std::span<const iovec> to, bool move_data) {
     TapeOutcome outcome;
+    BufferCursor cursor(to);
     for (std::uint32_t left = transfer.length; left > 0; --left) {
         if (const auto stop = stop_here(left)) {
             outcome.sense = stop;
@@ -100,7 +102,7 @@ TapeOutcome Tape::walk_fixed(const TapeTransfer& transfer, std::span<const iovec
         }
         if (move_data) {
             vectors_.clear();
-            slice(to, outcome.bytes, block.length_bytes, vectors_);
+            cursor.take(block.length_bytes, vectors_);
             if (!image_.read(position_ - 1, vectors_)) {
                 outcome.sense = stream_sense(SenseKey::kMediumError, SenseCode::kUnrecoveredReadError, left);
                 return outcome;
@@ -121,7 +123,7 @@ TapeOutcome Tape::walk_variable(const TapeTransfer& transfer, std::span<const io
     const std::uint32_t moved = std::min(block.length_bytes, transfer.length);
     if (move_data) {
         vectors_.clear();
-        slice(to, 0, moved, vectors_);
+        BufferCursor(to).take(moved, vectors_);
         if (!image_.read(position_ - 1, vectors_)) return {.sense = unreadable};
     }
     TapeOutcome outcome{.sense = {}, .bytes = moved};
@@ -151,7 +153,7 @@ TapeOutcome Tape::write(const TapeTransfer& transfer, std::span<const iovec> fro
     const std::uint64_t fitting = std::min(count, room_for(object_bytes(length)));
     if (fitting == 0) return {.sense = written(residue(0), std::nullopt, synchronize)};
     if (const auto cut = image_.cut(position_); !cut) return {.sense = written(residue(0), cut.error(), false)};
-    const auto appended = image_.append_blocks(length, fitting, from, 0);
+    const auto appended = image_.append_blocks(length, fitting, from);
     position_ += appended.count;
     return {.sense = written(residue(appended.count), appended.error, synchronize), .bytes = appended.count * length};
 }

@@ -118,19 +118,4 @@ int synchronize_folder_of(const std::string& path) {
     return 0;
 }
 
-void slice(std::span<const iovec> buffers, std::uint64_t offset_bytes, std::uint64_t length_bytes,
-           std::vector<iovec>& to) {
-    for (const iovec& buffer : buffers) {
-        if (length_bytes == 0) break;
-        if (offset_bytes >= buffer.iov_len) {
-            offset_bytes -= buffer.iov_len;
-            continue;
-        }
-        const std::uint64_t length = std::min<std::uint64_t>(buffer.iov_len - offset_bytes, length_bytes);
-        to.push_back({static_cast<std::uint8_t*>(buffer.iov_base) + offset_bytes, length});
-        length_bytes -= length;
-        offset_bytes = 0;
-    }
-}
-
 } // namespace touka::scsi

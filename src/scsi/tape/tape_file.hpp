@@ -66,8 +66,4 @@ private:
 /// Makes the entry of a file in its folder survive a power loss. @return 0 or an errno.
 [[nodiscard]] int synchronize_folder_of(const std::string& path);
 
-/// The part [offset_bytes, offset_bytes + length_bytes) of buffers, appended to `to`; shorter where they end.
-void slice(std::span<const iovec> buffers, std::uint64_t offset_bytes, std::uint64_t length_bytes,
-           std::vector<iovec>& to);
-
 } // namespace touka::scsi

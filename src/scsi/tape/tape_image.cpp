@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cassert>
 
+#include "scsi/tape/buffer_cursor.hpp"
 #include "scsi/tape/tape_scan.hpp"
 #include "spec/simh/magtape.hpp"
 
@@ -46,7 +47,7 @@ std::expected<void, TapeImageError> TapeImage::read(std::uint64_t number, std::s
     for (const iovec& vector : to) room += vector.iov_len;
     const std::uint64_t length = std::min<std::uint64_t>(room, length_of(object.control_word));
     vectors_.clear();
-    slice(to, 0, length, vectors_);
+    BufferCursor(to).take(length, vectors_);
     const auto done = file_->read(object.offset_bytes + kWordBytes, vectors_);
     if (!done || *done != length) return std::unexpected(TapeImageError::kIoError);
     return {};
@@ -85,19 +86,20 @@ std::optional<TapeImageError> TapeImage::write_at_end(std::span<iovec> vectors) 
 }
 
 TapeImage::Appended TapeImage::append_blocks(std::uint32_t length_bytes, std::uint64_t count,
-                                             std::span<const iovec> data, std::uint64_t offset_bytes) {
+                                             std::span<const iovec> data) {
     assert(length_bytes > 0 && length_bytes <= kBlockLimitBytes);
     Appended appended;
     if (const auto ready = prepare_to_append(); !ready) return {.error = ready.error()};
     Word word = bytes_of(length_bytes);
     std::uint8_t padding = 0;
+    BufferCursor cursor(data);
     while (appended.count < count) {
         if (index_.full()) return {.count = appended.count, .error = TapeImageError::kIndexFull};
         const std::uint64_t batch = std::min(kBatch, count - appended.count);
         vectors_.clear();
         for (std::uint64_t i = 0; i < batch; ++i) {
             vectors_.push_back({word.data(), word.size()});
-            slice(data, offset_bytes + (appended.count + i) * length_bytes, length_bytes, vectors_);
+            cursor.take(length_bytes, vectors_);
             if (length_bytes % 2 != 0) vectors_.push_back({&padding, 1});
             vectors_.push_back({word.data(), word.size()});
         }

@@ -58,15 +58,14 @@ public:
     /// Drops object `number` and all behind it; they are gone for good before this returns, so that nothing written
     /// afterwards can be followed by what they left.
     [[nodiscard]] std::expected<void, TapeImageError> cut(std::uint64_t number);
-    /// Adds blocks of `length_bytes` each at the end; their data follow each other in `data` from `offset_bytes` on.
+    /// Adds blocks of `length_bytes` each at the end; their data follow each other in `data`.
     /// @pre length_bytes 1 to kBlockLimitBytes; data are long enough
     /// @return how many were added; after an error the image ends behind the last of them.
     struct Appended {
         std::uint64_t count = 0;
         std::optional<TapeImageError> error;
     };
-    [[nodiscard]] Appended append_blocks(std::uint32_t length_bytes, std::uint64_t count, std::span<const iovec> data,
-                                         std::uint64_t offset_bytes);
+    [[nodiscard]] Appended append_blocks(std::uint32_t length_bytes, std::uint64_t count, std::span<const iovec> data);
     [[nodiscard]] Appended append_filemarks(std::uint64_t count);
     /// Everything that was added and cut survives a power loss. Once this has failed it fails until the image is
     /// loaded again, and so does adding: what the host has not stored by then is lost and cannot be told apart.

@@ -44,7 +44,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::array<std::uint8_t, 255> block{};
     const iovec vector{block.data(), block.size()};
     const std::uint32_t length = data[0] >> 4 | 1u;
-    require(image->append_blocks(length, 3, std::span(&vector, 1), 0).count == 3);
+    require(image->append_blocks(length, 3, std::span(&vector, 1)).count == 3);
     require(image->append_filemarks(data[0]).count == data[0]);
     require(image->synchronize().has_value());
     auto again = TapeImage::load(std::make_unique<MemoryTapeFile>(contents));

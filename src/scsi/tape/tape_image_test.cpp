@@ -36,7 +36,7 @@ Bytes block(std::size_t length, std::uint8_t seed) {
 }
 void append(TapeImage& image, Bytes data) {
     const iovec vector{data.data(), data.size()};
-    const auto appended = image.append_blocks(static_cast<std::uint32_t>(data.size()), 1, std::span(&vector, 1), 0);
+    const auto appended = image.append_blocks(static_cast<std::uint32_t>(data.size()), 1, std::span(&vector, 1));
     EXPECT_EQ(appended.count, 1u);
 }
 void append_marks(TapeImage& image, std::uint64_t count = 1) { EXPECT_EQ(image.append_filemarks(count).count, count); }
@@ -196,7 +196,7 @@ TEST(TapeImage, AFullHostLeavesOnlyWholeRecords) {
     contents->limit_bytes = 150;
     Bytes data = block(100, 2);
     const iovec vector{data.data(), data.size()};
-    const auto appended = image.append_blocks(100, 1, std::span(&vector, 1), 0);
+    const auto appended = image.append_blocks(100, 1, std::span(&vector, 1));
     EXPECT_EQ(appended.count, 0u);
     EXPECT_EQ(appended.error, TapeImageError::kNoSpace);
     EXPECT_EQ(contents->bytes.size(), 108u);

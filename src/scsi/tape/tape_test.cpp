@@ -24,7 +24,7 @@ protected:
             std::string data(static_cast<std::size_t>(object - 'a' + 1), object);
             const iovec vector{data.data(), data.size()};
             const auto length = static_cast<std::uint32_t>(data.size());
-            EXPECT_EQ(image->append_blocks(length, 1, std::span(&vector, 1), 0).count, 1u);
+            EXPECT_EQ(image->append_blocks(length, 1, std::span(&vector, 1)).count, 1u);
         }
         tape.emplace(std::move(*image), capacity, write_protected);
     }
