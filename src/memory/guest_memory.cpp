@@ -1,5 +1,6 @@
 #include "memory/guest_memory.hpp"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -24,8 +25,10 @@ std::expected<std::unique_ptr<GuestMemory>, MemoryError> GuestMemory::create(std
     std::vector<RamRange> ranges{{GuestAddress{0}, low, 0}};
     if (size_bytes > low) ranges.push_back({GuestAddress{kHighRamStart}, size_bytes - low, low});
 
-    runtime::UniqueFd fd(::memfd_create("guest-ram", MFD_CLOEXEC));
-    if (!fd || ::ftruncate(fd.get(), static_cast<off_t>(size_bytes)) != 0) {
+    // Sealed, so that a process that it is shared with need not fear that it becomes shorter.
+    runtime::UniqueFd fd(::memfd_create("guest-ram", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    if (!fd || ::ftruncate(fd.get(), static_cast<off_t>(size_bytes)) != 0 ||
+        ::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
         return std::unexpected(MemoryError::kTooLittleHostMemory);
     }
     std::byte* base = map_ranges(fd.get(), ranges, PROT_READ | PROT_WRITE);

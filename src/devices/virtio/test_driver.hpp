@@ -2,9 +2,11 @@
 // configuration window and its BARs as a real one does. Everything of the driver runs on the test's thread.
 #pragma once
 
+#include <chrono>
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -141,6 +143,7 @@ public:
     bool negotiate(std::uint64_t features) {
         using namespace spec::virtio;
         write(Register::device_status, 1, 0);
+        for (int i = 0; i < 1000 && status() != 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
         add_status(device_status::ACKNOWLEDGE);
         add_status(device_status::DRIVER);
         for (unsigned i = 0; i < 2; ++i) {

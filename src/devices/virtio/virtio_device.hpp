@@ -10,6 +10,7 @@
 
 #include "devices/virtio/virtqueue.hpp"
 #include "migration/record.hpp"
+#include "runtime/notification.hpp"
 #include "runtime/reactor.hpp"
 #include "spec/virtio/virtio.hpp"
 
@@ -32,8 +33,29 @@ public:
     virtual void request_finished() = 0;
     /// The device's configuration changed. Any thread.
     virtual void config_changed() = 0;
+    /// The driver is interrupted for a queue that somebody else has (ForeignQueues), who said that it wants to know.
+    virtual void interrupt_driver(unsigned) {}
     /// Has the queue processed soon on the reactor, as if the driver had notified it. Any thread.
     virtual void wake_queue(unsigned queue_index) = 0;
+};
+
+/// Queues that another process works on. The transport hands them over as the driver set them up, and leaves them and
+/// their doorbells alone. On the device's reactor.
+class ForeignQueues {
+public:
+    struct Queue {
+        bool enabled = false;
+        QueueSetup setup;
+        QueuePosition position;
+        const runtime::Notification* doorbell = nullptr; ///< outlives the device
+    };
+    virtual ~ForeignQueues() = default;
+    /// Has the enabled queues worked on that are not yet.
+    virtual void start(std::uint64_t features, const std::vector<Queue>& queues) = 0;
+    /// Has none worked on; the device's in_flight() is above 0 until they have come to rest.
+    virtual void stop() = 0;
+    /// @pre at rest.
+    [[nodiscard]] virtual QueuePosition position(unsigned index) const = 0;
 };
 
 /// One type of virtio device behind any transport. Calls come on the device's reactor, but for the configuration
@@ -59,6 +81,8 @@ public:
     /// Takes what is in the queue, up to a bounded amount.
     /// @return true when there is more: called again after others had their turn.
     [[nodiscard]] virtual bool process_queue(unsigned index) = 0;
+    /// For a device whose queues are another process's; process_queue is never called then.
+    [[nodiscard]] virtual ForeignQueues* foreign_queues() { return nullptr; }
     /// Requests whose buffers the device still uses. The transport waits for 0 before a reset or pause completes.
     [[nodiscard]] virtual std::size_t in_flight() const { return 0; }
     /// A reset has begun and waits for what is in flight: whatever can be aborted is.

@@ -53,6 +53,7 @@ VirtioPciFunction::VirtioPciFunction(std::string name, std::unique_ptr<VirtioDev
         ports_.push_back(std::make_unique<QueuePort>(context.dma, size));
     }
     device_->connect(*this);
+    if (device_->foreign_queues() != nullptr) return; // their doorbells are heard elsewhere
     for (unsigned i = 0; i < ports_.size(); ++i) {
         ports_[i]->watch =
             context.reactor.watch(ports_[i]->doorbell.fd(), EPOLLIN, [this, i](std::uint32_t) { on_doorbell(i); });
@@ -228,6 +229,10 @@ void VirtioPciFunction::publish(unsigned queue_index) {
     interrupt(common_.lock()->queues()[queue_index].msix_vector, isr::kQueue);
 }
 
+void VirtioPciFunction::interrupt_driver(unsigned queue_index) {
+    interrupt(common_.lock()->queues()[queue_index].msix_vector, isr::kQueue);
+}
+
 bool VirtioPciFunction::active() const { return running_ && !paused_ && !failed_ && bus_master_enabled(); }
 
 void VirtioPciFunction::on_doorbell(unsigned index) {
@@ -265,6 +270,13 @@ void VirtioPciFunction::start_queues(const std::vector<QueuePosition>& positions
         features = common->driver_features();
         queues.assign(common->queues().begin(), common->queues().end());
     }
+    if (device_->foreign_queues() != nullptr) {
+        running_ = true;
+        device_->activate(features);
+        resting_ = positions;
+        if (!paused_) start_foreign_queues(std::exchange(resting_, {}));
+        return;
+    }
     for (std::size_t i = 0; i < queues.size(); ++i) {
         Virtqueue& queue = ports_[i]->queue;
         if (!queues[i].enabled || queue.running()) continue;
@@ -278,8 +290,26 @@ void VirtioPciFunction::start_queues(const std::vector<QueuePosition>& positions
     wake_all();
 }
 
+void VirtioPciFunction::start_foreign_queues(const std::vector<QueuePosition>& positions) {
+    std::vector<ForeignQueues::Queue> queues;
+    std::uint64_t features = 0;
+    {
+        auto common = common_.lock();
+        features = common->driver_features();
+        for (const QueueRegisters& registers : common->queues()) {
+            const std::size_t i = queues.size();
+            queues.push_back({.enabled = registers.enabled,
+                              .setup = registers.setup(),
+                              .position = i < positions.size() ? positions[i] : QueuePosition{},
+                              .doorbell = &ports_[i]->doorbell});
+        }
+    }
+    device_->foreign_queues()->start(features, queues);
+}
+
 void VirtioPciFunction::begin_reset() {
     running_ = false;
+    resting_.clear();
     for (const auto& port : ports_) port->queue.stop();
     device_->abort_all();
     reset_pending_ = true;
@@ -310,6 +340,7 @@ void VirtioPciFunction::request_finished() {
 void VirtioPciFunction::pause() {
     context_.reactor.run_and_wait([this] {
         paused_ = true;
+        if (ForeignQueues* const foreign = device_->foreign_queues(); foreign != nullptr && running_) foreign->stop();
         const std::scoped_lock lock(idle_mutex_);
         idle_ = device_->in_flight() == 0;
     });
@@ -318,7 +349,16 @@ void VirtioPciFunction::pause() {
 }
 
 void VirtioPciFunction::resume() {
-    context_.reactor.run_and_wait([this] { paused_ = false; });
+    context_.reactor.run_and_wait([this] {
+        const bool was_paused = std::exchange(paused_, false);
+        ForeignQueues* const foreign = device_->foreign_queues();
+        if (foreign == nullptr || !running_ || !was_paused) return;
+        std::vector<QueuePosition> positions = std::exchange(resting_, {});
+        for (unsigned i = static_cast<unsigned>(positions.size()); i < ports_.size(); ++i) {
+            positions.push_back(foreign->position(i));
+        }
+        start_foreign_queues(positions);
+    });
     wake_all();
 }
 
@@ -332,7 +372,14 @@ migration::Record VirtioPciFunction::save() const {
     state.function = save_function();
     state.common = common_.lock()->save();
     state.isr = isr_.value();
-    for (const auto& port : ports_) state.positions.push_back(port->queue.position());
+    ForeignQueues* const foreign = device_->foreign_queues();
+    for (unsigned i = 0; i < ports_.size(); ++i) {
+        if (foreign == nullptr) {
+            state.positions.push_back(ports_[i]->queue.position());
+        } else {
+            state.positions.push_back(i < resting_.size() ? resting_[i] : foreign->position(i));
+        }
+    }
     state.device = device_->save();
     return migration::save_record(std::string(name()), std::move(state));
 }

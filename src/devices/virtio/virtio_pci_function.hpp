@@ -93,6 +93,7 @@ private:
     void fail(QueueError error) override;
     void request_finished() override;
     void config_changed() override;
+    void interrupt_driver(unsigned queue_index) override;
     void wake_queue(unsigned queue_index) override { ports_.at(queue_index)->doorbell.signal(); }
 
     // PciFunction
@@ -121,6 +122,7 @@ private:
     // Reactor
     void on_doorbell(unsigned index);
     void start_queues(const std::vector<QueuePosition>& positions);
+    void start_foreign_queues(const std::vector<QueuePosition>& positions);
     void begin_reset();
     void finish_reset();
 
@@ -137,6 +139,7 @@ private:
     bool paused_ = true;   // until start()
     bool failed_ = false;
     bool reset_pending_ = false;
+    std::vector<QueuePosition> resting_; // foreign queues' of a device that was restored and does not run yet
 
     std::atomic<std::uint64_t> failure_count_{0};
     std::atomic<int> last_failure_{-1}; // statistics: pair with nothing

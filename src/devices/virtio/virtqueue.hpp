@@ -49,6 +49,7 @@ enum class QueueError {
     kBadIndirect,          ///< not negotiated, nested, followed by another, empty, odd-sized or too long
     kReadableAfterWritable,
     kBufferOutsideMemory,
+    kFoundElsewhere, ///< by the process that works on the queue, which says no more
 };
 
 /// Reads the driver's rings, hands out its chains and returns them. Every ring word is read once and checked; a queue

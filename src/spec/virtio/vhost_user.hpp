@@ -1,5 +1,5 @@
-// Sharing virtqueues with another process. (Vhost-user Protocol, QEMU docs/interop/vhost-user.rst)
-// Numbers are in the host's byte order.
+// Sharing virtqueues with another process. (Vhost-user Protocol, QEMU docs/interop/vhost-user.rst; the rings and
+// feature bits that it shares: Virtual I/O Device 1.2 §2.7, §6) Numbers are in the host's byte order.
 #pragma once
 
 #include <cstddef>
