@@ -31,8 +31,9 @@ struct IscsiUnitConfiguration {
     std::string target_user{}, target_password{};                     ///< mutual CHAP, when not empty
     IscsiHeaderDigest header_digest = IscsiHeaderDigest::kPreferNone; ///< unless the URL says
     CommandPolicy policy{};
-    /// How long commands wait for a session that is down; later ones fail at once until it is up again.
-    std::uint32_t patience_ms = 5'000;
+    /// How long commands wait for a session that is down, as adapters wait for a port that went away (dev_loss_tmo);
+    /// later ones fail at once until it is up again.
+    std::uint32_t patience_ms = 30'000;
     /// A task management function that the array does not answer costs it the session.
     std::uint32_t function_limit_ms = 15'000;
 };
