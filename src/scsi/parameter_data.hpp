@@ -1,5 +1,6 @@
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -18,7 +19,8 @@ public:
         spec::scsi::store_number(std::span(bytes_).last(count), value);
         return *this;
     }
-    ParameterData& byte(std::uint64_t value) { return number(value, 1); }
+    /// Appends the low eight bits, also of what bits were or'ed together to.
+    ParameterData& byte(std::integral auto value) { return number(static_cast<std::uint8_t>(value), 1); }
     ParameterData& zeros(std::size_t count) {
         bytes_.resize(bytes_.size() + count);
         return *this;
