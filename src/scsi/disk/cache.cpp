@@ -43,11 +43,13 @@ void CacheCommands::synchronize(Task& task) {
 /// The whole volume: the host has no flush of a range.
 Job CacheCommands::flush(Task* task) {
     const BackgroundJobs::Running running(core_.background);
-    BlockTransfer transfer(core_.volume, {.operation = BlockOperation::kFlush});
-    BlockStatus status = co_await transfer;
-    if (status == BlockStatus::kOk && core_.protection != nullptr) {
-        Step<BlockStatus> flushing = core_.protection->store().flush();
+    BlockStatus status = BlockStatus::kOk;
+    if (core_.protection != nullptr) {
+        Step<BlockStatus> flushing = core_.protection->flush();
         status = co_await flushing;
+    } else {
+        BlockTransfer transfer(core_.volume, {.operation = BlockOperation::kFlush});
+        status = co_await transfer;
     }
     if (task == nullptr) co_return;
     if (status != BlockStatus::kOk) {

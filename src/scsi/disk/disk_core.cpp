@@ -37,7 +37,7 @@ std::optional<Sense> DiskCore::check_writable() const {
 
 std::optional<Sense> DiskCore::failure() const {
     const bool journal_failed = journal != nullptr && journal->failed();
-    const bool store_failed = protection != nullptr && protection->store().state() == ProtectionStore::State::kFailed;
+    const bool store_failed = protection != nullptr && protection->state() == ProtectedDisk::State::kFailed;
     if (!journal_failed && !store_failed) return std::nullopt;
     return Sense::of(SenseKey::kHardwareError, SenseCode::kLogicalUnitFailure);
 }

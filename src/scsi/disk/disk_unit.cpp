@@ -88,14 +88,14 @@ Job DiskUnit::open() {
         (void)co_await recovering;
     }
     if (protection_) {
-        Step<ProtectionStore::State> opening = protection_->store().open();
+        Step<ProtectedDisk::State> opening = protection_->open();
         (void)co_await opening;
     }
 }
 
 std::optional<Sense> DiskUnit::readiness() const {
     if ((journal_ && journal_->state() == AtomicJournal::State::kRecovering) ||
-        (protection_ && protection_->store().state() == ProtectionStore::State::kOpening)) {
+        (protection_ && protection_->state() == ProtectedDisk::State::kOpening)) {
         return Sense::not_ready(SenseCode::kLogicalUnitBecomingReady);
     }
     if (auto sense = core_.failure()) return sense;

@@ -192,13 +192,19 @@ Job Maintenance::fill(Task* task, Operation operation, Filling filling) {
     {
         RangeHold hold(core_.ranges, {0, core_.block_count}, true); // what was under way when this came
         co_await hold;
-        if (!core_.failure()) {
+        const bool protection = core_.protection != nullptr;
+        if (!core_.failure()) status = BlockStatus::kOk;
+        if (status == BlockStatus::kOk && protection) { // first: old information would not fit to what is filled in
+            Step<BlockStatus> resetting = core_.protection->store().reset({0, core_.block_count}, true);
+            status = co_await resetting;
+        }
+        if (status == BlockStatus::kOk) {
             Step<BlockStatus> filling_blocks = fill_blocks(filling);
             status = co_await filling_blocks;
         }
-        if (status == BlockStatus::kOk && core_.protection != nullptr) {
-            Step<BlockStatus> resetting = reset_protection(filling);
-            status = co_await resetting;
+        if (status == BlockStatus::kOk && protection && filling.protection) {
+            Step<BlockStatus> setting = set_protection(filling);
+            status = co_await setting;
         }
     }
     operation_ = Operation::kNone;
@@ -251,13 +257,11 @@ Step<BlockStatus> Maintenance::fill_blocks(const Filling& filling) {
     co_return status;
 }
 
-Step<BlockStatus> Maintenance::reset_protection(const Filling& filling) {
+Step<BlockStatus> Maintenance::set_protection(const Filling& filling) {
     ProtectionStore& store = core_.protection->store();
-    Step<BlockStatus> resetting = store.reset({0, core_.block_count}, true);
-    BlockStatus status = co_await resetting;
-    if (status != BlockStatus::kOk || !filling.protection || *filling.protection == store.type()) co_return status;
+    if (*filling.protection == store.type()) co_return BlockStatus::kOk;
     Step<BlockStatus> setting = store.set_type(*filling.protection);
-    status = co_await setting;
+    const BlockStatus status = co_await setting;
     core_.server.attentions().establish_for_others(filling.from ? &*filling.from : nullptr,
                                                    SenseCode::kCapacityDataHasChanged);
     co_return status;

@@ -46,8 +46,8 @@ private:
     /// @param task null when it was answered already (IMMED).
     Job fill(Task* task, Operation operation, Filling filling);
     Step<storage::BlockStatus> fill_blocks(const Filling& filling);
-    /// Protection information goes with what it belonged to.
-    Step<storage::BlockStatus> reset_protection(const Filling& filling);
+    /// The medium's type becomes that of the filling.
+    Step<storage::BlockStatus> set_protection(const Filling& filling);
 
     DiskCore& core_;
     const MediumRemoval& removal_;

@@ -73,12 +73,7 @@ Step<ProtectedDisk::Verdict> ProtectedDisk::verify_chunk(Task& task, std::uint64
         Blocks one;
         verdict = receive(task, 0, {range.lba - done, 1}, request, one);
         if (verdict) co_return verdict;
-        resize(sent, range.count);
-        for (std::size_t at = 0; at < sent.data.size(); at += one.data.size()) {
-            std::ranges::copy(one.data, sent.data.begin() + static_cast<std::ptrdiff_t>(at));
-        }
-        repeat_protection(ProtectionInformation::load(one.information), type() != ProtectionType::kType3, done,
-                          sent.information);
+        fill_with(one, type() != ProtectionType::kType3, done, range.count, sent);
     } else if (write_first || byte_check == kCompareAll) {
         verdict = receive(task, done, range, here, sent);
         if (verdict) co_return verdict;

@@ -80,6 +80,15 @@ void ProtectedDisk::resize(Blocks& blocks, std::uint64_t count) const {
     blocks.information.resize(count * kProtectionBytes);
 }
 
+void ProtectedDisk::fill_with(const Blocks& one, bool counts, std::uint64_t skipped, std::uint64_t count,
+                              Blocks& blocks) const {
+    resize(blocks, count);
+    for (std::size_t at = 0; at < blocks.data.size(); at += one.data.size()) {
+        std::ranges::copy(one.data, blocks.data.begin() + static_cast<std::ptrdiff_t>(at));
+    }
+    repeat_protection(ProtectionInformation::load(one.information), counts, skipped, blocks.information);
+}
+
 ProtectedDisk::Verdict ProtectedDisk::failure_sense(const std::optional<ProtectionFailure>& failure,
                                                     std::uint64_t lba) const {
     if (!failure) return std::nullopt;
@@ -107,17 +116,41 @@ Step<ProtectedDisk::Verdict> ProtectedDisk::fetch(BlockRange range, ProtectionTa
 
 Step<ProtectedDisk::Verdict> ProtectedDisk::store(BlockRange range, const Blocks& blocks, bool stable) {
     const iovec buffer{.iov_base = const_cast<std::uint8_t*>(blocks.data.data()), .iov_len = blocks.data.size()};
-    BlockTransfer writing(core_.volume, {.operation = BlockOperation::kWrite,
-                                         .offset_bytes = core_.bytes(range.lba),
-                                         .length_bytes = buffer.iov_len,
-                                         .buffers = std::span(&buffer, 1),
-                                         .force_unit_access = stable});
-    BlockStatus status = co_await writing;
+    Step<BlockStatus> beginning = store_.regions().begin(range);
+    BlockStatus status = co_await beginning;
+    if (status == BlockStatus::kOk) {
+        BlockTransfer writing(core_.volume, {.operation = BlockOperation::kWrite,
+                                             .offset_bytes = core_.bytes(range.lba),
+                                             .length_bytes = buffer.iov_len,
+                                             .buffers = std::span(&buffer, 1),
+                                             .force_unit_access = stable});
+        status = co_await writing;
+    }
     if (status == BlockStatus::kOk) {
         Step<BlockStatus> writing_information = store_.write(range, blocks.information, stable);
         status = co_await writing_information;
     }
+    store_.regions().end(range, status != BlockStatus::kOk);
     co_return status == BlockStatus::kOk ? Verdict() : medium_sense(status, BlockOperation::kWrite);
+}
+
+Step<ProtectedDisk::Verdict> ProtectedDisk::store_unwritten(BlockRange range, bool stable, bool may_unmap) {
+    Step<BlockStatus> beginning = store_.regions().begin(range);
+    BlockStatus status = co_await beginning;
+    if (status == BlockStatus::kOk) {
+        Step<BlockStatus> resetting = store_.reset(range, stable);
+        status = co_await resetting;
+    }
+    if (status == BlockStatus::kOk) {
+        BlockTransfer zeroing(core_.volume, {.operation = BlockOperation::kWriteZeroes,
+                                             .offset_bytes = core_.bytes(range.lba),
+                                             .length_bytes = core_.bytes(range.count),
+                                             .force_unit_access = stable,
+                                             .may_unmap = may_unmap});
+        status = co_await zeroing;
+    }
+    store_.regions().end(range, status != BlockStatus::kOk);
+    co_return status == BlockStatus::kOk ? Verdict() : medium_sense(status, BlockOperation::kWriteZeroes);
 }
 
 ProtectedDisk::Verdict ProtectedDisk::receive(const Task& task, std::uint64_t first_block, const BlockRange& range,

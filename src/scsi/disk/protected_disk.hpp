@@ -15,7 +15,9 @@ namespace touka::scsi {
 
 /// What reads and writes blocks of a disk together with their protection information: data through memory of its own,
 /// a chunk at a time. Commands that write have their blocks to themselves, in whole groups of the store, and commands
-/// that read share them with others that read only: data and information always belong together. (SBC-4 §4.21, §4.22)
+/// that read share them with others that read only: data and information always belong together. Where a crash came
+/// between the two, the next start finds blocks whose guard is wrong and makes their information that of blocks that
+/// nobody has written, so that they can be read, as from a disk without protection. (SBC-4 §4.21, §4.22)
 /// Each command function looks at the medium's type and at the CDB's protect field first.
 /// @return false when the medium is formatted without protection and the command goes on as on any disk.
 /// Absent: DPICZ, RWWP, the application tag mode page, protection intervals smaller than a block.
@@ -24,6 +26,17 @@ public:
     /// @param core, file outlive this.  @param type of a new file.
     ProtectedDisk(DiskCore& core, storage::BlockDevice& file, ProtectionType type)
         : core_(core), store_(file, core.block_bytes, core.block_count, type) {}
+
+    enum class State : std::uint8_t {
+        kOpening,
+        kReady,
+        kFailed, ///< the file does not suit or cannot be read or written
+    };
+    [[nodiscard]] State state() const { return state_; }
+    /// Once, before everything else.
+    Step<State> open();
+    /// SYNCHRONIZE CACHE: the volume and the file.
+    Step<storage::BlockStatus> flush();
 
     [[nodiscard]] ProtectionStore& store() { return store_; }
     [[nodiscard]] const ProtectionStore& store() const { return store_; }
@@ -78,10 +91,14 @@ private:
     void resize(Blocks& blocks, std::uint64_t count) const;
     Step<Verdict> fetch(BlockRange range, ProtectionTags tags, ProtectionChecks checks, Blocks& blocks);
     Step<Verdict> store(BlockRange range, const Blocks& blocks, bool stable);
+    /// Zeros, and information of blocks that nobody has written.
+    Step<Verdict> store_unwritten(BlockRange range, bool stable, bool may_unmap);
     /// Blocks that the initiator sent, checked, or with information made for them.
     /// @param first_block of the initiator's buffer.
     [[nodiscard]] Verdict receive(const Task& task, std::uint64_t first_block, const BlockRange& range,
                                   const Request& request, Blocks& blocks) const;
+    /// One block again and again. @param counts its reference tag does.  @param skipped blocks before these.
+    void fill_with(const Blocks& one, bool counts, std::uint64_t skipped, std::uint64_t count, Blocks& blocks) const;
     [[nodiscard]] Verdict failure_sense(const std::optional<ProtectionFailure>& failure, std::uint64_t lba) const;
     /// @return where in the initiator's buffer, from the first of these blocks on, they differ.
     [[nodiscard]] std::optional<std::uint64_t> difference(const Blocks& medium, const Blocks& sent,
@@ -100,8 +117,12 @@ private:
     Step<Verdict> verify_chunk(Task& task, std::uint64_t done, BlockRange range, Request request,
                                std::uint8_t byte_check, bool write_first);
 
+    Step<storage::BlockStatus> repair();
+    Step<storage::BlockStatus> repair_chunk(BlockRange range);
+
     DiskCore& core_;
     ProtectionStore store_;
+    State state_ = State::kOpening;
 };
 
 } // namespace touka::scsi

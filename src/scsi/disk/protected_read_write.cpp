@@ -180,35 +180,20 @@ Step<ProtectedDisk::Verdict> ProtectedDisk::write_same_blocks(Task& task, BlockR
         no_data || (may_unmap && zeros && (!request.exchanged() || first == ProtectionInformation{}));
     const bool stable = core_.force_unit_access(false);
     const bool counts = type() == ProtectionType::kType1 || (type() == ProtectionType::kType2 && request.exchanged());
-    Blocks pattern;
     const std::uint64_t step = unwritten ? kZeroStepBytes / core_.block_bytes : chunk_blocks();
-    if (!unwritten) {
-        resize(pattern, std::min(step, range.count));
-        for (std::size_t at = 0; at < pattern.data.size(); at += one.data.size()) {
-            std::ranges::copy(one.data, pattern.data.begin() + static_cast<std::ptrdiff_t>(at));
-        }
-    }
+    Blocks pattern;
     for (std::uint64_t done = 0; done < range.count && !task.link.abort_requested;) {
         const BlockRange chunk{range.lba + done, std::min(step, range.count - done)};
-        const iovec buffer{.iov_base = pattern.data.data(), .iov_len = zeros ? 0 : core_.bytes(chunk.count)};
-        BlockTransfer writing(core_.volume, {.operation = zeros ? BlockOperation::kWriteZeroes : BlockOperation::kWrite,
-                                             .offset_bytes = core_.bytes(chunk.lba),
-                                             .length_bytes = core_.bytes(chunk.count),
-                                             .buffers = std::span(&buffer, zeros ? 0 : 1),
-                                             .force_unit_access = stable,
-                                             .may_unmap = may_unmap});
-        BlockStatus status = co_await writing;
-        if (status != BlockStatus::kOk) co_return medium_sense(status, BlockOperation::kWrite);
+        Verdict verdict;
         if (unwritten) {
-            Step<BlockStatus> resetting = store_.reset(chunk, stable);
-            status = co_await resetting;
+            Step<Verdict> storing = store_unwritten(chunk, stable, may_unmap);
+            verdict = co_await storing;
         } else {
-            const auto information = std::span(pattern.information).first(chunk.count * kProtectionBytes);
-            repeat_protection(first, counts, done, information);
-            Step<BlockStatus> storing = store_.write(chunk, information, stable);
-            status = co_await storing;
+            fill_with(one, counts, done, chunk.count, pattern);
+            Step<Verdict> storing = store(chunk, pattern, stable);
+            verdict = co_await storing;
         }
-        if (status != BlockStatus::kOk) co_return medium_sense(status, BlockOperation::kWrite);
+        if (verdict) co_return verdict;
         done += chunk.count;
     }
     co_return std::nullopt;
@@ -229,17 +214,8 @@ Job ProtectedDisk::run_unmap(Task& task, std::vector<BlockRange> ranges) {
         co_await hold;
         verdict = core_.failure();
         if (verdict) break;
-        BlockTransfer zeroing(core_.volume, {.operation = BlockOperation::kWriteZeroes,
-                                             .offset_bytes = core_.bytes(range.lba),
-                                             .length_bytes = core_.bytes(range.count),
-                                             .force_unit_access = stable,
-                                             .may_unmap = true});
-        BlockStatus status = co_await zeroing;
-        if (status == BlockStatus::kOk) {
-            Step<BlockStatus> resetting = store_.reset(range, stable);
-            status = co_await resetting;
-        }
-        if (status != BlockStatus::kOk) verdict = medium_sense(status, BlockOperation::kWriteZeroes);
+        Step<Verdict> storing = store_unwritten(range, stable, true);
+        verdict = co_await storing;
     }
     finish(task, verdict);
 }

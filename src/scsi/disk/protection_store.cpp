@@ -20,7 +20,7 @@ constexpr std::uint64_t kMagic = 0x544F'554B'4150'4946, kVersion = 1; // "TOUKAP
 constexpr std::size_t kVersionAt = 8, kTypeAt = 16, kBlockBytesAt = 24, kBlockCountAt = 32, kCheckAt = 40;
 constexpr std::uint64_t kSectorBytes = 512;
 
-std::uint64_t place_of(std::uint64_t lba) { return ProtectionStore::kHeaderBytes + lba * kProtectionBytes; }
+std::uint64_t place_of(std::uint64_t lba) { return ProtectionStore::kInformationAt + lba * kProtectionBytes; }
 
 void invert(std::span<std::uint8_t> bytes) {
     for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(~byte);
@@ -29,13 +29,13 @@ void invert(std::span<std::uint8_t> bytes) {
 } // namespace
 
 std::uint64_t ProtectionStore::file_bytes(std::uint64_t block_count) {
-    const std::uint64_t bytes = kHeaderBytes + block_count * kProtectionBytes;
+    const std::uint64_t bytes = kInformationAt + block_count * kProtectionBytes;
     return (bytes + kHeaderBytes - 1) / kHeaderBytes * kHeaderBytes;
 }
 
 ProtectionStore::ProtectionStore(storage::BlockDevice& file, std::uint32_t block_bytes, std::uint64_t block_count,
                                  ProtectionType type)
-    : file_(file), block_bytes_(block_bytes), block_count_(block_count), type_(type) {}
+    : file_(file), block_bytes_(block_bytes), block_count_(block_count), type_(type), regions_(file, kHeaderBytes) {}
 
 std::uint64_t ProtectionStore::group_blocks() const {
     return std::max<std::uint64_t>(file_.geometry().logical_block_bytes, kSectorBytes) / kProtectionBytes;
@@ -60,30 +60,25 @@ Step<BlockStatus> ProtectionStore::transfer(BlockOperation operation, std::uint6
     co_return status;
 }
 
-Step<ProtectionStore::State> ProtectionStore::open() {
+Step<BlockStatus> ProtectionStore::open() {
     const auto& geometry = file_.geometry();
     if (geometry.size_bytes < file_bytes(block_count_) || geometry.logical_block_bytes > kHeaderBytes) {
-        co_return state_ = State::kFailed;
+        co_return BlockStatus::kIoError;
     }
     std::vector<std::uint8_t> header(kHeaderBytes);
     Step<BlockStatus> reading = transfer(BlockOperation::kRead, 0, header, false);
-    BlockStatus status = co_await reading;
-    if (status != BlockStatus::kOk) co_return state_ = State::kFailed;
+    const BlockStatus status = co_await reading;
+    if (status != BlockStatus::kOk) co_return status;
     const auto field = [&](std::size_t at) { return load_number(std::span(header).subspan(at, 8)); };
-    const bool empty = std::ranges::all_of(header, [](std::uint8_t byte) { return byte == 0; });
-    if (!empty) {
-        if (field(0) != kMagic || field(kVersionAt) != kVersion ||
-            field(kCheckAt) != Crc64::of(std::span(header).first(kCheckAt)) || field(kTypeAt) > 3 ||
-            field(kBlockBytesAt) != block_bytes_ || field(kBlockCountAt) > block_count_) {
-            co_return state_ = State::kFailed;
-        }
-        type_ = static_cast<ProtectionType>(field(kTypeAt));
+    if (std::ranges::all_of(header, [](std::uint8_t byte) { return byte == 0; })) co_return status; // a new one
+    if (field(0) != kMagic || field(kVersionAt) != kVersion ||
+        field(kCheckAt) != Crc64::of(std::span(header).first(kCheckAt)) || field(kTypeAt) > 3 ||
+        field(kBlockBytesAt) != block_bytes_ || field(kBlockCountAt) > block_count_) {
+        co_return BlockStatus::kIoError;
     }
-    if (field(kBlockCountAt) != block_count_ && !geometry.read_only) { // new, or the disk has grown
-        Step<BlockStatus> making = set_type(type_);
-        status = co_await making;
-    }
-    co_return state_ = status == BlockStatus::kOk ? State::kReady : State::kFailed;
+    type_ = static_cast<ProtectionType>(field(kTypeAt));
+    known_blocks_ = field(kBlockCountAt);
+    co_return status;
 }
 
 Step<BlockStatus> ProtectionStore::set_type(ProtectionType type) {
@@ -99,7 +94,10 @@ Step<BlockStatus> ProtectionStore::set_type(ProtectionType type) {
     set(kCheckAt, Crc64::of(std::span(header).first(kCheckAt)));
     Step<BlockStatus> writing = transfer(BlockOperation::kWrite, 0, header, true);
     const BlockStatus status = co_await writing;
-    if (status == BlockStatus::kOk) type_ = type;
+    if (status == BlockStatus::kOk) {
+        type_ = type;
+        known_blocks_ = block_count_;
+    }
     co_return status;
 }
 

@@ -5,38 +5,40 @@
 #include <vector>
 
 #include "scsi/disk/block_cdb.hpp"
+#include "scsi/disk/dirty_regions.hpp"
 #include "scsi/disk/protection.hpp"
 #include "scsi/disk/step.hpp"
 #include "storage/block_device.hpp"
 
 namespace touka::scsi {
 
-/// The file beside a disk that has the protection information of its blocks, and how the disk is formatted. Eight bytes
-/// a block from kHeaderBytes on, inverted: so a hole, or a file that has grown, is the information of blocks that
-/// nobody has written. The header, big-endian: magic, version, type, block length, count of blocks, check. Blocks and
-/// information are written one after the other: a crash in between leaves blocks whose check fails until they are
-/// written again, unless they were being written by WRITE ATOMIC. Everything on the volumes' reactor.
+/// The file beside a disk that has the protection information of its blocks, and how the disk is formatted. First a
+/// header, big-endian: magic, version, type, block length, count of blocks, check. Then the map of DirtyRegions. Then
+/// eight bytes a block, inverted: so a hole, or a file that has grown, is the information of blocks that nobody has
+/// written. Everything on the volumes' reactor.
 class ProtectionStore {
 public:
-    static constexpr std::uint64_t kHeaderBytes = 4096;
+    static constexpr std::uint64_t kHeaderBytes = 4096, kInformationAt = kHeaderBytes + DirtyRegions::kMapBytes;
     [[nodiscard]] static std::uint64_t file_bytes(std::uint64_t block_count);
 
     /// @param file outlives this.  @param type what a new file is made for.
     ProtectionStore(storage::BlockDevice& file, std::uint32_t block_bytes, std::uint64_t block_count,
                     ProtectionType type);
 
-    enum class State : std::uint8_t {
-        kOpening,
-        kReady,
-        kFailed, ///< the file is too small, another disk's, no such file at all, or cannot be read
-    };
-    [[nodiscard]] State state() const { return state_; }
     [[nodiscard]] ProtectionType type() const { return type_; }
     [[nodiscard]] storage::BlockDevice& file() const { return file_; }
 
-    /// Reads the header, or makes it. Once, before the rest.
-    Step<State> open();
-    /// Stable when it returns.
+    /// Reads the header. Once, before the rest. @return kIoError also when the file is too small, another disk's, or
+    /// no such file at all.
+    Step<storage::BlockStatus> open();
+    /// How many blocks the file was for when it was used last; the disk may have grown since. 0: a new one.
+    [[nodiscard]] std::uint64_t known_blocks() const { return known_blocks_; }
+    [[nodiscard]] DirtyRegions& regions() { return regions_; }
+    /// For a disk of so many blocks.
+    [[nodiscard]] std::uint64_t region_blocks(std::uint64_t blocks) const {
+        return DirtyRegions::region_bytes(blocks * block_bytes_) / block_bytes_;
+    }
+    /// Writes the header; stable when it returns.
     Step<storage::BlockStatus> set_type(ProtectionType type);
 
     /// Blocks whose information can only be written together: who writes keeps others that write off whole groups.
@@ -65,7 +67,8 @@ private:
     std::uint32_t block_bytes_;
     std::uint64_t block_count_;
     ProtectionType type_;
-    State state_ = State::kOpening;
+    std::uint64_t known_blocks_ = 0;
+    DirtyRegions regions_;
 };
 
 } // namespace touka::scsi
