@@ -136,8 +136,8 @@ TEST(WriteAtomic, GoesToItsDiskOnly) {
 /// Fails those requests that it is told to, at any time.
 class FailingVolume final : public storage::BlockDevice {
 public:
-    explicit FailingVolume(storage::BlockDevice& below) : below_(below) {}
-    [[nodiscard]] const storage::BlockGeometry& geometry() const override { return below_.geometry(); }
+    explicit FailingVolume(storage::BlockDevice& below) : shown(below.geometry()), below_(below) {}
+    [[nodiscard]] const storage::BlockGeometry& geometry() const override { return shown; }
     void submit(storage::BlockRequest& request) override {
         if (fails && fails(request)) return request.complete(BlockStatus::kNoSpace);
         below_.submit(request);
@@ -146,6 +146,7 @@ public:
     [[nodiscard]] std::size_t in_flight() const override { return below_.in_flight(); }
 
     std::function<bool(const storage::BlockRequest&)> fails;
+    storage::BlockGeometry shown;
 
 private:
     storage::BlockDevice& below_;
@@ -209,6 +210,22 @@ TEST_F(WriteAtomicOnFaultyVolumes, StopsTheDiskWhenAnEntryCannotBeCleared) {
     journal.fails = [](const storage::BlockRequest& request) { return request.length_bytes == 4096; };
     EXPECT_EQ(run(write_atomic(3, 40), pattern(40, 2)).status, Status::kCheckCondition);
     EXPECT_EQ(run(cdb16(operation::kWrite16, 0, 3, 40), pattern(40, 3)).sense_code(), SenseCode::kLogicalUnitFailure);
+}
+
+TEST_F(WriteAtomicOnFaultyVolumes, AReadOnlyDiskWithAnEntryThatIsMissingFails) {
+    disk.shown.read_only = true;
+    start();
+    EXPECT_EQ(unit->journal()->state(), AtomicJournal::State::kReady);
+    EXPECT_EQ(run(write_atomic(3, 40), pattern(40, 2)).sense_code(), SenseCode::kInvalidCommandOperationCode);
+    disk.shown.read_only = false;
+    start();
+    disk.fails = [](const storage::BlockRequest& request) {
+        return request.operation == storage::BlockOperation::kWrite;
+    };
+    run(write_atomic(3, 40), pattern(40, 2));
+    disk.shown.read_only = true;
+    start();
+    EXPECT_EQ(run(cdb16(operation::kRead16, 0, 3, 40)).sense_code(), SenseCode::kLogicalUnitFailure);
 }
 
 TEST_F(WriteAtomicOnFaultyVolumes, LeavesAFileAloneThatIsNoJournal) {

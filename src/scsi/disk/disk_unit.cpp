@@ -74,11 +74,12 @@ std::unique_ptr<ProtectedDisk> DiskUnit::make_protection(const DiskOptions& opti
 
 void DiskUnit::add_atomic_writes(const DiskOptions& options) {
     storage::BlockDevice* const file = options.atomic_journal;
-    if (file == nullptr || !AtomicJournal::suits(file->geometry()) || core_.read_only) return;
+    if (file == nullptr || !AtomicJournal::suits(file->geometry())) return;
     const UnitIdentity& identity = options.identity;
     journal_ = std::make_unique<AtomicJournal>(*file, core_.volume, options.protection,
                                                identity.naa != 0 ? identity.naa : derive_naa(identity.serial));
     core_.journal = journal_.get();
+    if (core_.read_only) return; // all the same: what a crash left there must not be missing unnoticed
     atomic_write_ = std::make_unique<AtomicWrite>(core_);
 }
 
@@ -183,7 +184,7 @@ std::vector<std::uint8_t> DiskUnit::block_limits() const {
     data.number(thin ? provisioning_.unmap_granularity_blocks() : 0, 4);
     data.number(thin ? 0x8000'0000 : 0, 4); // UGAVALID, aligned to block 0
     data.number(Provisioning::kWriteSameLimitBlocks, 8);
-    const bool atomic = journal_ != nullptr;
+    const bool atomic = atomic_write_ != nullptr;
     data.number(atomic ? atomic_write_->limit_blocks() : 0, 4);
     data.number(atomic ? 1 : 0, 4).number(atomic ? 1 : 0, 4); // alignment, granularity
     data.number(0, 4).number(0, 4);                           // no atomic boundaries

@@ -184,7 +184,6 @@ std::optional<Sense> Maintenance::parse_overwrite(Task& task, Filling& filling) 
 /// An aborted task ends at the next step; the operation goes on without it.
 Job Maintenance::fill(Task* task, Operation operation, Filling filling) {
     const BackgroundJobs::Running running(core_.background);
-    const auto stopped = [this] { return core_.background.stopping(); };
     operation_ = operation;
     done_bytes_ = 0;
     total_bytes_ = core_.bytes(core_.block_count) * filling.passes;
@@ -199,8 +198,9 @@ Job Maintenance::fill(Task* task, Operation operation, Filling filling) {
             status = co_await resetting;
         }
         if (status == BlockStatus::kOk) {
-            Step<BlockStatus> filling_blocks = fill_blocks(filling);
+            Step<BlockStatus> filling_blocks = fill_blocks(filling, task);
             status = co_await filling_blocks;
+            if (core_.background.stopping()) co_return;
         }
         if (status == BlockStatus::kOk && protection && filling.protection) {
             Step<BlockStatus> setting = set_protection(filling);
@@ -219,7 +219,7 @@ Job Maintenance::fill(Task* task, Operation operation, Filling filling) {
     }
 }
 
-Step<BlockStatus> Maintenance::fill_blocks(const Filling& filling) {
+Step<BlockStatus> Maintenance::fill_blocks(const Filling& filling, Task*& task) {
     const std::uint64_t size_bytes = core_.bytes(core_.block_count);
     const bool zeros = filling.pattern.empty();
     std::vector<std::uint8_t> data;
@@ -248,7 +248,7 @@ Step<BlockStatus> Maintenance::fill_blocks(const Filling& filling) {
             at += buffer.iov_len;
             done_bytes_ += buffer.iov_len;
             if (task != nullptr && task->link.abort_requested) core_.server.good(*std::exchange(task, nullptr));
-            if (stopped()) co_return;
+            if (core_.background.stopping()) co_return status;
         }
     }
     if (status != BlockStatus::kOk) co_return status;

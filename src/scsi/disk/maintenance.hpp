@@ -45,7 +45,7 @@ private:
     [[nodiscard]] std::optional<Sense> parse_overwrite(Task& task, Filling& filling) const;
     /// @param task null when it was answered already (IMMED).
     Job fill(Task* task, Operation operation, Filling filling);
-    Step<storage::BlockStatus> fill_blocks(const Filling& filling);
+    Step<storage::BlockStatus> fill_blocks(const Filling& filling, Task*& task);
     /// The medium's type becomes that of the filling.
     Step<storage::BlockStatus> set_protection(const Filling& filling);
 
