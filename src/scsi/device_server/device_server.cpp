@@ -37,12 +37,8 @@ void DeviceServer::start(Task& task) {
         return check(task, variable_length ? Sense::invalid_field_in_cdb(8, std::uint8_t{7}) // the service action
                                            : Sense::invalid_field_in_cdb(1, std::uint8_t{4}));
     }
-    for (const auto& gate : gates_) {
-        if (const auto sense = gate(task)) return check(task, *sense);
-    }
-    const ReservationClass reservation_class = command->reservation(task.cdb);
-    for (const ReservationPolicy* policy : reservations_) {
-        if (!policy->conflicts(task.nexus->name, reservation_class)) continue;
+    if (const auto sense = check_gates(task)) return check(task, *sense);
+    if (conflicts(task.nexus->name, command->reservation(task.cdb))) {
         return finish(task, Status::kReservationConflict);
     }
     if (const auto sense = CommandSet::check(*command, task.cdb)) return check(task, *sense);
@@ -52,9 +48,21 @@ void DeviceServer::start(Task& task) {
     command->execute(task);
 }
 
-void DeviceServer::check(Task& task, const Sense& sense) {
+std::optional<Sense> DeviceServer::check_gates(const Task& task) const {
+    for (const auto& gate : gates_) {
+        if (auto sense = gate(task)) return sense;
+    }
+    return std::nullopt;
+}
+
+bool DeviceServer::conflicts(const NexusName& nexus, ReservationClass command) const {
+    return std::ranges::any_of(reservations_,
+                               [&](const ReservationPolicy* policy) { return policy->conflicts(nexus, command); });
+}
+
+void DeviceServer::check(Task& task, const SenseData& sense) {
     ++counters_.check_conditions;
-    task.sense = encode(sense, sense_format_);
+    task.sense = sense;
     finish(task, Status::kCheckCondition);
 }
 

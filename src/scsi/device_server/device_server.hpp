@@ -83,13 +83,18 @@ public:
 
     // How a command ends; each is called once for a task, and the task is gone afterwards.
     void good(Task& task) { finish(task, Status::kGood); }
-    void check(Task& task, const Sense& sense);
+    void check(Task& task, const Sense& sense) { check(task, encode(sense, sense_format_)); }
+    void check(Task& task, const SenseData& sense);
     void finish(Task& task, Status status);
     /// GOOD with parameter data: as much of them as the allocation length and the initiator's buffer take.
     void reply(Task& task, std::span<const std::uint8_t> data, std::uint64_t allocation_length);
     /// The parameter list, `length` bytes of the CDB's PARAMETER LIST LENGTH; sets the task's transfer_bytes.
     /// @return fewer bytes when the initiator sent fewer.
     [[nodiscard]] static std::vector<std::uint8_t> parameters(Task& task, std::size_t length);
+
+    // What a command would be refused with, for those who act in a nexus's name (EXTENDED COPY).
+    [[nodiscard]] std::optional<Sense> check_gates(const Task& task) const;
+    [[nodiscard]] bool conflicts(const NexusName& nexus, ReservationClass command) const;
 
     [[nodiscard]] UnitAttentions& attentions() { return attentions_; }
     [[nodiscard]] const CommandSet& commands() const { return commands_; }

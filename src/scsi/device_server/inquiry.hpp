@@ -49,6 +49,8 @@ public:
     Inquiry(DeviceServer& server, UnitIdentity identity, Standard standard, std::vector<TargetPort> ports);
     /// @param page makes what follows the four-byte header.
     void add_page(spec::scsi::VpdPage code, Page page) { pages_[static_cast<std::uint8_t>(code)] = std::move(page); }
+    /// Sets 3PC.
+    void announce_third_party_copy() { standard_.third_party_copy = true; }
     [[nodiscard]] const UnitIdentity& identity() const { return identity_; }
     [[nodiscard]] const std::vector<TargetPort>& ports() const { return ports_; }
 

@@ -51,6 +51,8 @@ public:
     [[nodiscard]] LogicalUnit& unit() { return server_; }
     [[nodiscard]] DeviceServer& server() { return server_; }
     [[nodiscard]] const Inquiry& inquiry() const { return inquiry_; }
+    [[nodiscard]] Inquiry& inquiry() { return inquiry_; }
+    [[nodiscard]] DiskCore& core() { return core_; }
     [[nodiscard]] Maintenance& maintenance() { return maintenance_; }
     /// Ends what goes on without a task. @pre no nexus is attached.  @param done called once, perhaps before this
     /// returns, when nothing of the unit is in the volume any more: it may be destroyed then.

@@ -1,0 +1,228 @@
+#include "scsi/copy/copy_manager.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "scsi/copy/copy_capabilities.hpp"
+#include "spec/scsi/operation.hpp"
+
+namespace touka::scsi {
+
+using namespace spec::scsi;
+using storage::BlockOperation;
+using storage::BlockStatus;
+
+namespace {
+
+constexpr std::uint64_t kChunkBytes = 1 << 20; // whole blocks of every size
+constexpr std::array kSides{ForwardedSenseSource::kCopySource, ForwardedSenseSource::kCopyDestination};
+
+std::unexpected<CopyFailure> unreachable() {
+    return std::unexpected(CopyFailure{.code = SenseCode::kCopyTargetDeviceNotReachable});
+}
+
+CopyFailure answer_of(ForwardedSenseSource from, const Sense& sense) { return {.from = from, .sense = sense}; }
+
+/// What a READ or WRITE of this nexus would be refused with.
+std::optional<CopyFailure> check_access(const Task& task, const DiskCore& core, const BlockRange& range,
+                                        ForwardedSenseSource side) {
+    const bool writes = side == ForwardedSenseSource::kCopyDestination;
+    if (const auto sense = core.server.check_gates(task)) return answer_of(side, *sense);
+    if (core.server.conflicts(task.nexus->name, writes ? ReservationClass::kChanges : ReservationClass::kReads)) {
+        return CopyFailure{.from = side, .status = Status::kReservationConflict};
+    }
+    if (const auto sense = core.server.readiness()) return answer_of(side, *sense);
+    if (const auto sense = core.check_range(range)) return answer_of(side, *sense);
+    if (!writes) return std::nullopt;
+    const auto sense = core.check_writable();
+    return sense ? std::optional(answer_of(side, *sense)) : std::nullopt;
+}
+
+/// One piece of a segment on one side, as a request and the blocks that it is on.
+struct Piece {
+    DiskCore& core;
+    std::uint64_t offset_bytes;
+    std::span<std::uint8_t> data;
+    [[nodiscard]] BlockRange range() const { return {offset_bytes / core.block_bytes, data.size() / core.block_bytes}; }
+    [[nodiscard]] storage::BlockRequest request(BlockOperation operation, const iovec& buffer) const {
+        return {.operation = operation,
+                .offset_bytes = offset_bytes,
+                .length_bytes = data.size(),
+                .buffers = std::span(&buffer, 1),
+                .force_unit_access = operation == BlockOperation::kWrite && core.force_unit_access(false)};
+    }
+};
+
+} // namespace
+
+CopyManager::CopyManager(DiskUnit& disk, const CopyDirectory& directory)
+    : disk_(disk), server_(disk.server()), directory_(directory) {
+    using namespace operation;
+    const auto changes = [](const Cdb&) { return ReservationClass::kChanges; };
+    server_.add({.operation_code = kThirdPartyCopyOut,
+                 .service_action = service_action::kExtendedCopyLid1,
+                 .usage = {kThirdPartyCopyOut, 0x1F, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0},
+                 .reservation = changes,
+                 .execute = [this](Task& task) { extended_copy(task); }});
+    for (const std::uint16_t action :
+         {service_action::kReceiveCopyStatusLid1, service_action::kReceiveCopyOperatingParameters,
+          service_action::kReceiveCopyFailureDetailsLid1}) {
+        server_.add({.operation_code = kThirdPartyCopyIn,
+                     .service_action = action,
+                     .usage = {kThirdPartyCopyIn, 0x1F, 0xFF, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0},
+                     .reservation = changes,
+                     .despite_not_ready = true,
+                     .execute = [this, action](Task& task) { receive(task, action); }});
+    }
+    server_.add_observer(*this);
+    disk.inquiry().announce_third_party_copy();
+    disk.inquiry().add_page(VpdPage::kThirdPartyCopy, [](const Nexus&) { return third_party_copy_page(); });
+}
+
+void CopyManager::extended_copy(Task& task) {
+    constexpr std::size_t kListLimitBytes = kCopyListHeaderBytes + copy_limit::kDescriptorListBytes;
+    const std::uint64_t length = task.cdb.number(10, 4);
+    if (length == 0) return server_.good(task);
+    const auto length_error = Sense::illegal_request(SenseCode::kParameterListLengthError);
+    if (length > kListLimitBytes) return server_.check(task, length_error);
+    const auto bytes = DeviceServer::parameters(task, length);
+    if (bytes.size() < length) return server_.check(task, length_error);
+    auto list = parse_copy_list(bytes);
+    if (!list) return server_.check(task, list.error());
+    if (under_way_ == copy_limit::kConcurrentCopies) return server_.finish(task, Status::kBusy);
+    CopyRecords::Handle record;
+    if (list->usage == ListIdUsage::kNone) {
+        record = std::make_shared<CopyRecord>();
+    } else {
+        record = records_.begin(task.nexus->name, list->identifier);
+    }
+    if (!record) return server_.check(task, Sense::illegal_request(SenseCode::kOperationInProgress));
+    copy(task, std::move(*list), std::move(record));
+}
+
+/// The unit of a target descriptor, if there is one and the nexus sees it.
+std::expected<DiskCore*, CopyFailure> CopyManager::reach(const Task& task, const CopyList& list,
+                                                         std::uint16_t index) const {
+    if (index >= list.targets.size() || !list.targets[index].naa) return unreachable();
+    const CopyTarget& target = list.targets[index];
+    const auto endpoint = directory_.find(*target.naa);
+    if (!endpoint) return unreachable();
+    const bool seen =
+        endpoint->unit == &disk_.unit() ||
+        std::ranges::find(task.nexus->units, endpoint->unit, &MappedUnit::unit) != task.nexus->units.end();
+    if (!seen || endpoint->core->background.stopping()) return unreachable();
+    if (!target.direct_access) return std::unexpected(CopyFailure{.code = SenseCode::kIncorrectCopyTargetDeviceType});
+    if (target.block_bytes != 0 && target.block_bytes != endpoint->core->block_bytes) {
+        return std::unexpected(CopyFailure{.code = SenseCode::kInvalidFieldInParameterList});
+    }
+    return endpoint->core;
+}
+
+std::expected<CopyManager::Transfer, CopyFailure> CopyManager::resolve(const Task& task, const CopyList& list,
+                                                                       const CopySegment& segment) const {
+    const auto source = reach(task, list, segment.source);
+    if (!source) return std::unexpected(source.error());
+    const auto destination = reach(task, list, segment.destination);
+    if (!destination) return std::unexpected(destination.error());
+    const DiskCore &from = **source, &to = **destination;
+    const std::uint64_t length_bytes = (segment.count_is_destinations ? to : from).bytes(segment.count);
+    if (length_bytes % from.block_bytes != 0 || length_bytes % to.block_bytes != 0) {
+        return std::unexpected(CopyFailure{.code = SenseCode::kUnexpectedInexactSegment});
+    }
+    const BlockRange read{segment.source_lba, length_bytes / from.block_bytes},
+        written{segment.destination_lba, length_bytes / to.block_bytes};
+    if (const auto failure = check_access(task, from, read, ForwardedSenseSource::kCopySource)) {
+        return std::unexpected(*failure);
+    }
+    if (const auto failure = check_access(task, to, written, ForwardedSenseSource::kCopyDestination)) {
+        return std::unexpected(*failure);
+    }
+    const std::uint64_t source_bytes = from.bytes(read.lba), destination_bytes = to.bytes(written.lba);
+    const bool backwards = *source == *destination && destination_bytes > source_bytes;
+    return Transfer{*source, *destination, source_bytes, destination_bytes, length_bytes, backwards};
+}
+
+/// Piece by piece: held apart from atomic commands on either side, but never on both at once, which could wait in a
+/// circle. A unit that is stopped is let go of at the next step.
+Job CopyManager::copy(Task& task, CopyList list, CopyRecords::Handle record) {
+    ++under_way_;
+    std::vector<std::uint8_t> data;
+    for (const CopySegment& segment : list.segments) {
+        ++record->segments;
+        const auto transfer = resolve(task, list, segment);
+        if (!transfer) {
+            end(task, list, record, &transfer.error());
+            co_return;
+        }
+        const BackgroundJobs::Running in_source(transfer->source->background),
+            in_destination(transfer->destination->background);
+        const auto stopped = [&] {
+            return transfer->source->background.stopping() || transfer->destination->background.stopping();
+        };
+        data.resize(std::min(transfer->length_bytes, kChunkBytes));
+        for (std::uint64_t done = 0; done < transfer->length_bytes && !task.link.abort_requested;) {
+            const std::uint64_t length = std::min<std::uint64_t>(kChunkBytes, transfer->length_bytes - done);
+            const std::uint64_t at = transfer->backwards ? transfer->length_bytes - done - length : done;
+            const iovec buffer{.iov_base = data.data(), .iov_len = length};
+            std::optional<CopyFailure> failure;
+            for (const auto side : kSides) {
+                const bool writes = side == ForwardedSenseSource::kCopyDestination;
+                const Piece piece{writes ? *transfer->destination : *transfer->source,
+                                  at + (writes ? transfer->destination_bytes : transfer->source_bytes),
+                                  std::span(data).first(length)};
+                const auto operation = writes ? BlockOperation::kWrite : BlockOperation::kRead;
+                RangeHold hold(piece.core.ranges, piece.range(), false);
+                co_await hold;
+                if (stopped()) failure = unreachable().error();
+                if (failure || task.link.abort_requested) break;
+                BlockTransfer step(piece.core.volume, piece.request(operation, buffer));
+                const BlockStatus status = co_await step;
+                if (status != BlockStatus::kOk) failure = answer_of(side, medium_sense(status, operation));
+                if (failure) break;
+            }
+            if (failure) {
+                end(task, list, record, &*failure);
+                co_return;
+            }
+            done += length;
+            record->copied_bytes += length;
+        }
+        if (task.link.abort_requested) break;
+    }
+    end(task, list, record, nullptr);
+}
+
+/// Ends the task, after what RECEIVE COPY STATUS says of it.
+void CopyManager::end(Task& task, const CopyList& list, const CopyRecords::Handle& record, const CopyFailure* failure) {
+    --under_way_;
+    const bool failed = failure != nullptr || task.link.abort_requested;
+    record->state = failed ? CopyStatus::kFailed : CopyStatus::kCompleted;
+    if (failure != nullptr) {
+        const auto segment = static_cast<std::uint16_t>(record->segments - 1);
+        record->status = Status::kCheckCondition;
+        record->sense = copy_aborted(*failure, segment, server_.sense_format());
+    }
+    if (list.usage == ListIdUsage::kDiscard) records_.forget(task.nexus->name, list.identifier, record);
+    if (failure == nullptr) return server_.good(task);
+    server_.check(task, record->sense);
+}
+
+/// What was told wholly is forgotten, but a failure's status as long as its details are there. (SPC-4 §6.21, §6.23)
+void CopyManager::receive(Task& task, std::uint16_t service_action) {
+    const std::uint8_t identifier = task.cdb[2];
+    const std::uint64_t allocation_length = task.cdb.number(10, 4);
+    if (service_action == service_action::kReceiveCopyOperatingParameters) {
+        return server_.reply(task, copy_operating_parameters(), allocation_length);
+    }
+    const auto record = records_.find(task.nexus->name, identifier);
+    if (!record) return server_.check(task, Sense::invalid_field_in_cdb(2));
+    const bool details = service_action == service_action::kReceiveCopyFailureDetailsLid1;
+    const auto data = details ? copy_failure_data(*record) : copy_status_data(*record);
+    const bool told = allocation_length >= data.size() || (details && allocation_length == 0);
+    const bool over = record->state == CopyStatus::kCompleted || (record->state == CopyStatus::kFailed && details);
+    if (told && over) records_.forget(task.nexus->name, identifier, record);
+    server_.reply(task, data, allocation_length);
+}
+
+} // namespace touka::scsi
