@@ -8,6 +8,7 @@
 #include "fabric/kept_reservations.hpp"
 #include "fabric/open_unit.hpp"
 #include "runtime/unique_fd.hpp"
+#include "scsi/copy/copy_manager.hpp"
 #include "scsi/disk/disk_unit.hpp"
 #include "storage/raw_file.hpp"
 
@@ -44,11 +45,13 @@ OpenedVolume open_side_file(const std::string& path, std::uint64_t size_bytes, r
 class OpenDisk final : public OpenUnit {
 public:
     [[nodiscard]] scsi::DeviceServer& server() override { return unit->server(); }
+    [[nodiscard]] scsi::DiskUnit* disk() override { return unit.get(); }
     void stop(std::function<void()> done) override { unit->stop(std::move(done)); }
 
     // Destroyed from the end: what is in flight still has its unit when a queue waits for it.
     std::unique_ptr<scsi::DiskUnit> unit;
     std::unique_ptr<KeptReservations> reservations;
+    std::unique_ptr<scsi::CopyManager> copies;
     Volume journal, protection, volume;
 };
 
@@ -94,6 +97,7 @@ OpenedUnit open_unit(const UnitConfig& config, const DiskUnitConfig& disk, const
     auto reservations = KeptReservations::open(config.name, open->unit->server(), context);
     if (!reservations) return std::unexpected(reservations.error());
     open->reservations = std::move(*reservations);
+    if (context.copies != nullptr) open->copies = std::make_unique<scsi::CopyManager>(*open->unit, *context.copies);
     return open;
 }
 

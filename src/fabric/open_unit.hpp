@@ -8,8 +8,10 @@
 
 #include "fabric/target_config.hpp"
 #include "runtime/reactor.hpp"
+#include "scsi/copy/copy_directory.hpp"
 #include "scsi/device_server/device_server.hpp"
 #include "scsi/device_server/inquiry.hpp"
+#include "scsi/disk/disk_unit.hpp"
 #include "scsi/tape/tape_unit.hpp"
 
 namespace touka::fabric {
@@ -21,6 +23,8 @@ public:
     [[nodiscard]] virtual scsi::DeviceServer& server() = 0;
     /// The drive, when it is one.
     [[nodiscard]] virtual scsi::TapeUnit* tape() { return nullptr; }
+    /// The disk, when it is one.
+    [[nodiscard]] virtual scsi::DiskUnit* disk() { return nullptr; }
     /// Ends what goes on without a task. @pre no nexus sees the unit.  @param done called once, perhaps before this
     /// returns, when it may be destroyed.
     virtual void stop(std::function<void()> done) { done(); }
@@ -34,7 +38,8 @@ struct UnitContext {
     std::string state_folder; ///< empty: nothing is kept
     std::vector<scsi::TargetPort> ports;
     std::function<scsi::TapeUnit*(const std::string&)> find_drive; ///< of a name
-    std::function<void(std::string)> notice; ///< something that the user should know and that stops nothing
+    const scsi::CopyDirectory* copies = nullptr; ///< between which disks EXTENDED COPY goes; null: none
+    std::function<void(std::string)> notice;     ///< something that the user should know and that stops nothing
 
     /// "FOLDER/NAME.EXTENSION" with a name that any unit's becomes, no two the same.
     [[nodiscard]] std::string state_path(const std::string& name, const char* extension) const;

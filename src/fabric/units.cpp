@@ -16,6 +16,7 @@ Units::Units(runtime::Reactor& reactor, std::string state_folder, std::vector<sc
                        const NamedUnit* const found = named(name);
                        return found != nullptr ? found->unit->tape() : nullptr;
                    },
+               .copies = this,
                .notice = std::move(notice)} {}
 
 Units::~Units() {
@@ -65,6 +66,16 @@ void Units::stop(const std::function<void()>& done) {
 scsi::LogicalUnit* Units::find(const std::string& name) const {
     const NamedUnit* const found = named(name);
     return found != nullptr ? &found->unit->server() : nullptr;
+}
+
+std::optional<scsi::CopyEndpoint> Units::find(std::uint64_t naa) const {
+    for (const NamedUnit& open : units_) {
+        scsi::DiskUnit* const disk = open.closing ? nullptr : open.unit->disk();
+        if (disk != nullptr && disk->inquiry().identity().naa == naa) {
+            return scsi::CopyEndpoint{.unit = &disk->server(), .core = &disk->core()};
+        }
+    }
+    return std::nullopt;
 }
 
 const UnitConfig* Units::config(const std::string& name) const {

@@ -3,6 +3,7 @@
 #include <expected>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,14 +16,14 @@ namespace touka::fabric {
 
 /// The units of a program: opened by their configuration, owned, found by name. Everything on the reactor's thread, or
 /// while it does nothing for them.
-class Units {
+class Units final : private scsi::CopyDirectory {
 public:
     /// @param state_folder where reservations and inventories are kept; empty: they last as long as the program.
     /// @param ports through which units are reached.  @param notice what the user should know and what stops nothing.
     Units(runtime::Reactor& reactor, std::string state_folder, std::vector<scsi::TargetPort> ports,
           std::function<void(std::string)> notice);
     /// @pre `stop` is done, or no unit does anything without a task.
-    ~Units();
+    ~Units() override;
     Units(const Units&) = delete;
     Units& operator=(const Units&) = delete;
 
@@ -49,6 +50,7 @@ private:
         bool closing = false;
     };
     [[nodiscard]] const NamedUnit* named(const std::string& name) const;
+    [[nodiscard]] std::optional<scsi::CopyEndpoint> find(std::uint64_t naa) const override;
 
     UnitContext context_;
     std::vector<NamedUnit> units_; // in the order of opening: libraries after their drives
