@@ -33,7 +33,9 @@ std::optional<CopyFailure> check_access(const Task& task, const DiskCore& core, 
         return CopyFailure{.from = side, .status = Status::kReservationConflict};
     }
     if (const auto sense = core.server.readiness()) return answer_of(side, *sense);
-    if (const auto sense = core.check_range(range)) return answer_of(side, *sense);
+    if (const auto sense = core.check_range(range)) { // the copy manager's own finding: no device failed
+        return CopyFailure{.code = SenseCode::kNoAdditionalSense, .from = side, .sense = sense};
+    }
     if (!writes) return std::nullopt;
     const auto sense = core.check_writable();
     return sense ? std::optional(answer_of(side, *sense)) : std::nullopt;

@@ -183,7 +183,7 @@ TEST_F(CopyTest, TheAnswerOfSourceOrDestinationIsPassedOn) {
     auto beyond = kThere;
     beyond.destination_lba = kBlocks - 1;
     const auto& task = copy({kThere, beyond});
-    expect_aborted(task, SenseCode::kThirdPartyDeviceFailure, 1);
+    expect_aborted(task, SenseCode::kNoAdditionalSense, 1);
     const auto bytes = task.sense.bytes();
     EXPECT_EQ(bytes[0], 0x70) << "INFORMATION is not valid";
     EXPECT_EQ(bytes[7], bytes.size() - 8);

@@ -17,12 +17,12 @@ Sense wrong_at(std::size_t byte, std::optional<std::uint8_t> bit = {}) {
 
 /// @param at where the descriptor begins in the list.
 std::expected<CopyTarget, Sense> parse_target(std::span<const std::uint8_t, kCopyTargetBytes> bytes, std::size_t at) {
-    constexpr std::uint8_t kUnitIdType = 0xC0, kNull = 0x20, kDeviceType = 0x1F;
+    constexpr std::uint8_t kNull = 0x20, // LU ID TYPE beside it is not looked at: initiators leave anything there
+        kDeviceType = 0x1F;
     constexpr std::size_t kNaaBytes = 8, kDesignatorLimit = 20;
     if (bytes[0] != kTargetIdentification) {
         return std::unexpected(Sense::illegal_request(SenseCode::kUnsupportedTargetDescriptorTypeCode));
     }
-    if ((bytes[1] & kUnitIdType) != 0) return std::unexpected(wrong_at(at + 1, std::uint8_t{7}));
     if (bytes[7] > kDesignatorLimit) return std::unexpected(wrong_at(at + 7));
     CopyTarget target;
     target.direct_access =

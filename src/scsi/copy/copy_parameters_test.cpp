@@ -93,7 +93,6 @@ TEST(CopyParameters, FieldsOfHeaderAndTargetsAreChecked) {
     EXPECT_EQ(with(1, 1 << 3).field->byte, 1) << "reserved usage";
     EXPECT_EQ(with(1, 3 << 3).field->byte, 0) << "an identifier that is not used";
     EXPECT_EQ(with(3, 16).field->byte, 2) << "half a target";
-    EXPECT_EQ(with(17, 0x40).field->byte, 17) << "LU ID TYPE";
     EXPECT_EQ(with(23, 21).field->byte, 23) << "a designator that is too long";
     auto unused = plain();
     unused[0] = 0;

@@ -112,7 +112,7 @@ void Provisioning::write_same(Task& task) {
     std::vector<std::uint8_t> block(core_.block_bytes);
     if (!no_data) {
         task.transfer_bytes = core_.block_bytes;
-        if (task.data_out_bytes < core_.block_bytes) return core_.server.check(task, Sense::invalid_field_in_cdb(0));
+        if (task.data_out_bytes != core_.block_bytes) return core_.server.check(task, Sense::invalid_field_in_cdb(0));
         (void)copy_from(task.data_out, 0, block);
     }
     run_write_same(task, range, std::move(block), unmap);

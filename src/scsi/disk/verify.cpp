@@ -152,7 +152,7 @@ void CompareCommands::compare_and_write(Task& task) {
     if (const auto sense = core_.check_writable()) return core_.server.check(task, *sense);
     if (core_.protection != nullptr && core_.protection->compare_and_write(task, range)) return;
     task.transfer_bytes = 2 * core_.bytes(range.count);
-    if (task.data_out_bytes < task.transfer_bytes) return core_.server.check(task, Sense::invalid_field_in_cdb(13));
+    if (task.data_out_bytes != task.transfer_bytes) return core_.server.check(task, Sense::invalid_field_in_cdb(13));
     if (range.count == 0) return core_.server.good(task);
     read_change_write(task, range, false);
 }

@@ -141,7 +141,7 @@ TEST_F(CompareTest, CompareAndWriteChecksItsRangeAndItsData) {
     EXPECT_EQ(run(compare_and_write(0, 2), blocks(3, 0)).sense_code(), SenseCode::kInvalidFieldInCdb);
     EXPECT_EQ(run(compare_and_write(0, 0)).status, Status::kGood);
     EXPECT_EQ(run(compare_and_write(0, 1, 0x20), blocks(2, 0)).sense_code(), SenseCode::kInvalidFieldInCdb);
-    EXPECT_EQ(run(compare_and_write(0, 1), blocks(4, 0)).status, Status::kGood) << "more than it takes";
+    EXPECT_EQ(run(compare_and_write(0, 1), blocks(4, 0)).status, Status::kCheckCondition) << "more than it takes";
     volume.geometry().read_only = true;
     open_again();
     EXPECT_EQ(run(compare_and_write(0, 1), blocks(2, 0)).sense_key(), SenseKey::kDataProtect);
