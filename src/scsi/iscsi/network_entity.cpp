@@ -97,8 +97,10 @@ void NetworkEntity::reset_target(const Target& target, const Connection* except)
 
 void NetworkEntity::set_targets(std::vector<TargetNode> targets, std::function<void()> done) {
     std::vector<const Target*> old;
+    old.reserve(targets_.size());
     for (const TargetNodeRef& node : targets_) old.push_back(node->target);
     targets_.clear();
+    targets_.reserve(targets.size());
     for (TargetNode& node : targets) targets_.push_back(std::make_shared<const TargetNode>(std::move(node)));
     for (const auto& [id, connection] : connections_) {
         if (!connection->has_nexus()) continue; // logins look again when they are done
