@@ -385,6 +385,23 @@ TEST(IscsiTransfer, DataBeyondOrBesideWhatWasAskedForFailTheCommand) {
     }
 }
 
+TEST(IscsiTransfer, DataBeyondTheEndOfABurstFailTheCommand) {
+    TestSetup setup;
+    TestInitiator initiator(setup.entity);
+    ASSERT_EQ(initiator.login(), 0);
+    initiator.send(initiator.write(0, 2));
+    const auto r2t = initiator.receive();
+    ASSERT_TRUE(r2t);
+    const std::uint32_t transfer_tag = r2t->header.get32(kTargetTransferTag);
+    initiator.send(TestInitiator::data_out(initiator.tag, transfer_tag, 0, 0, false), pattern(512, 1));
+    initiator.send(TestInitiator::data_out(initiator.tag, transfer_tag, 1, 512, true), pattern(513, 1));
+    const auto response = initiator.receive();
+    ASSERT_TRUE(response);
+    EXPECT_EQ(response->header.bytes[3], 2);
+    EXPECT_EQ(response->data[2 + 12], 0x4B);
+    EXPECT_EQ(setup.unit.submitted, 0);
+}
+
 TEST(IscsiTransfer, UnsolicitedDataThatWereNotAgreedOnFailTheCommand) {
     TestSetup setup;
     TestInitiator initiator(setup.entity);
