@@ -129,6 +129,7 @@ TEST_P(TornTail, IsCutToTheLastWholeObject) {
         EXPECT_EQ(loaded.torn_bytes(), torn->bytes.size() - whole) << size;
         append(loaded, block(3, 7));
         ASSERT_TRUE(loaded.synchronize().has_value());
+        EXPECT_EQ(torn->bytes.size(), whole + 12 + 4); // nothing of the torn object is behind the end marker
         EXPECT_EQ(read_simh(torn->bytes), (std::vector<std::string>{text(block(5, 1)), "-", text(block(3, 7))}));
     }
     EXPECT_EQ(load(file_of(full)).index().count(), 3u);

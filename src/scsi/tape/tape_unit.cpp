@@ -46,7 +46,8 @@ std::optional<Sense> TapeUnit::readiness() const {
         case Medium::kLoaded: return std::nullopt;
         case Medium::kLoading: return Sense::not_ready(SenseCode::kLogicalUnitBecomingReady);
         case Medium::kHeld: return Sense::not_ready(SenseCode::kInitializingCommandRequired);
-        case Medium::kUnreadable: return Sense::of(SenseKey::kMediumError, SenseCode::kMediumFormatCorrupted);
+        // NOT READY and no MEDIUM ERROR: only so does Linux's st let mt unload the cartridge.
+        case Medium::kUnreadable: return Sense::not_ready(SenseCode::kMediumFormatCorrupted);
         case Medium::kNone:
         case Medium::kUnloaded: break;
     }

@@ -88,13 +88,13 @@ TEST_F(TapeDrive, IsNotReadyWithoutACartridgeAndTellsOfANewOneOnce) {
     EXPECT_EQ(execute({0, 0, 0, 0, 0, 0}).status, Status::kGood);
 }
 
-TEST_F(TapeDrive, AnImageThatCannotBeUsedIsAMediumErrorAndAnAlert) {
+TEST_F(TapeDrive, AnImageThatCannotBeUsedIsNotReadyAndAnAlert) {
     contents->bytes = {1, 2, 3, 4, 5, 6, 7, 8};
     insert();
     ASSERT_FALSE(result->has_value());
     EXPECT_NE(result->error().find("reserves"), std::string::npos);
     execute({0, 0, 0, 0, 0, 0});
-    expect_sense(execute({0, 0, 0, 0, 0, 0}), SenseKey::kMediumError, SenseCode::kMediumFormatCorrupted);
+    expect_sense(execute({0, 0, 0, 0, 0, 0}), SenseKey::kNotReady, SenseCode::kMediumFormatCorrupted);
     const Bytes log = {0x4D, 0, 0x6E, 0, 0, 0, 0, 0xFF, 0xFF, 0};
     const auto flag = [](const TestTask& task) { return task.received()[4 + 5 * (0x2B - 1) + 4]; };
     EXPECT_EQ(flag(execute(log)), 1);
