@@ -332,6 +332,8 @@ TEST_F(VhostUser, AListenerHasOneFrontEndAtATimeAndANewDeviceForEach) {
     auto first = dial();
     EXPECT_TRUE(first->ask(kGetFeatures, std::uint64_t{0}).has_value());
     EXPECT_TRUE(dial()->ended());
+    EXPECT_NE(VhostUserListener::listen(reactor_, path, [&] { return make_device(); }).error().find("another process"),
+              std::string::npos);
     EXPECT_EQ(made, 1);
     first.reset();
     for (bool connected = true; connected;) on_reactor([&] { connected = listener->connected(); });

@@ -19,11 +19,17 @@ VhostUserListener::listen(runtime::Reactor& reactor, const std::string& path, Ma
     if (path.empty() || path.size() >= sizeof address.sun_path)
         return std::unexpected(path + ": too long for a socket");
     std::memcpy(address.sun_path, path.data(), path.size());
-    runtime::UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    const auto* const name = reinterpret_cast<const sockaddr*>(&address);
+    const auto make_socket = [] {
+        return runtime::UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    };
+    if (::connect(make_socket().get(), name, sizeof address) == 0 || errno == EAGAIN) {
+        return std::unexpected(path + ": another process listens there");
+    }
+    runtime::UniqueFd socket = make_socket();
     struct stat status{};
     if (::lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode)) ::unlink(path.c_str());
-    if (!socket || ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0 ||
-        ::listen(socket.get(), 1) < 0) {
+    if (!socket || ::bind(socket.get(), name, sizeof address) < 0 || ::listen(socket.get(), 1) < 0) {
         return std::unexpected(path + ": " + std::strerror(errno));
     }
     return std::unique_ptr<VhostUserListener>(

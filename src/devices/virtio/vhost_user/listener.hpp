@@ -16,7 +16,7 @@ namespace touka::devices::virtio {
 class VhostUserListener {
 public:
     using MakeDevice = std::function<std::unique_ptr<VirtioDevice>()>;
-    /// Replaces a socket that an earlier process left at `path`.
+    /// Replaces a socket that an earlier process left at `path`, if it has ended.
     /// @param make_device called on the reactor.  @return what is wrong with the path.
     [[nodiscard]] static std::expected<std::unique_ptr<VhostUserListener>, std::string>
     listen(runtime::Reactor& reactor, const std::string& path, MakeDevice make_device);
