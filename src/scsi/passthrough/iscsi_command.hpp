@@ -1,9 +1,10 @@
 // What an IscsiUnit knows of a command and of a task management function while they last.
 #pragma once
 
+#include <cstdint> // which the next one needs and does not include
+
 #include <iscsi/scsi-lowlevel.h>
 
-#include <cstdint>
 #include <functional>
 #include <vector>
 

@@ -14,6 +14,7 @@
 #include "devices/virtio/vhost_user/shared_mapping.hpp"
 #include "runtime/notification.hpp"
 #include "spec/virtio/split_queue.hpp"
+#include "spec/virtio/virtio.hpp"
 
 namespace touka::devices::virtio::test {
 
