@@ -1,7 +1,8 @@
 // What an IscsiUnit knows of a command and of a task management function while they last.
 #pragma once
 
-#include <cstdint> // which the next one needs and does not include
+#include <cstddef> // which the next one needs and does not include
+#include <cstdint>
 
 #include <iscsi/scsi-lowlevel.h>
 

@@ -190,11 +190,15 @@ TEST_F(VhostUser, WhatWasInFlightInOneProcessIsDoneByTheNext) {
     again.negotiate(0);
     ASSERT_TRUE(again.share_memory());
     ASSERT_TRUE(again.tell(kSetInflightFd, shape, {buffer->descriptors[0].get()}));
-    ASSERT_TRUE(again.start(ring_, 1)); // a front-end whose back-end died knows the used index alone
-    ASSERT_TRUE(again.wait_used(ring_, 3));
+    TestFrontEnd::Ring same_ring; // with a doorbell that the first one does not hear
+    again.place(same_ring, kRequestQueue);
+    same_ring.next_descriptor = ring_.next_descriptor;
+    same_ring.avail_index = ring_.avail_index;
+    ASSERT_TRUE(again.start(same_ring, 1)); // a front-end whose back-end died knows the used index alone
+    ASSERT_TRUE(again.wait_used(same_ring, 3));
     EXPECT_EQ(response(), VIRTIO_SCSI_S_OK);
-    submit();
-    ASSERT_TRUE(again.wait_used(ring_, 4));
+    again.submit(same_ring, {{kRequest, 51, false}, {kResponse, 108, true}, {kData, 512, true}});
+    ASSERT_TRUE(again.wait_used(same_ring, 4));
     on_reactor([&] { second->close(); });
     for (bool there = true; there;) on_reactor([&] { there = second != nullptr; });
     // The first one knows nothing of this: it must not touch the ring any more.
