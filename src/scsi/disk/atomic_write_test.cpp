@@ -255,14 +255,16 @@ TEST(WriteAtomic, KeepsOthersOffItsBlocksUntilItIsDone) {
     journal.held = true;
     TestTask atomic(nexus, write_atomic(8, 16), pattern(16, 1));
     TestTask overlapping(nexus, cdb16(operation::kWrite16, 0, 10, 1), pattern(1, 2));
+    TestTask cut(nexus, cdb16(operation::kRead16, 0, 8, 16), {}, 512);
     TestTask apart(nexus, cdb16(operation::kWrite16, 0, 24, 1), pattern(1, 2));
-    for (TestTask* task : {&atomic, &overlapping, &apart}) unit.unit().submit(*task);
+    for (TestTask* task : {&atomic, &overlapping, &cut, &apart}) unit.unit().submit(*task);
     EXPECT_TRUE(apart.completed());
     EXPECT_FALSE(overlapping.completed());
+    EXPECT_FALSE(cut.completed());
     journal.complete_all(); // the entry
     EXPECT_FALSE(overlapping.completed());
     journal.complete_all(); // cleared
-    EXPECT_TRUE(atomic.completed() && overlapping.completed());
+    EXPECT_TRUE(atomic.completed() && overlapping.completed() && cut.completed());
     EXPECT_EQ(std::memcmp(disk.bytes.data() + 10 * 512, pattern(1, 2).data(), 512), 0);
 }
 

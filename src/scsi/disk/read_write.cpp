@@ -66,6 +66,10 @@ void ReadWrite::read(Task& task) {
 Job ReadWrite::read_cut(Task& task, BlockRange range) {
     RangeHold hold(core_.ranges, range, false);
     co_await hold;
+    if (const auto sense = core_.failure()) {
+        core_.server.check(task, *sense);
+        co_return;
+    }
     std::vector<std::uint8_t> data(core_.bytes(range.count));
     const iovec buffer{.iov_base = data.data(), .iov_len = data.size()};
     storage::BlockRequest request;
