@@ -73,7 +73,8 @@ public:
         std::unique_ptr<Parts> parts(new Parts(config, host, std::move(*memory), std::move(*engine)));
 
         auto peripherals = Peripherals::create(config, {*parts->memory_, parts->root_, parts->interrupts_->msi(),
-                                                        *parts->engine_.engine, parts->io_, *host.console});
+                                                        *parts->engine_.engine, parts->io_, *host.console,
+                                                        parts->engine_.kvm == nullptr});
         if (!peripherals) return std::unexpected(peripherals.error());
         parts->peripherals_ = std::move(*peripherals);
 

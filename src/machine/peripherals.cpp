@@ -9,6 +9,7 @@
 #include "devices/virtio/console.hpp"
 #include "devices/virtio/entropy.hpp"
 #include "devices/virtio/net.hpp"
+#include "devices/virtio/vhost_user/front_end.hpp"
 #include "network/mac_address.hpp"
 #include "network/port_forward.hpp"
 #include "network/tap_port.hpp"
@@ -57,6 +58,9 @@ std::expected<std::unique_ptr<Peripherals>, MachineError> Peripherals::create(co
     for (const DiskConfig& disk : config.disks) {
         if (auto added = all->add_disk(disk, config.cpu_count); !added) return std::unexpected(added.error());
     }
+    for (const std::string& socket : config.vhost_user_scsi) {
+        if (auto added = all->add_vhost_user(socket); !added) return std::unexpected(added.error());
+    }
     if (!config.scsi_units.empty()) {
         if (auto added = all->add_scsi(config); !added) return std::unexpected(added.error());
     }
@@ -100,6 +104,13 @@ std::expected<void, MachineError> Peripherals::add_scsi(const MachineConfig& con
     if (!adapter) return std::unexpected(adapter.error());
     scsi_ = std::move(*adapter);
     return plug("scsi", scsi_->take_device());
+}
+
+std::expected<void, MachineError> Peripherals::add_vhost_user(const std::string& socket) {
+    auto device = virtio::VhostUserScsi::create({.socket_path = socket, .log_writes = context_.logs_foreign_writes},
+                                                context_.memory);
+    if (!device) return unusable(device.error());
+    return plug("vhost-user-scsi", std::move(*device));
 }
 
 std::expected<void, MachineError> Peripherals::add_network(const NetworkConfig& config, std::uint32_t index,

@@ -31,10 +31,12 @@ struct PeripheralContext {
     cpu::DoorbellRegistry& doorbells;
     runtime::Reactor& reactor; ///< does their work
     runtime::ByteStream& console;
+    /// What other processes write into guest memory must be told to GuestMemory::written: the engine is a software one.
+    bool logs_foreign_writes = true;
 };
 
 /// Owns disks, networks and the functions in front of them, on bus 0 from device 1 on in the order of the
-/// configuration: disks, the SCSI adapter, networks, then the rest. @thread control.
+/// configuration: disks, adapters of other processes, the SCSI adapter, networks, then the rest. @thread control.
 class Peripherals {
 public:
     [[nodiscard]] static std::expected<std::unique_ptr<Peripherals>, MachineError>
@@ -46,6 +48,7 @@ public:
 private:
     explicit Peripherals(const PeripheralContext& context) : context_(context), dma_(context.memory) {}
     [[nodiscard]] std::expected<void, MachineError> add_disk(const DiskConfig& config, std::uint32_t queue_count);
+    [[nodiscard]] std::expected<void, MachineError> add_vhost_user(const std::string& socket);
     [[nodiscard]] std::expected<void, MachineError> add_scsi(const MachineConfig& config);
     [[nodiscard]] std::expected<void, MachineError> add_network(const NetworkConfig& config, std::uint32_t index,
                                                                 const std::string& machine_name);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "devices/virtio/scsi.hpp"
+#include "fabric/port_name.hpp"
 #include "fabric/units.hpp"
 #include "machine/config.hpp"
 #include "machine/machine_error.hpp"
@@ -27,11 +28,14 @@ public:
 
 private:
     explicit ScsiAdapter(runtime::Reactor& reactor) : reactor_(reactor) {}
-    [[nodiscard]] std::expected<scsi::LogicalUnit*, MachineError> open(const ScsiUnitConfig& config, std::size_t index);
+    using OpenResult = std::expected<scsi::LogicalUnit*, MachineError>;
+    [[nodiscard]] OpenResult open(const LocalUnit& local, std::size_t index);
+    [[nodiscard]] OpenResult open_passed_through(const ScsiUnitConfig& config, fabric::Wwpn wwpn);
 
     runtime::Reactor& reactor_;
     // Destroyed from the end: the device's nexuses before targets before units.
     std::vector<std::unique_ptr<fabric::Units>> local_units_;
+    std::vector<std::unique_ptr<scsi::LogicalUnit>> passed_through_;
     std::vector<std::unique_ptr<scsi::Target>> targets_;
     std::unique_ptr<devices::virtio::Scsi> device_;
 };

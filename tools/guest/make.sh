@@ -10,6 +10,7 @@ trap 'rm -rf --one-file-system "$work"' EXIT
 
 packages=linux-image-cloud-amd64,tiny-initramfs,systemd-sysv,udev,dbus,systemd-resolved,iproute2,iputils-ping
 packages+=,e2fsprogs,fio,iperf3,netbase,ca-certificates
+packages+=,sg3-utils,mt-st,mtx,libiscsi-bin,sqlite3
 mmdebstrap --mode=root --variant=minbase --include="$packages" \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/doc/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' \

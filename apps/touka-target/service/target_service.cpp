@@ -7,6 +7,9 @@
 #include <mutex>
 #include <utility>
 
+#include "devices/virtio/scsi.hpp"
+#include "fabric/port_name.hpp"
+
 namespace touka::target {
 
 using namespace scsi::iscsi;
@@ -14,7 +17,9 @@ using namespace scsi::iscsi;
 namespace {
 
 constexpr std::uint16_t kLogoutSeconds = 3;
-constexpr std::uint64_t kRetirementNs = 100'000'000;
+constexpr std::uint64_t kRetirementNs = 100'000'000, kDisconnectionNs = 10'000'000;
+constexpr scsi::RelativeTargetPort kFirstVhostUserPort = 0x1000;
+constexpr std::uint16_t kVhostUserQueues = 8;
 
 /// One target port for each portal group, numbered in the order of the file. (RFC 7143 §4.4.1)
 std::map<std::uint16_t, scsi::RelativeTargetPort> number_ports(const fabric::ServiceConfig& config) {
@@ -33,6 +38,13 @@ std::vector<scsi::TargetPort> describe_ports(const fabric::ServiceConfig& config
             config.targets.empty() ? std::string() : fmt::format("{},t,0x{:04x}", config.targets.front().name, group);
         ports.push_back(
             {.relative = relative, .group = group, .protocol = spec::scsi::ProtocolIdentifier::kIscsi, .name = name});
+    }
+    // Virtual machines come through ports of their own.
+    for (std::size_t i = 0; i < config.vhost_user.size(); ++i) {
+        ports.push_back({.relative = static_cast<scsi::RelativeTargetPort>(kFirstVhostUserPort + i),
+                         .group = 0,
+                         .protocol = spec::scsi::ProtocolIdentifier::kFibreChannel,
+                         .name = {}});
     }
     return ports;
 }
@@ -77,13 +89,14 @@ TargetService::~TargetService() {
     std::condition_variable changed;
     bool done = false;
     reactor_.post([&] {
-        entity_->shut_down(kLogoutSeconds, [&] {
-            units_->stop([&] {
-                const std::scoped_lock lock(mutex);
-                done = true;
-                changed.notify_one();
-            });
-        });
+        const auto finish = [&] {
+            const std::scoped_lock lock(mutex);
+            done = true;
+            changed.notify_one();
+        };
+        for (const VhostUserPort& port : vhost_user_) port.listener->close_connection();
+        entity_->shut_down(kLogoutSeconds,
+                           [this, finish] { wait_for_vhost_user([this, finish] { units_->stop(finish); }); });
     });
     {
         std::unique_lock lock(mutex);
@@ -91,6 +104,8 @@ TargetService::~TargetService() {
     }
     reactor_.run_and_wait([&] {
         retirement_.reset();
+        disconnection_.reset();
+        vhost_user_.clear();
         portals_.clear();
         entity_.reset();
         leaving_.clear();
@@ -114,6 +129,8 @@ std::expected<void, std::string> TargetService::apply(const fabric::ServiceConfi
     if (auto opened = open_units(config); !opened) return opened;
     if (auto opened = open_portals(config); !opened) return opened;
     serve_targets(config);
+    if (auto opened = open_vhost_user(config); !opened) return opened;
+    remap_vhost_user();
     retire_units(config);
     return {};
 }
@@ -181,6 +198,50 @@ void TargetService::serve_targets(const fabric::ServiceConfig& config) {
     }
     entity_->set_targets(std::move(nodes), [this] { leaving_.clear(); });
     entity_->access_changed();
+}
+
+std::expected<void, std::string> TargetService::open_vhost_user(const fabric::ServiceConfig& config) {
+    for (std::size_t i = 0; i < config.vhost_user.size(); ++i) {
+        const fabric::VhostUserConfig& wanted = config.vhost_user[i];
+        if (std::ranges::find(vhost_user_, wanted, &VhostUserPort::config) != vhost_user_.end()) continue;
+        const auto relative = static_cast<scsi::RelativeTargetPort>(kFirstVhostUserPort + i);
+        auto listener = devices::virtio::VhostUserListener::listen(
+            reactor_, wanted.socket, [this, wanted, relative] { return make_adapter(wanted, relative); });
+        if (!listener) return std::unexpected(listener.error());
+        vhost_user_.push_back({wanted, relative, std::move(*listener)});
+    }
+    return {};
+}
+
+std::unique_ptr<devices::virtio::VirtioDevice> TargetService::make_adapter(const fabric::VhostUserConfig& config,
+                                                                           scsi::RelativeTargetPort relative) {
+    const fabric::Wwpn wwpn = fabric::parse_wwpn(config.wwpn).value_or(fabric::Wwpn{});
+    auto adapter = std::make_unique<devices::virtio::Scsi>(
+        devices::virtio::ScsiConfiguration{.initiator = {.protocol = spec::scsi::ProtocolIdentifier::kFibreChannel,
+                                                         .name = fmt::format("{:016x}", wwpn.value)},
+                                           .queue_count = kVhostUserQueues});
+    if (ServedTarget* const served = find(config.target)) {
+        adapter->attach(0, served->target, relative, served->luns->units(config.wwpn));
+    }
+    return adapter;
+}
+
+void TargetService::remap_vhost_user() {
+    for (const VhostUserPort& port : vhost_user_) {
+        ServedTarget* const served = find(port.config.target);
+        devices::virtio::VhostUserBackEnd* const connection = port.listener->connection();
+        if (served == nullptr || connection == nullptr) continue;
+        // make_adapter makes no other devices.
+        static_cast<devices::virtio::Scsi&>(connection->device()).remap(0, served->luns->units(port.config.wwpn));
+    }
+}
+
+void TargetService::wait_for_vhost_user(std::function<void()> done) {
+    if (std::ranges::none_of(vhost_user_, [](const VhostUserPort& port) { return port.listener->connected(); })) {
+        return done();
+    }
+    disconnection_ = reactor_.make_timer([this, done] { reactor_.post([this, done] { wait_for_vhost_user(done); }); });
+    disconnection_->arm(reactor_.now_ns() + kDisconnectionNs);
 }
 
 void TargetService::retire_units(const fabric::ServiceConfig& config) {

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "devices/virtio/vhost_user/listener.hpp"
 #include "fabric/lun_map.hpp"
 #include "fabric/target_config.hpp"
 #include "fabric/units.hpp"
@@ -55,6 +56,12 @@ private:
         scsi::Target target;
         std::unique_ptr<fabric::LunMap> luns;
     };
+    /// One socket for one virtual machine's adapter.
+    struct VhostUserPort {
+        fabric::VhostUserConfig config;
+        scsi::RelativeTargetPort relative;
+        std::unique_ptr<devices::virtio::VhostUserListener> listener;
+    };
     struct OpenPortal {
         fabric::PortalConfig config;
         scsi::iscsi::PortalId id;
@@ -66,6 +73,12 @@ private:
     [[nodiscard]] std::expected<void, std::string> apply(const fabric::ServiceConfig& config);
     [[nodiscard]] std::expected<void, std::string> open_units(const fabric::ServiceConfig& config);
     [[nodiscard]] std::expected<void, std::string> open_portals(const fabric::ServiceConfig& config);
+    [[nodiscard]] std::expected<void, std::string> open_vhost_user(const fabric::ServiceConfig& config);
+    [[nodiscard]] std::unique_ptr<devices::virtio::VirtioDevice> make_adapter(const fabric::VhostUserConfig& config,
+                                                                              scsi::RelativeTargetPort relative);
+    void remap_vhost_user();
+    /// Calls `done` when no virtual machine is connected any more.
+    void wait_for_vhost_user(std::function<void()> done);
     void serve_targets(const fabric::ServiceConfig& config);
     void retire_units(const fabric::ServiceConfig& config);
     void close_idle_units();
@@ -83,9 +96,10 @@ private:
     std::vector<std::unique_ptr<ServedTarget>> leaving_; // until their last session has gone
     std::unique_ptr<scsi::iscsi::NetworkEntity> entity_;
     std::vector<OpenPortal> portals_;
+    std::vector<VhostUserPort> vhost_user_;
     scsi::iscsi::PortalId next_portal_ = 1;
     std::vector<std::string> retired_units_; // no longer configured, until no nexus sees them
-    std::unique_ptr<runtime::Timer> retirement_;
+    std::unique_ptr<runtime::Timer> retirement_, disconnection_;
 };
 
 } // namespace touka::target
