@@ -48,6 +48,6 @@ inline constexpr std::uint32_t kNameLimitBytes = 223;   ///< iSCSI names (RFC 71
 
 /// CHAP algorithms by their number. (RFC 7143 §12.1.3, IANA PPP Authentication Algorithms)
 enum class ChapAlgorithm : std::uint8_t { kMd5 = 5, kSha1 = 6, kSha256 = 7, kSha3 = 8 }; // the last: SHA3-256
-inline constexpr std::size_t kChapChallengeLimitBytes = 1024; ///< (RFC 7143 §12.1.3)
+inline constexpr std::size_t kChapChallengeLimitBytes = 1024;                            ///< (RFC 7143 §12.1.3)
 
 } // namespace touka::spec::iscsi
