@@ -11,7 +11,7 @@
 #include "runtime/reactor.hpp"
 #include "runtime/unique_fd.hpp"
 
-struct iscsi_context;
+struct iscsi_context; // NOLINT(readability-identifier-naming): libiscsi's
 
 namespace touka::scsi {
 

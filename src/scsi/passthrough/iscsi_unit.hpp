@@ -17,7 +17,7 @@
 #include "scsi/passthrough/command_policy.hpp"
 #include "scsi/passthrough/iscsi_session.hpp"
 
-struct scsi_task;
+struct scsi_task; // NOLINT(readability-identifier-naming): libiscsi's
 
 namespace touka::scsi {
 
