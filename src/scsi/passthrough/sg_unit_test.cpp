@@ -64,6 +64,7 @@ public:
         while (!begun.empty()) end(how);
     }
     void remove() {
+        const std::scoped_lock lock(mutex_);
         removed = true;
         readable_.signal();
     }

@@ -107,13 +107,14 @@ TEST_F(VhostUser, OffersTheDevicesFeaturesAndSaysHowManyQueuesItHas) {
 
 TEST_F(VhostUser, ServesACommandInTheGuestsMemoryAndCalls) {
     bring_up();
-    unit_.execute = [this](scsi::Task& task) {
+    const auto execute = [](scsi::Task& task) {
         const auto memory = task.data_in(512);
         EXPECT_EQ(memory.size(), 1u);
         std::memset(memory[0].iov_base, 0x5A, 512);
         task.data_in_bytes = task.transfer_bytes = 512;
         task.complete();
     };
+    on_reactor([&] { unit_.execute = execute; });
     submit();
     ASSERT_TRUE(front_end_->wait_used(ring_, 1));
     EXPECT_EQ(response(), VIRTIO_SCSI_S_OK);
@@ -142,7 +143,7 @@ TEST_F(VhostUser, ConfigurationIsReadAndItsTwoWritableFieldsWritten) {
 
 TEST_F(VhostUser, AStoppedRingSaysHowFarItGotOnceNothingIsInFlight) {
     bring_up();
-    unit_.held = true;
+    on_reactor([this] { unit_.held = true; });
     submit();
     ASSERT_EQ(held(), 1u);
     front_end_->send(kGetVringBase, VhostUserVringState{kRequestQueue, 0});
@@ -152,7 +153,7 @@ TEST_F(VhostUser, AStoppedRingSaysHowFarItGotOnceNothingIsInFlight) {
     const auto base = front_end_->receive()->as<VhostUserVringState>();
     EXPECT_EQ(base->num, 1u);
     EXPECT_EQ(response(), VIRTIO_SCSI_S_OK); // complete before the answer
-    unit_.held = false;
+    on_reactor([this] { unit_.held = false; });
     submit();
     on_reactor([] {});
     EXPECT_EQ(front_end_->used_index(ring_), 1); // it is stopped
@@ -173,7 +174,7 @@ TEST_F(VhostUser, WhatWasInFlightInOneProcessIsDoneByTheNext) {
     ASSERT_TRUE(front_end_->start(ring_));
     submit();
     ASSERT_TRUE(front_end_->wait_used(ring_, 1)); // one that is over is not done again
-    unit_.held = true;
+    on_reactor([this] { unit_.held = true; });
     submit();
     submit();
     while (held() < 2) std::this_thread::yield();
@@ -208,7 +209,7 @@ TEST_F(VhostUser, WhatWasInFlightInOneProcessIsDoneByTheNext) {
 
 TEST_F(VhostUser, AFrontEndThatGoesAwayHasItsCommandsAborted) {
     bring_up();
-    unit_.held = true;
+    on_reactor([this] { unit_.held = true; });
     submit();
     ASSERT_EQ(held(), 1u);
     front_end_.reset();
@@ -219,13 +220,13 @@ TEST_F(VhostUser, AFrontEndThatGoesAwayHasItsCommandsAborted) {
 
 TEST_F(VhostUser, ADeviceResetAbortsAndLeavesTheRingsStopped) {
     bring_up();
-    unit_.held = true;
+    on_reactor([this] { unit_.held = true; });
     submit();
     ASSERT_EQ(held(), 1u);
     EXPECT_TRUE(front_end_->tell(kResetDevice, std::uint64_t{0}));
     EXPECT_TRUE(unit_.waiting.empty());
     EXPECT_EQ(response(), VIRTIO_SCSI_S_RESET);
-    unit_.held = false;
+    on_reactor([this] { unit_.held = false; });
     ASSERT_TRUE(front_end_->start(ring_, 1));
     submit();
     ASSERT_TRUE(front_end_->wait_used(ring_, 2));

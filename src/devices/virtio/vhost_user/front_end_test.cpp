@@ -134,11 +134,12 @@ protected:
 
 TEST_F(VhostUserFrontEnd, ADriversCommandIsDoneByTheBackEndAndInterruptsItsOwnVector) {
     bring_up();
-    back_end_->unit.execute = [](scsi::Task& task) {
+    const auto execute = [](scsi::Task& task) {
         std::memset(task.data_in(512)[0].iov_base, 0x5A, 512);
         task.data_in_bytes = task.transfer_bytes = 512;
         task.complete();
     };
+    back_end_->on_reactor([&] { back_end_->unit.execute = execute; });
     submit();
     ASSERT_TRUE(used(2, 1));
     EXPECT_EQ(response(), VIRTIO_SCSI_S_OK);
