@@ -74,7 +74,10 @@ std::expected<std::unique_ptr<Peripherals>, MachineError> Peripherals::create(co
 }
 
 Peripherals::~Peripherals() {
-    for (const auto& function : functions_) function->pause(); // nothing in flight when the volumes go
+    for (const auto& function : functions_) {
+        function->reset(); // what waits for another process or an array is aborted
+        function->pause(); // nothing in flight when the volumes go
+    }
     for (std::size_t index = 0; index < functions_.size(); ++index) context_.root.unplug(place_of(index));
 }
 

@@ -43,10 +43,13 @@ Problem take_local(const FlagOption& option, LocalUnit& unit, bool& taken) {
         unit.serial = option.value;
     } else if (option.key == "state" && option.has_value) {
         unit.state = option.value;
-    } else if (option.key == "block" && option.has_value) {
+    } else if ((option.key == "block" || option.key == "physical") && option.has_value) {
         const auto bytes = parse_number(option.value);
-        if (!bytes || (*bytes != 512 && *bytes != 4096)) return std::unexpected("--scsi: block is 512 or 4096");
-        unit.disk.block_bytes = static_cast<std::uint32_t>(*bytes);
+        if (!bytes || (*bytes != 512 && *bytes != 4096)) {
+            return std::unexpected(fmt::format("--scsi: {} is 512 or 4096", option.key));
+        }
+        (option.key == "block" ? unit.disk.block_bytes : unit.disk.physical_block_bytes) =
+            static_cast<std::uint32_t>(*bytes);
     } else {
         taken = false;
     }
@@ -82,8 +85,8 @@ ValueOr<std::size_t> parse_kind(std::string_view kind, const std::vector<std::st
 
 ValueOr<std::variant<ScsiUnitConfig, VhostUserSocket>> parse_scsi_flag(std::string_view text) {
     static constexpr std::array<std::string_view, 4> kKinds{"lu", "sg", "iscsi", "vhost-user"};
-    static constexpr std::array<std::string_view, 9> kOptions{"block", "ro",   "direct", "removable", "serial",
-                                                              "state", "user", "secret", "allow"};
+    static constexpr std::array<std::string_view, 10> kOptions{"block",  "physical", "ro",   "direct", "removable",
+                                                               "serial", "state",    "user", "secret", "allow"};
     const auto parts = split_flag(text);
     const std::string kind = parts.front().substr(0, parts.front().find(':'));
     if (std::ranges::find(kKinds, kind) == kKinds.end() || kind == parts.front()) {

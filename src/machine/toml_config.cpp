@@ -110,6 +110,9 @@ private:
         device.require("path");
         unit.disk.path = resolve(device.text("path").value_or(""));
         unit.disk.block_bytes = device.number("block", 512, 4096).value_or(512) == 4096 ? 4096 : 512;
+        if (const auto bytes = device.number("physical-block", 512, 4096)) {
+            unit.disk.physical_block_bytes = *bytes == 4096 ? 4096 : 512;
+        }
         unit.disk.read_only = device.boolean("read-only").value_or(false);
         unit.disk.direct = device.boolean("direct").value_or(false);
         unit.disk.removable = device.boolean("removable").value_or(false);
