@@ -19,9 +19,9 @@ void add_designator(ParameterData& data, CodeSet code_set, DesignatorAssociation
                     std::span<const std::uint8_t> designator, std::uint8_t protocol = 0) {
     constexpr std::uint8_t kProtocolIsValid = 0x80;
     const bool of_port = association != DesignatorAssociation::kLogicalUnit;
-    data.byte((of_port ? protocol << 4 : 0) | static_cast<std::uint8_t>(code_set));
-    data.byte((of_port ? kProtocolIsValid : 0) | static_cast<std::uint8_t>(association) << 4 |
-              static_cast<std::uint8_t>(type));
+    data.byte((of_port ? unsigned{protocol} << 4 : 0u) | static_cast<unsigned>(code_set));
+    data.byte((of_port ? kProtocolIsValid : 0u) | static_cast<unsigned>(association) << 4 |
+              static_cast<unsigned>(type));
     data.zeros(1).byte(designator.size()).bytes(designator);
 }
 
