@@ -312,6 +312,24 @@ TEST(ProtectedDisk, FormatUnitChoosesTheTypeAndForgetsInformation) {
     EXPECT_TRUE(disk.good(cdb16(kWrite16, 0, 0, 4), pattern(4, 1)));
 }
 
+TEST(ProtectedDisk, OtherInitiatorsLearnThatTheTypeHasChanged) {
+    PoweredDisk disk({.protection = ProtectionType::kType1});
+    Nexus other;
+    other.name.initiator.name = "other";
+    disk.unit->unit().attach(other);
+    const auto attention = [&] {
+        TestTask task(other, {kTestUnitReady, 0, 0, 0, 0, 0});
+        disk.unit->unit().submit(task);
+        return task.sense_code().value_or(SenseCode::kNoAdditionalSense);
+    };
+    EXPECT_EQ(attention(), SenseCode::kPowerOnOccurred);
+    ASSERT_TRUE(disk.good({kFormatUnit, 0x80, 0, 0, 0, 0})); // type 1 again
+    EXPECT_EQ(attention(), SenseCode::kNoAdditionalSense);
+    ASSERT_TRUE(disk.good({kFormatUnit, 0xC0, 0, 0, 0, 0}));
+    EXPECT_EQ(attention(), SenseCode::kCapacityDataHasChanged);
+    EXPECT_EQ(attention(), SenseCode::kNoAdditionalSense);
+}
+
 TEST(ProtectedDisk, DoesNotTakeAnotherDisksFile) {
     storage::MemoryVolume first(1 << 20), bigger(2 << 20), small(1 << 19), side(ProtectionStore::file_bytes(4096));
     Nexus nexus;
