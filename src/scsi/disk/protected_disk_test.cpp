@@ -312,6 +312,30 @@ TEST(ProtectedDisk, FormatUnitChoosesTheTypeAndForgetsInformation) {
     EXPECT_TRUE(disk.good(cdb16(kWrite16, 0, 0, 4), pattern(4, 1)));
 }
 
+Job copy_blocks(ProtectedDisk& disk, BlockRange from, BlockRange to, std::optional<Sense>& outcome) {
+    Bytes data;
+    Step<ProtectedDisk::Verdict> reading = disk.read_blocks(from, data);
+    outcome = co_await reading;
+    if (outcome) co_return;
+    Step<ProtectedDisk::Verdict> writing = disk.write_blocks(to, data, true);
+    outcome = co_await writing;
+}
+
+TEST(ProtectedDisk, BlocksThatAreMovedPastTheCommandsAreCheckedAndGetInformation) {
+    PoweredDisk disk({.protection = ProtectionType::kType1});
+    ASSERT_TRUE(disk.good(cdb16(kWrite16, protect(1), 10, 2), type1(pattern(2, 1), 10)));
+    std::optional<Sense> outcome;
+    copy_blocks(*disk.unit->protection(), {10, 2}, {100, 2}, outcome);
+    EXPECT_FALSE(outcome);
+    EXPECT_TRUE(
+        std::ranges::equal(disk.run(cdb16(kRead16, protect(1), 100, 2)).received(), type1(pattern(2, 1), 100, 0xFFFF)));
+    ASSERT_TRUE(disk.good(cdb16(kWrite16, protect(3), 10, 2), type1(pattern(2, 1), 11)));
+    copy_blocks(*disk.unit->protection(), {10, 2}, {100, 2}, outcome);
+    ASSERT_TRUE(outcome);
+    EXPECT_EQ(outcome->code, SenseCode::kLogicalBlockReferenceTagCheckFailed);
+    EXPECT_EQ(outcome->information, 10u);
+}
+
 TEST(ProtectedDisk, OtherInitiatorsLearnThatTheTypeHasChanged) {
     PoweredDisk disk({.protection = ProtectionType::kType1});
     Nexus other;
