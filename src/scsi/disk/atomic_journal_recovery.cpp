@@ -38,7 +38,7 @@ bool AtomicJournal::decode(const HeaderBytes& bytes, Header& header) const {
         const std::size_t at = kPlacesAt + i * kPlaceBytes;
         const Place place{field(at), field(at + 8), field(at + 16)};
         const storage::BlockDevice* const target = device(place.target);
-        if (target == nullptr || place.length_bytes > limit_of(place.target) ||
+        if (target == nullptr || place.length_bytes == 0 || place.length_bytes > limit_of(place.target) ||
             place.offset_bytes > target->geometry().size_bytes ||
             place.length_bytes > target->geometry().size_bytes - place.offset_bytes ||
             (i > 0 && place.target == header.places[0].target)) {
