@@ -59,13 +59,14 @@ Job CacheCommands::flush(Task* task) {
     }
 }
 
-/// The host is told what will be read soon. CONDITION MET: all of it has room in the cache. (SBC-4 §5.10)
+/// The host is told what will be read soon. It does not promise that its cache has room for all of it, which CONDITION
+/// MET would say; so GOOD. (SBC-4 §5.10)
 void CacheCommands::prefetch(Task& task) {
     BlockRange range = block_range(task.cdb);
     if (const auto sense = core_.check_range(range)) return core_.server.check(task, *sense);
     if (range.count == 0) range.count = core_.block_count - range.lba;
     core_.volume.prefetch(core_.bytes(range.lba), core_.bytes(range.count));
-    core_.server.finish(task, Status::kConditionMet);
+    core_.server.good(task);
 }
 
 } // namespace touka::scsi

@@ -51,8 +51,8 @@ TEST_F(CacheTest, AFlushIsOfUseWithoutMediumAccessAndWithReadOnly) {
 }
 
 TEST_F(CacheTest, PrefetchingMeetsItsCondition) {
-    EXPECT_EQ(run(cdb10(0x34, 0, 8)).status, Status::kConditionMet);
-    EXPECT_EQ(run(cdb16(0x90, 8, 0, kImmediate)).status, Status::kConditionMet);
+    EXPECT_EQ(run(cdb10(0x34, 0, 8)).status, Status::kGood);
+    EXPECT_EQ(run(cdb16(0x90, 8, 0, kImmediate)).status, Status::kGood);
     EXPECT_EQ(run(cdb16(0x90, kBlocks - 1, 2)).sense_code(), SenseCode::kLogicalBlockAddressOutOfRange);
 }
 
