@@ -1,7 +1,6 @@
 #include "scsi/copy/copy_manager.hpp"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "scsi/copy/copy_capabilities.hpp"
@@ -10,13 +9,8 @@
 namespace touka::scsi {
 
 using namespace spec::scsi;
-using storage::BlockOperation;
-using storage::BlockStatus;
 
 namespace {
-
-constexpr std::uint64_t kChunkBytes = 1 << 20; // whole blocks of every size
-constexpr std::array kSides{ForwardedSenseSource::kCopySource, ForwardedSenseSource::kCopyDestination};
 
 std::unexpected<CopyFailure> unreachable() {
     return std::unexpected(CopyFailure{.code = SenseCode::kCopyTargetDeviceNotReachable});
@@ -40,21 +34,6 @@ std::optional<CopyFailure> check_access(const Task& task, const DiskCore& core, 
     const auto sense = core.check_writable();
     return sense ? std::optional(answer_of(side, *sense)) : std::nullopt;
 }
-
-/// One piece of a segment on one side, as a request and the blocks that it is on.
-struct Piece {
-    DiskCore& core;
-    std::uint64_t offset_bytes;
-    std::span<std::uint8_t> data;
-    [[nodiscard]] BlockRange range() const { return {offset_bytes / core.block_bytes, data.size() / core.block_bytes}; }
-    [[nodiscard]] storage::BlockRequest request(BlockOperation operation, const iovec& buffer) const {
-        return {.operation = operation,
-                .offset_bytes = offset_bytes,
-                .length_bytes = data.size(),
-                .buffers = std::span(&buffer, 1),
-                .force_unit_access = operation == BlockOperation::kWrite && core.force_unit_access(false)};
-    }
-};
 
 } // namespace
 
@@ -121,8 +100,8 @@ std::expected<DiskCore*, CopyFailure> CopyManager::reach(const Task& task, const
     return endpoint->core;
 }
 
-std::expected<CopyManager::Transfer, CopyFailure> CopyManager::resolve(const Task& task, const CopyList& list,
-                                                                       const CopySegment& segment) const {
+std::expected<CopyTransfer, CopyFailure> CopyManager::resolve(const Task& task, const CopyList& list,
+                                                              const CopySegment& segment) const {
     const auto source = reach(task, list, segment.source);
     if (!source) return std::unexpected(source.error());
     const auto destination = reach(task, list, segment.destination);
@@ -140,16 +119,11 @@ std::expected<CopyManager::Transfer, CopyFailure> CopyManager::resolve(const Tas
     if (const auto failure = check_access(task, to, written, ForwardedSenseSource::kCopyDestination)) {
         return std::unexpected(*failure);
     }
-    const std::uint64_t source_bytes = from.bytes(read.lba), destination_bytes = to.bytes(written.lba);
-    const bool backwards = *source == *destination && destination_bytes > source_bytes;
-    return Transfer{*source, *destination, source_bytes, destination_bytes, length_bytes, backwards};
+    return CopyTransfer{*source, *destination, from.bytes(read.lba), to.bytes(written.lba), length_bytes};
 }
 
-/// Piece by piece: held apart from atomic commands on either side, but never on both at once, which could wait in a
-/// circle. A unit that is stopped is let go of at the next step.
 Job CopyManager::copy(Task& task, CopyList list, CopyRecords::Handle record) {
     ++under_way_;
-    std::vector<std::uint8_t> data;
     for (const CopySegment& segment : list.segments) {
         ++record->segments;
         const auto transfer = resolve(task, list, segment);
@@ -157,38 +131,11 @@ Job CopyManager::copy(Task& task, CopyList list, CopyRecords::Handle record) {
             end(task, list, record, &transfer.error());
             co_return;
         }
-        const BackgroundJobs::Running in_source(transfer->source->background),
-            in_destination(transfer->destination->background);
-        const auto stopped = [&] {
-            return transfer->source->background.stopping() || transfer->destination->background.stopping();
-        };
-        data.resize(std::min(transfer->length_bytes, kChunkBytes));
-        for (std::uint64_t done = 0; done < transfer->length_bytes && !task.link.abort_requested;) {
-            const std::uint64_t length = std::min<std::uint64_t>(kChunkBytes, transfer->length_bytes - done);
-            const std::uint64_t at = transfer->backwards ? transfer->length_bytes - done - length : done;
-            const iovec buffer{.iov_base = data.data(), .iov_len = length};
-            std::optional<CopyFailure> failure;
-            for (const auto side : kSides) {
-                const bool writes = side == ForwardedSenseSource::kCopyDestination;
-                const Piece piece{writes ? *transfer->destination : *transfer->source,
-                                  at + (writes ? transfer->destination_bytes : transfer->source_bytes),
-                                  std::span(data).first(length)};
-                const auto operation = writes ? BlockOperation::kWrite : BlockOperation::kRead;
-                RangeHold hold(piece.core.ranges, piece.range(), false);
-                co_await hold;
-                if (stopped()) failure = unreachable().error();
-                if (failure || task.link.abort_requested) break;
-                BlockTransfer step(piece.core.volume, piece.request(operation, buffer));
-                const BlockStatus status = co_await step;
-                if (status != BlockStatus::kOk) failure = answer_of(side, medium_sense(status, operation));
-                if (failure) break;
-            }
-            if (failure) {
-                end(task, list, record, &*failure);
-                co_return;
-            }
-            done += length;
-            record->copied_bytes += length;
+        Step<std::optional<CopyFailure>> carrying = carry_out(*transfer, task, *record);
+        const std::optional<CopyFailure> failure = co_await carrying;
+        if (failure) {
+            end(task, list, record, &*failure);
+            co_return;
         }
         if (task.link.abort_requested) break;
     }

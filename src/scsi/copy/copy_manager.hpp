@@ -10,6 +10,7 @@
 #include "scsi/copy/copy_failure.hpp"
 #include "scsi/copy/copy_parameters.hpp"
 #include "scsi/copy/copy_records.hpp"
+#include "scsi/copy/copy_transfer.hpp"
 #include "scsi/disk/disk_unit.hpp"
 #include "scsi/disk/job.hpp"
 
@@ -30,19 +31,11 @@ public:
     void nexus_lost(const NexusName& nexus) override { records_.forget_nexus(nexus); }
 
 private:
-    /// One segment with its units.
-    struct Transfer {
-        DiskCore *source, *destination;
-        std::uint64_t source_bytes, destination_bytes; ///< offsets
-        std::uint64_t length_bytes;
-        bool backwards; ///< the destination begins within the source
-    };
-
     void extended_copy(Task& task);
     void receive(Task& task, std::uint16_t service_action);
     Job copy(Task& task, CopyList list, CopyRecords::Handle record);
-    [[nodiscard]] std::expected<Transfer, CopyFailure> resolve(const Task& task, const CopyList& list,
-                                                               const CopySegment& segment) const;
+    [[nodiscard]] std::expected<CopyTransfer, CopyFailure> resolve(const Task& task, const CopyList& list,
+                                                                   const CopySegment& segment) const;
     [[nodiscard]] std::expected<DiskCore*, CopyFailure> reach(const Task& task, const CopyList& list,
                                                               std::uint16_t index) const;
     void end(Task& task, const CopyList& list, const CopyRecords::Handle& record, const CopyFailure* failure);
