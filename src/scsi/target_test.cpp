@@ -103,7 +103,7 @@ TEST_F(TargetTest, RemappingTellsTheUnitsThatStayAndClearsWithReportLuns) {
     target.remap(*nexus, {{Lun::from_number(0), &first.server}, {Lun::from_number(1), &third.server}});
     EXPECT_THAT(luns(), ElementsAre(0, 1));
     EXPECT_FALSE(first.server.attentions().pending(kName));
-    EXPECT_EQ(third.server.attentions().take(kName), SenseCode::kPowerOnOccurred);
+    EXPECT_EQ(third.server.attentions().take(kName), SenseCode::kPowerOnResetOrBusDeviceReset);
     EXPECT_EQ(submit({0, 0, 0, 0, 0, 0}, Lun::from_number(300)).sense_code(), SenseCode::kLogicalUnitNotSupported);
     target.remap(*nexus, {{Lun::from_number(0), &first.server}});
     EXPECT_EQ(submit({0, 0, 0, 0, 0, 0}, Lun{}).sense_code(), SenseCode::kReportedLunsDataHasChanged);

@@ -201,7 +201,7 @@ TEST_F(CopyTest, InDescriptorFormatItIsForwardedSenseData) {
     auto beyond = kThere;
     beyond.source_lba = kBlocks;
     const auto bytes = copy({kThere, beyond}).sense.bytes();
-    EXPECT_THAT(bytes, ElementsAre(0x72, 0x0A, 0x0D, 0x01, 0, 0, 0, 24,    //
+    EXPECT_THAT(bytes, ElementsAre(0x72, 0x0A, 0x00, 0x00, 0, 0, 0, 24,    //
                                    0x01, 10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, // the segment
                                    0x0C, 10, 0x01, 0x02, 0x72, 0x05, 0x21, 0x00, 0, 0, 0, 0));
 }

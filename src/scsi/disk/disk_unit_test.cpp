@@ -30,14 +30,14 @@ TEST_F(DiskUnitTest, InquirySaysWhatItIs) {
     ASSERT_THAT(data, SizeIs(74));
     EXPECT_EQ(data[0], 0x00);
     EXPECT_EQ(data[1], 0x00);
-    EXPECT_EQ(data[2], 0x07);
+    EXPECT_EQ(data[2], 0x06);
     EXPECT_EQ(data[3], 0x12);
     EXPECT_EQ(data[4], 69);
     EXPECT_EQ(data[5] & 0x30, 0x30) << "TPGS";
     EXPECT_EQ(data[6] & 0x10, 0x10) << "MULTIP";
     EXPECT_EQ(data[7], 0x02) << "CMDQUE";
     EXPECT_EQ(text(data, 8, 28), "TOUKA   TEST DISK       0.1 ");
-    EXPECT_EQ(field(data, 58, 2), 0x00C0u);
+    EXPECT_EQ(field(data, 58, 2), 0x00A0u);
     EXPECT_THAT(read({0x12, 0, 0, 0, 5, 0}), SizeIs(5));
     EXPECT_EQ(run({0x12, 0, 0x80, 0, 255, 0}).sense_code(), SenseCode::kInvalidFieldInCdb);
     EXPECT_EQ(run({0x12, 0x02, 0, 0, 255, 0}).sense_code(), SenseCode::kInvalidFieldInCdb) << "CMDDT is obsolete";
@@ -48,6 +48,14 @@ TEST_F(DiskUnitTest, WithoutPortGroupsThereIsNoAsymmetricAccess) {
     for (TargetPort& port : options.ports) port.group = 0;
     open_again(options);
     EXPECT_EQ(read({0x12, 0, 0, 0, 255, 0})[5] & 0x30, 0);
+}
+
+TEST_F(DiskUnitTest, CommandsOf32BytesAreThereWhenTheyAreWanted) {
+    auto short_ones = test_disk_options();
+    short_ones.long_commands = false;
+    EXPECT_EQ(run(cdb32(0x0009, 0, 1)).status, Status::kGood);
+    open_again(short_ones);
+    EXPECT_EQ(run(cdb32(0x0009, 0, 1)).sense_code(), SenseCode::kInvalidCommandOperationCode);
 }
 
 TEST_F(DiskUnitTest, EverySupportedPageIsThereAndNamesItself) {
@@ -84,7 +92,7 @@ TEST_F(DiskUnitTest, LimitsAreWhatTheCommandsKeepTo) {
     ASSERT_THAT(data, SizeIs(64));
     EXPECT_EQ(data[5], 255) << "COMPARE AND WRITE";
     EXPECT_EQ(field(data, 8, 4), (16u << 20) / 512);
-    EXPECT_EQ(field(data, 20, 4), (1u << 31) / 512) << "UNMAP";
+    EXPECT_EQ(field(data, 20, 4), (512u << 20) / 512) << "UNMAP";
     EXPECT_EQ(field(data, 24, 4), 256u);
     EXPECT_EQ(field(data, 28, 4), 8u) << "granularity";
     EXPECT_THAT(page(0xB1), SizeIs(64));

@@ -32,6 +32,7 @@ public:
     void start() {
         DiskOptions options;
         options.identity.serial = "1";
+        options.long_commands = true;
         if (parts_.journal) options.atomic_journal = &journal;
         if (parts_.protection) options.protection = &side;
         options.protection_type = parts_.protection.value_or(ProtectionType::kNone);

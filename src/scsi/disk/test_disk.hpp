@@ -88,7 +88,8 @@ private:
 
 [[nodiscard]] inline DiskOptions test_disk_options() {
     return {.identity = {.product = "TEST DISK", .revision = "0.1", .serial = "S1", .naa = derive_naa("S1")},
-            .ports = {{.relative = 1, .group = 1, .name = "iqn.t,t,0x0001"}, {.relative = 2, .group = 2, .name = ""}}};
+            .ports = {{.relative = 1, .group = 1, .name = "iqn.t,t,0x0001"}, {.relative = 2, .group = 2, .name = ""}},
+            .long_commands = true};
 }
 
 /// 1 MiB in blocks of 512 bytes, unless asked for otherwise.
