@@ -1,16 +1,14 @@
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
+#include <chrono>
+#include <thread>
 
 #include "fabric/kept_reservations.hpp"
 #include "fabric/open_unit.hpp"
-#include "runtime/unique_fd.hpp"
 #include "scsi/copy/copy_manager.hpp"
 #include "scsi/disk/disk_unit.hpp"
 #include "storage/raw_file.hpp"
+#include "storage/side_file.hpp"
 
 namespace touka::fabric {
 
@@ -23,23 +21,25 @@ struct Volume {
 };
 using OpenedVolume = std::expected<Volume, std::string>;
 
-OpenedVolume open_volume(const std::string& path, const storage::RawFile::Options& options, runtime::Reactor& reactor) {
-    auto file = storage::RawFile::open(path, options);
+/// A process that was killed holds its locks until the kernel has ended its io_uring: worth waiting for a moment.
+template <class Open>
+OpenedVolume open_when_free(runtime::Reactor& reactor, Open open) {
+    constexpr std::chrono::milliseconds kPatience{5000}, kPause{50};
+    auto file = open();
+    for (auto waited = kPause; !file && file.error().error == storage::OpenError::kInUse && waited < kPatience;
+         waited += kPause) {
+        std::this_thread::sleep_for(kPause);
+        file = open();
+    }
     if (!file) return std::unexpected(file.error().text);
     Volume volume{.file = std::move(*file), .queue = nullptr};
     volume.queue = volume.file->open_queue(reactor);
     return volume;
 }
 
-/// A file of the state folder, made when it is not there.
-OpenedVolume open_side_file(const std::string& path, std::uint64_t size_bytes, runtime::Reactor& reactor) {
-    const runtime::UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-    const off_t size = fd ? ::lseek(fd.get(), 0, SEEK_END) : -1;
-    const bool too_small = size >= 0 && static_cast<std::uint64_t>(size) < size_bytes;
-    if (!fd || (too_small && ::ftruncate(fd.get(), static_cast<off_t>(size_bytes)) != 0)) {
-        return std::unexpected(fmt::format("{}: cannot be made: {}", path, std::strerror(errno)));
-    }
-    return open_volume(path, {}, reactor);
+OpenedVolume open_side_file(const std::string& path, std::uint64_t size_bytes, storage::SideFileSpace space,
+                            runtime::Reactor& reactor) {
+    return open_when_free(reactor, [&] { return storage::open_side_file(path, size_bytes, space); });
 }
 
 class OpenDisk final : public OpenUnit {
@@ -65,7 +65,7 @@ OpenedUnit open_unit(const UnitConfig& config, const DiskUnitConfig& disk, const
     storage::RawFile::Options options;
     options.read_only = disk.read_only;
     options.direct = disk.direct;
-    auto volume = open_volume(disk.path, options, context.reactor);
+    auto volume = open_when_free(context.reactor, [&] { return storage::RawFile::open(disk.path, options); });
     if (!volume) return failure(volume.error());
     open->volume = std::move(*volume);
 
@@ -78,7 +78,7 @@ OpenedUnit open_unit(const UnitConfig& config, const DiskUnitConfig& disk, const
                            .long_commands = disk.long_commands};
     if (!context.state_folder.empty() && !disk.read_only) {
         auto journal = open_side_file(context.state_path(config.name, "atomic"), scsi::AtomicJournal::kUsualFileBytes,
-                                      context.reactor);
+                                      storage::SideFileSpace::kReserved, context.reactor);
         if (!journal) return failure(journal.error());
         open->journal = std::move(*journal);
         unit.atomic_journal = open->journal.queue.get();
@@ -86,8 +86,9 @@ OpenedUnit open_unit(const UnitConfig& config, const DiskUnitConfig& disk, const
     if (disk.protection_type != 0) {
         if (context.state_folder.empty()) return failure("protection information needs a state folder");
         const std::uint64_t blocks = open->volume.file->geometry().size_bytes / disk.block_bytes;
-        auto protection = open_side_file(context.state_path(config.name, "protection"),
-                                         scsi::ProtectionStore::file_bytes(blocks), context.reactor);
+        auto protection =
+            open_side_file(context.state_path(config.name, "protection"), scsi::ProtectionStore::file_bytes(blocks),
+                           storage::SideFileSpace::kSparse, context.reactor);
         if (!protection) return failure(protection.error());
         open->protection = std::move(*protection);
         unit.protection = open->protection.queue.get();

@@ -50,7 +50,7 @@ TEST_F(CacheTest, AFlushIsOfUseWithoutMediumAccessAndWithReadOnly) {
     EXPECT_EQ(run(cdb10(0x35, 0, 0)).status, Status::kGood);
 }
 
-TEST_F(CacheTest, PrefetchingMeetsItsCondition) {
+TEST_F(CacheTest, PrefetchingPromisesNothing) {
     EXPECT_EQ(run(cdb10(0x34, 0, 8)).status, Status::kGood);
     EXPECT_EQ(run(cdb16(0x90, 8, 0, kImmediate)).status, Status::kGood);
     EXPECT_EQ(run(cdb16(0x90, kBlocks - 1, 2)).sense_code(), SenseCode::kLogicalBlockAddressOutOfRange);
