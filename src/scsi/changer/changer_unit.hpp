@@ -78,10 +78,10 @@ private:
     void relocate(std::function<std::expected<std::vector<Relocation>, Sense>()> plan, Ended ended);
     void enqueue(std::function<void()> operation);
     void next_operation();
-    void empty_drives(std::shared_ptr<Change> change);
-    void save(std::shared_ptr<Change> change);
-    void fill_drives(std::shared_ptr<Change> change);
-    void undo(std::shared_ptr<Change> change, Sense sense);
+    void empty_drives(const std::shared_ptr<Change>& change);
+    void save(const std::shared_ptr<Change>& change);
+    void fill_drives(const std::shared_ptr<Change>& change);
+    void undo(const std::shared_ptr<Change>& change, Sense sense);
     /// Wraps what must not run once the unit is gone.
     template <class Function>
     [[nodiscard]] auto alive(Function function);

@@ -75,11 +75,11 @@ void ChangerUnit::relocate(std::function<std::expected<std::vector<Relocation>, 
         change->next.apply(*relocations);
         change->relocations = std::move(*relocations);
         change->ended = ended;
-        empty_drives(std::move(change));
+        empty_drives(change);
     });
 }
 
-void ChangerUnit::empty_drives(std::shared_ptr<Change> change) {
+void ChangerUnit::empty_drives(const std::shared_ptr<Change>& change) {
     while (change->emptied < change->relocations.size()) {
         TapeUnit* const drive = drive_at(change->relocations[change->emptied].from);
         if (drive != nullptr) {
@@ -91,10 +91,10 @@ void ChangerUnit::empty_drives(std::shared_ptr<Change> change) {
         }
         ++change->emptied;
     }
-    save(std::move(change));
+    save(change);
 }
 
-void ChangerUnit::save(std::shared_ptr<Change> change) {
+void ChangerUnit::save(const std::shared_ptr<Change>& change) {
     auto saved = std::make_shared<std::expected<void, std::string>>();
     worker_->run([this, saved, next = change->next] { *saved = store_->save(next); }, alive([this, saved, change] {
                      if (!*saved) return undo(change, not_saved());
@@ -104,7 +104,7 @@ void ChangerUnit::save(std::shared_ptr<Change> change) {
 }
 
 /// A cartridge whose image cannot be used is in the drive all the same, and the drive says so.
-void ChangerUnit::fill_drives(std::shared_ptr<Change> change) {
+void ChangerUnit::fill_drives(const std::shared_ptr<Change>& change) {
     change->filling = 1; // until all of them were told
     const auto filled = [this, change] {
         if (--change->filling > 0) return;
@@ -121,7 +121,7 @@ void ChangerUnit::fill_drives(std::shared_ptr<Change> change) {
 }
 
 /// Puts back what was taken out of drives already.
-void ChangerUnit::undo(std::shared_ptr<Change> change, Sense sense) {
+void ChangerUnit::undo(const std::shared_ptr<Change>& change, Sense sense) {
     for (std::size_t i = 0; i < change->emptied; ++i) {
         const ElementAddress from = change->relocations[i].from;
         if (TapeUnit* const drive = drive_at(from)) drive->insert(inventory_.find(from)->cartridge, [](const auto&) {});
@@ -170,7 +170,7 @@ void ChangerUnit::put_in(ElementAddress element, Cartridge cartridge, Done done)
                                                                    : SenseCode::kNotReadyToReadyChange);
             done({});
         };
-        empty_drives(std::move(change));
+        empty_drives(change);
     });
 }
 
@@ -199,7 +199,7 @@ void ChangerUnit::take_out(ElementAddress element, Done done) {
                                                                    : SenseCode::kNotReadyToReadyChange);
             done({});
         };
-        empty_drives(std::move(change));
+        empty_drives(change);
     });
 }
 

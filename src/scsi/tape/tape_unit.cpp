@@ -64,7 +64,7 @@ void TapeUnit::on_tape(Work work, std::function<void(TapeOutcome)> done) {
     auto outcome = std::make_shared<TapeOutcome>(); // shared: std::function wants copies
     on_worker([this, work = std::move(work),
                outcome] { *outcome = tape_ ? work(*tape_) : TapeOutcome{.sense = no_medium()}; },
-              [outcome, done = std::move(done)] { done(std::move(*outcome)); });
+              [outcome, done = std::move(done)] { done(*outcome); });
 }
 
 void TapeUnit::run(Task& task, Work work) {
