@@ -37,6 +37,7 @@ void require(bool condition) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     std::vector<std::unique_ptr<TapeUnit>> drives;
+    drives.reserve(2);
     for (int i = 0; i < 2; ++i) {
         drives.push_back(std::make_unique<TapeUnit>(
             std::make_unique<TestWorker>(), TapeUnit::Configuration{},
