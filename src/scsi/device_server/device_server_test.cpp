@@ -161,16 +161,15 @@ TEST_F(DeviceServerTest, AbortTaskSetLeavesOtherNexusesAlone) {
 }
 
 TEST_F(DeviceServerTest, NothingThatWasAbortedStartsWhenAPortSubmitsFromACompletion) {
-    auto& first = hold(a);
-    auto& second = hold(a, TaskAttribute::kOrdered);
-    auto& third = hold(a, TaskAttribute::kOrdered);
+    auto& another = hold(b);
+    auto& ordered = hold(a, TaskAttribute::kOrdered); // waits for the other nexus's task
+    auto& behind = hold(a);                           // waits for the ordered one alone
     TestTask* fresh = nullptr;
-    second.on_complete = [&](TestTask&) { fresh = &hold(a); };
-    const auto& answer = manage(kAbortTaskSet, a);
-    EXPECT_TRUE(second.completed() && third.completed());
-    finish(first);
-    EXPECT_THAT(answer, ElementsAre(kComplete));
-    EXPECT_THAT(started, ElementsAre(fresh));
+    ordered.on_complete = [&](TestTask&) { fresh = &hold(a); };
+    EXPECT_THAT(manage(kAbortTaskSet, a), ElementsAre(kComplete));
+    EXPECT_TRUE(ordered.aborted && behind.completed() && behind.aborted);
+    EXPECT_THAT(started, ElementsAre(&another, fresh));
+    finish(*fresh);
     EXPECT_FALSE(fresh->aborted);
 }
 
