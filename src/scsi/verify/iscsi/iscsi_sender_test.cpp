@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstring>
+#include <array>
 #include <fstream>
 #include <iterator>
 
@@ -27,8 +27,8 @@ public:
     std::optional<iscsi::Authentication> authentication(std::string_view, std::string_view) override {
         return iscsi::Authentication{};
     }
-    std::vector<iscsi::MappedUnit> units(std::string_view, std::string_view) override { return mapped; }
-    std::vector<iscsi::MappedUnit> mapped;
+    std::vector<MappedUnit> units(std::string_view, std::string_view) override { return mapped; }
+    std::vector<MappedUnit> mapped;
 };
 
 /// Hands everything on and falsifies responses.
@@ -73,6 +73,13 @@ private:
     LogicalUnit& right_;
 };
 
+/// NOT READY, LOGICAL UNIT IS IN PROCESS OF BECOMING READY, in fixed format.
+SenseData wrong_sense() {
+    std::array<std::uint8_t, 18> bytes{};
+    bytes[0] = 0x70, bytes[2] = 2, bytes[7] = 10, bytes[12] = 4, bytes[13] = 1;
+    return SenseData(bytes);
+}
+
 /// A disk behind a portal.
 class Service {
 public:
@@ -81,7 +88,7 @@ public:
             volume = std::make_unique<storage::MemoryVolume>(8u << 20);
             DiskOptions options;
             options.identity.serial = "verify";
-            options.ports = {{.relative_port = 1, .name = "iqn.2026-01.test:target,t,0x0001"}};
+            options.ports = {{.relative = 1, .name = "iqn.2026-01.test:target,t,0x0001"}};
             disk = std::make_unique<DiskUnit>(*volume, std::move(options));
             reservations = std::make_unique<ReservationCommands>(disk->server(), ReservationConfiguration{});
             wrong = std::make_unique<WrongUnit>(disk->unit());
@@ -181,7 +188,7 @@ TEST(TransparencyOverIscsi, CatchesAUnitThatIsWrongFieldByField) {
             task.sense.clear();
         }
         if (task.cdb.operation_code() == 0x88 && task.status == Status::kCheckCondition) { // READ(16)
-            task.sense = SenseData(Sense::not_ready(SenseCode::kLogicalUnitBecomingReady));
+            task.sense = wrong_sense();
         }
     };
     const Recording outside = service.run(disk_corpus(), 0), inside = service.run(disk_corpus(), 1);
