@@ -41,6 +41,13 @@ expect 2 '' 'no kernel to boot' run
 expect 2 '' 'only the translator can be verified' run --kernel k --verify-translation
 expect 2 '' 'software engines can be switched' run --kernel k --engine kvm --switch-engine-at 2s
 expect 2 '' 'is not a time' run --kernel k --engine translator --switch-engine-at soon
+expect 0 '--inside-command COMMAND' '' help verify
+expect 2 '' 'did you mean verify?' verfiy
+expect 2 '' 'no unit to compare with' verify
+expect 2 '' 'no corpus' verify /dev/null
+expect 2 '' 'did you mean --inside?' verify /dev/null --corpus c --insid f
+expect 2 '' 'exclude each other' verify /dev/null --corpus c --inside f --inside-command c
+expect 3 '' 'nowhere.txt: No such file' verify /dev/null --corpus "$scratch/nowhere.txt" --inside f
 expect 2 '' 'has no unit' run --kernel k --memory 1024
 expect 3 '' 'nowhere.toml: no such file' run "$scratch/nowhere.toml"
 printf 'kernel = "k"\ncpus = = 2\n' >"$scratch/vm.toml"

@@ -7,6 +7,7 @@
 #include "cli/command_line.hpp"
 #include "cli/messages.hpp"
 #include "cli/run_loop.hpp"
+#include "cli/verify_run.hpp"
 #include "console_machine.hpp"
 
 using namespace touka;
@@ -22,6 +23,9 @@ int main(int argc, char** argv) {
     if (const auto* print = std::get_if<cli::PrintCommand>(&*command)) {
         std::cout << print->text << std::flush;
         return static_cast<int>(std::cout ? cli::ExitStatus::kPoweredOff : cli::ExitStatus::kFailed);
+    }
+    if (const auto* verify = std::get_if<cli::VerifyCommand>(&*command)) {
+        return static_cast<int>(cli::run_verify(*verify, std::cout, messages));
     }
     cli::ShutdownSignals signals; // first: all threads inherit what it blocks
     cli::TerminalConsole console;

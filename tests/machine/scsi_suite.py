@@ -25,6 +25,7 @@ done
 for disk in 0 1 2; do
     for suite in %s; do
         echo "SUITE $disk $suite"
+        sg_reset --device /dev/sg$disk # outside each suite has a new session: nothing is left of the one before
         iscsi-test-cu -d -v -t $suite /dev/sg$disk 2>&1 </dev/null
     done
 done
@@ -65,8 +66,9 @@ def main():
             found = in_guest(output)
             for disk, way in (("0", "vhost-user"), ("1", "in process"), ("2", "iSCSI")):
                 verdicts = found.get(disk, {})
+                # What needs a second initiator or functions of iSCSI is skipped by the suite itself.
                 differ = [f"{test}: {direct[test]} outside, {verdicts.get(test, 'not run')} inside"
-                          for test in sorted(direct) if direct[test] != verdicts.get(test)]
+                          for test in sorted(direct) if verdicts.get(test) not in (direct[test], "skip")]
                 check(not differ, f"{way}: {iscsi_suite.count(verdicts)}, the same as directly", "\n".join(differ))
 
 

@@ -9,6 +9,7 @@
 
 #include "configuration/values.hpp"
 #include "run_options.hpp"
+#include "verify_options.hpp"
 #include "version.hpp"
 
 namespace touka::cli {
@@ -48,7 +49,7 @@ std::unexpected<CommandLineError> unexpected_argument(const std::string& argumen
 
 std::unexpected<CommandLineError> unknown_command(const std::string& word) {
     if (word.starts_with('-')) return usage(fmt::format("unknown flag {}", word));
-    auto hint = suggestion(word, {"run", "help"});
+    auto hint = suggestion(word, {"run", "verify", "help"});
     return usage(fmt::format("unknown command \"{}\"", word),
                  hint.empty() ? "touka help lists the commands" : std::move(hint));
 }
@@ -61,7 +62,7 @@ public:
         app_.get_formatter()->column_width(kHelpColumn);
         app_.get_formatter()->label("SUBCOMMAND", "COMMAND");
         app_.set_help_flag("-h,--help", "print this help");
-        for (auto* command : {&run_, &help_}) {
+        for (auto* command : {&run_, &verify_, &help_}) {
             command->group("Commands");
             command->set_help_flag("-h,--help", "print this help");
             command->allow_extras();
@@ -69,6 +70,7 @@ public:
         app_.add_flag("--version", version_, "print the version");
         app_.allow_extras();
         declare_run_options(run_, options_);
+        declare_verify_options(verify_, verify_options_);
         help_.add_option("command", help_topic_, "what to explain")->type_name("COMMAND");
         app_.footer(fmt::format("touka help run shows all flags and examples.\n\n{}", kExitStatusHelp));
     }
@@ -80,15 +82,20 @@ public:
             return PrintCommand{app_.help()};
         } catch (const CLI::ArgumentMismatch& error) {
             const std::string_view text = error.what();
-            return usage(fmt::format("{} needs a value", text.substr(0, text.find(':'))), "touka help run");
+            return usage(fmt::format("{} needs a value", text.substr(0, text.find(':'))), help_hint("touka help run"));
         } catch (const CLI::ParseError& error) {
             // Whatever stood there too: a word that nobody knows is the likelier cause.
             if (auto unknown = find_unknown(); !unknown) return std::unexpected(unknown.error());
-            return usage(error.what(), run_.parsed() ? "touka help run" : "touka help");
+            return usage(error.what(), help_hint("touka help"));
         }
         if (help_.parsed()) return help();
         if (auto unknown = find_unknown(); !unknown) return std::unexpected(unknown.error());
         if (version_) return PrintCommand{fmt::format("touka {}\n", kVersion)};
+        if (verify_.parsed()) {
+            auto verify = make_verify_command(verify_options_);
+            if (!verify) return std::unexpected(std::move(verify.error()));
+            return *std::move(verify);
+        }
         if (!run_.parsed()) return usage("no command given");
         auto run = make_run_command(options_);
         if (!run) return std::unexpected(std::move(run.error()));
@@ -96,8 +103,14 @@ public:
     }
 
 private:
+    /// Where more is said about the command that was given.
+    [[nodiscard]] std::string help_hint(std::string otherwise) const {
+        if (verify_.parsed()) return "touka help verify";
+        return run_.parsed() ? "touka help run" : std::move(otherwise);
+    }
     [[nodiscard]] std::expected<void, CommandLineError> find_unknown() const {
         if (const auto rest = run_.remaining(); !rest.empty()) return unexpected_argument(rest.front(), run_);
+        if (const auto rest = verify_.remaining(); !rest.empty()) return unexpected_argument(rest.front(), verify_);
         if (const auto rest = help_.remaining(); !rest.empty()) return unexpected_argument(rest.front(), help_);
         if (const auto rest = app_.remaining(); !rest.empty()) return unknown_command(rest.front());
         return {};
@@ -106,14 +119,17 @@ private:
     std::expected<Command, CommandLineError> help() {
         // CLI11 takes the name of a command after "help" for that command.
         if (run_.parsed() || help_topic_ == "run") return PrintCommand{CommandLine().run_.help("touka")};
+        if (verify_.parsed() || help_topic_ == "verify") return PrintCommand{CommandLine().verify_.help("touka")};
         if (help_topic_.empty()) return PrintCommand{CommandLine().app_.help()}; // of a command line with no command
         return unknown_command(help_topic_);
     }
 
     CLI::App app_{"Touka runs virtual machines, with or without KVM."};
     CLI::App& run_ = *app_.add_subcommand("run", "run a virtual machine in the foreground");
+    CLI::App& verify_ = *app_.add_subcommand("verify", "compare a SCSI unit inside a guest with itself outside");
     CLI::App& help_ = *app_.add_subcommand("help", "explain a command");
     RunOptions options_;
+    VerifyOptions verify_options_;
     std::string help_topic_;
     bool version_ = false;
 };

@@ -24,7 +24,16 @@ struct PrintCommand {
     std::string text;
 };
 
-using Command = std::variant<RunCommand, PrintCommand>;
+/// `touka verify`: a unit from outside and through a guest. One of inside_command and inside is empty.
+struct VerifyCommand {
+    std::string outside;        ///< a device's path or an iSCSI URL
+    std::string corpus;         ///< a file's path
+    std::string inside_command; ///< the shell's
+    std::string inside;         ///< a file's path
+    std::string initiator;      ///< iSCSI name
+};
+
+using Command = std::variant<RunCommand, PrintCommand, VerifyCommand>;
 
 struct CommandLineError {
     ExitStatus status = ExitStatus::kUsage;

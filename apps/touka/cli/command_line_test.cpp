@@ -79,6 +79,20 @@ TEST(CommandLine, VerifiesTheTranslatorAlone) {
               "only the translator can be verified");
 }
 
+TEST(CommandLine, VerifiesAUnitOutsideAndInside) {
+    const auto command = parse({"verify", "/dev/sg3", "--corpus", "c.txt", "--inside-command", "ssh guest probe"});
+    ASSERT_TRUE(command) << command.error().text;
+    const auto& verify = std::get<VerifyCommand>(*command);
+    EXPECT_EQ(verify.outside, "/dev/sg3");
+    EXPECT_EQ(verify.corpus, "c.txt");
+    EXPECT_EQ(verify.inside_command, "ssh guest probe");
+    EXPECT_EQ(verify.inside, "");
+    EXPECT_FALSE(verify.initiator.empty());
+    EXPECT_EQ(failure({"verify", "u", "--corpus", "c"}).text, "nothing says what the unit answers inside");
+    EXPECT_EQ(failure({"verify", "u", "--corpus"}).hint, "touka help verify");
+    EXPECT_EQ(failure({"verify", "u", "v", "--corpus", "c"}).text, "unexpected argument \"v\"");
+}
+
 TEST(CommandLine, SwitchesBetweenTheSoftwareEnginesAtTimesThatAscend) {
     const auto moments = [](std::string engine, std::string at) {
         return run({"--kernel", "k", "--engine", std::move(engine), "--switch-engine-at", std::move(at)})

@@ -346,7 +346,7 @@ TEST(ProtectedDisk, OtherInitiatorsLearnThatTheTypeHasChanged) {
         disk.unit->unit().submit(task);
         return task.sense_code().value_or(SenseCode::kNoAdditionalSense);
     };
-    EXPECT_EQ(attention(), SenseCode::kPowerOnOccurred);
+    EXPECT_EQ(attention(), SenseCode::kPowerOnResetOrBusDeviceReset);
     ASSERT_TRUE(disk.good({kFormatUnit, 0x80, 0, 0, 0, 0})); // type 1 again
     EXPECT_EQ(attention(), SenseCode::kNoAdditionalSense);
     ASSERT_TRUE(disk.good({kFormatUnit, 0xC0, 0, 0, 0, 0}));

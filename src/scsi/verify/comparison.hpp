@@ -14,6 +14,7 @@ struct Difference {
     std::string outside{}, inside{};
 };
 
+/// A command that never came to an end is a difference, also when that is so both ways.
 /// @param overflow whether both ways tell of data that no buffer had room for.
 [[nodiscard]] std::vector<Difference> compare(const Response& outside, const Response& inside, bool overflow);
 

@@ -35,6 +35,7 @@ TEST(VerifyComparison, FindsNothingInTheSame) {
 
 TEST(VerifyComparison, NamesEachFieldThatDiffers) {
     EXPECT_THAT(fields({}, {.delivery = Delivery::kFailed}), ElementsAre("delivery"));
+    EXPECT_THAT(fields({.delivery = Delivery::kFailed}, {.delivery = Delivery::kFailed}), ElementsAre("delivery"));
     EXPECT_THAT(fields({}, {.status = 8}), ElementsAre("status"));
     EXPECT_THAT(fields({}, failed(5, 0x24)), ElementsAre("status", "sense key", "additional sense code"));
     EXPECT_THAT(fields(failed(5, 0x24), failed(5, 0x20)), ElementsAre("additional sense code"));
