@@ -199,7 +199,7 @@ TEST(TransparencyOverIscsi, CatchesAUnitThatIsWrongFieldByField) {
     EXPECT_EQ(fields(report, "COMPARE AND WRITE miscompares"),
               (Fields{"status", "sense key", "additional sense code"}));
     EXPECT_EQ(fields(report, "READ(16) whose range wraps around"), (Fields{"sense key", "additional sense code"}));
-    EXPECT_THAT(fields(report, "READ(10) of 1 blocks"), IsEmpty());
+    EXPECT_THAT(fields(report, "READ(10) of 1 block"), IsEmpty());
     EXPECT_THAT(to_text(report), testing::HasSubstr(" at byte 100"));
 }
 
