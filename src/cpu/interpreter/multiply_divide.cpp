@@ -169,9 +169,12 @@ bool build_imul(Draft& draft) {
     if (count == 3) draft.op.immediate = static_cast<std::int32_t>(draft.operand(2).imm.value.s);
     const bool from_memory = draft.is_memory(1);
     draft.op.handler = by_width(draft.operand(0).size, [&]<class T>() -> Handler {
-        if constexpr (sizeof(T) == 1) return nullptr;
-        if (from_memory) return count == 3 ? &imul<T, true, true> : &imul<T, true, false>;
-        return count == 3 ? &imul<T, false, true> : &imul<T, false, false>;
+        if constexpr (sizeof(T) == 1) {
+            return nullptr;
+        } else {
+            if (from_memory) return count == 3 ? &imul<T, true, true> : &imul<T, true, false>;
+            return count == 3 ? &imul<T, false, true> : &imul<T, false, false>;
+        }
     });
     return draft.op.handler != nullptr;
 }
