@@ -14,9 +14,14 @@ struct Difference {
     std::string outside{}, inside{};
 };
 
+/// What the ways can tell.
+struct Ways {
+    bool outside_overflow = true, inside_overflow = true; ///< Recording::tells_overflow
+    bool overrun = false; ///< a way that does not may fail where there was more data (Ignored::overrun)
+};
+
 /// A command that never came to an end is a difference, also when that is so both ways.
-/// @param overflow whether both ways tell of data that no buffer had room for.
-[[nodiscard]] std::vector<Difference> compare(const Response& outside, const Response& inside, bool overflow);
+[[nodiscard]] std::vector<Difference> compare(const Response& outside, const Response& inside, const Ways& ways);
 
 struct CommandDifferences {
     std::size_t number = 0; ///< of the command, from 1

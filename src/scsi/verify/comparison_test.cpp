@@ -22,9 +22,9 @@ Response received(std::size_t count, std::uint8_t last) {
     data.back() = last;
     return record({}, {.data = data});
 }
-std::vector<std::string> fields(const Response& outside, const Response& inside, bool overflow = true) {
+std::vector<std::string> fields(const Response& outside, const Response& inside, const Ways& ways = {}) {
     std::vector<std::string> names;
-    for (const auto& difference : compare(outside, inside, overflow)) names.push_back(difference.field);
+    for (const auto& difference : compare(outside, inside, ways)) names.push_back(difference.field);
     return names;
 }
 
@@ -52,18 +52,32 @@ TEST(VerifyComparison, NamesEachFieldThatDiffers) {
 TEST(VerifyComparison, ShowsWhereDataAndSenseDataDiffer) {
     auto other = failed(5, 0x24);
     other.sense[16] = 3;
-    const auto differences = compare(failed(5, 0x24), other, true);
+    const auto differences = compare(failed(5, 0x24), other, {});
     ASSERT_EQ(differences.size(), 1u);
     EXPECT_EQ(differences[0].field, "sense data");
     EXPECT_EQ(differences[0].outside, "0000 at byte 16");
     EXPECT_EQ(differences[0].inside, "0300 at byte 16");
-    EXPECT_EQ(compare(received(4, 1), received(4, 0xFE), true)[0].inside, "FE at byte 3");
+    EXPECT_EQ(compare(received(4, 1), received(4, 0xFE), {})[0].inside, "FE at byte 3");
 }
 
 TEST(VerifyComparison, LeavesOverflowsOutWhereOneSideCannotTellThem) {
-    EXPECT_THAT(fields({.residual = -5}, {.residual = 0}, true), ElementsAre("residual"));
-    EXPECT_THAT(fields({.residual = -5}, {.residual = 0}, false), IsEmpty());
-    EXPECT_THAT(fields({.residual = 5}, {.residual = 0}, false), ElementsAre("residual"));
+    EXPECT_THAT(fields({.residual = -5}, {.residual = 0}), ElementsAre("residual"));
+    EXPECT_THAT(fields({.residual = -5}, {.residual = 0}, {.inside_overflow = false}), IsEmpty());
+    EXPECT_THAT(fields({.residual = 5}, {.residual = 0}, {.inside_overflow = false}), ElementsAre("residual"));
+}
+
+TEST(VerifyComparison, AllowsOverrunsWhereTheCorpusSaysSoAlone) {
+    const Response more{.residual = -5}, lost{.delivery = Delivery::kFailed};
+    const Ways marked{.inside_overflow = false, .overrun = true};
+    EXPECT_THAT(fields(more, lost, marked), IsEmpty());
+    EXPECT_THAT(fields(lost, more, {.outside_overflow = false, .overrun = true}), IsEmpty());
+    EXPECT_THAT(fields(more, lost, {.inside_overflow = false}), ElementsAre("delivery"));
+    EXPECT_THAT(fields(more, lost, {.overrun = true}), ElementsAre("delivery")); // it has a word for it
+    EXPECT_THAT(fields({}, lost, marked), ElementsAre("delivery"));              // there was not more
+    EXPECT_THAT(fields(failed(5, 0x24), lost, marked), ElementsAre("delivery"));
+    EXPECT_THAT(fields(more, {.delivery = Delivery::kTimeout}, marked), ElementsAre("delivery"));
+    EXPECT_THAT(fields(lost, lost, marked), ElementsAre("delivery"));
+    EXPECT_THAT(fields(more, {.status = 8, .residual = -5}, marked), ElementsAre("status"));
 }
 
 TEST(VerifyComparison, CountsCommandsAndPrintsWhatDiffersAlone) {

@@ -172,10 +172,12 @@ private:
             ignored.target_ports = true;
         else if (what == "sense")
             ignored.sense = true;
+        else if (what == "overrun")
+            ignored.overrun = true;
         else if (what == "residual")
             ignored.residual = true;
         else
-            return quoted(what) + " is none of bytes, data, target-ports, sense, residual";
+            return quoted(what) + " is none of bytes, data, target-ports, sense, residual, overrun";
         return no_more(words);
     }
     static Wrong take_ranges(Ignored& ignored, Words& words) {

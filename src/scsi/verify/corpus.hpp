@@ -10,6 +10,9 @@
 //   ignore data                     all of the data and their length
 //   ignore target-ports             designators of target ports in VPD page 83h
 //   ignore sense, ignore residual
+//   ignore overrun                  that one way ends the command as failed when there is more data than the buffer
+//                                   holds, as Linux' virtio SCSI driver does (virtio 1.2 §5.6.6.1.1:
+//                                   VIRTIO_SCSI_S_OVERRUN)
 //
 // Absent: CDBs longer than 16 bytes, commands with data both ways.
 #pragma once
@@ -32,7 +35,7 @@ struct ByteRange {
 /// What of a response is not compared.
 struct Ignored {
     std::vector<ByteRange> bytes{};
-    bool data = false, target_ports = false, sense = false, residual = false;
+    bool data = false, target_ports = false, sense = false, residual = false, overrun = false;
 };
 
 struct Command {

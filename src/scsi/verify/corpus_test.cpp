@@ -24,7 +24,7 @@ TEST(VerifyCorpus, TakesNamesCommandsBuffersAndWhatIsIgnored) {
                                      "cdb 2a 00 00 00 00 00 00 00 01 00\n"
                                      "out hex 01 02\n"
                                      "out pattern 3 0xA5\n"
-                                     "ignore residual\nignore sense\nignore data",
+                                     "ignore residual\nignore sense\nignore data\nignore overrun",
                                      "c.txt");
     ASSERT_TRUE(corpus) << corpus.error();
     ASSERT_EQ(corpus->commands.size(), 2u);
@@ -40,7 +40,7 @@ TEST(VerifyCorpus, TakesNamesCommandsBuffersAndWhatIsIgnored) {
     EXPECT_TRUE(inquiry.ignored.target_ports && !inquiry.ignored.data);
     const Command& write = corpus->commands[1];
     EXPECT_EQ(write.out, (std::vector<std::uint8_t>{1, 2, 0xA5, 0xA5, 0xA5}));
-    EXPECT_TRUE(write.ignored.residual && write.ignored.sense && write.ignored.data);
+    EXPECT_TRUE(write.ignored.residual && write.ignored.sense && write.ignored.data && write.ignored.overrun);
 }
 
 TEST(VerifyCorpus, SaysInWhichLineAndWhatIsWrong) {
@@ -66,7 +66,7 @@ TEST(VerifyCorpus, SaysInWhichLineAndWhatIsWrong) {
     EXPECT_EQ(error_of("name a\ncdb 00\nignore bytes 7-4"),
               "c.txt:3: \"7-4\" is not a range of bytes: write 4, 4-7 or 4-");
     EXPECT_EQ(error_of("name a\ncdb 00\nignore all"),
-              "c.txt:3: \"all\" is none of bytes, data, target-ports, sense, residual");
+              "c.txt:3: \"all\" is none of bytes, data, target-ports, sense, residual, overrun");
 }
 
 TEST(VerifyCorpus, BoundsTheDataOfAllCommandsTogether) {
