@@ -9,20 +9,37 @@ from guest import TOUKA, check, run
 from target import NAME, Target, empty_disk
 
 PROBE = pathlib.Path(TOUKA).parent / "touka-probe"
-CORPUS = pathlib.Path("src/scsi/verify/corpus/disk.txt")
-UNIT = '[[unit]]\nname = "disk"\ntype = "disk"\npath = "disk.raw"\n'
+CORPORA = pathlib.Path("src/scsi/verify/corpus")
+KINDS = ("disk", "tape")
+UNITS = """
+[[unit]]
+name = "disk"
+type = "disk"
+path = "disk.raw"
+[[unit]]
+name = "tape"
+type = "tape"
+cartridge = "tape.tap"
+"""
 SCRIPT = """#root
 modprobe -a virtio_scsi sd_mod sg
-for i in $(seq 100); do [ -e /dev/sda ] && break; sleep 0.1; done
-base64 -d <<'END' | gunzip >/tmp/touka-probe
+for i in $(seq 100); do [ -e /dev/sg1 ] && break; sleep 0.1; done
+unpack() {{ base64 -d | gunzip >/tmp/$1; }}
+unpack touka-probe <<'END'
 {probe}
 END
-base64 -d <<'END' | gunzip >/tmp/corpus
-{corpus}
+unpack disk <<'END'
+{disk}
+END
+unpack tape <<'END'
+{tape}
 END
 chmod +x /tmp/touka-probe
-/tmp/touka-probe /dev/sda </tmp/corpus
-echo "PROBED $?"
+for unit in /sys/class/scsi_generic/*; do
+    case $(cat $unit/device/type) in 0) kind=disk ;; 1) kind=tape ;; esac
+    echo "PROBING $kind"
+    /tmp/touka-probe /dev/${{unit##*/}} </tmp/$kind && echo "PROBED $kind"
+done
 """
 
 
@@ -35,24 +52,30 @@ def stripped_probe(folder):
     return pathlib.Path(folder, "touka-probe").read_bytes()
 
 
-def responses(output):
-    """What the probe printed between whatever else is on the console."""
-    return "".join(line + "\n" for line in output.splitlines()
+def responses(output, kind):
+    """What the probe printed, without whatever else is on the console."""
+    part = output.split(f"PROBING {kind}")[1].split("PROBED")[0]
+    return "".join(line + "\n" for line in part.splitlines()
                    if line.startswith(("touka-responses ", "attention ")) or line.split(" ")[0].isdigit())
 
 
 def main():
     with tempfile.TemporaryDirectory(prefix="touka-verify-") as folder:
         empty_disk(f"{folder}/disk.raw", 64 << 20)
-        with Target(folder, UNIT, ["disk"]) as target:
-            script = SCRIPT.format(probe=packed(stripped_probe(folder)), corpus=packed(CORPUS.read_bytes()))
-            status, output = run(script, "--scsi", f"iscsi:{target.address},{NAME},0", timeout_s=600)
-            check(status == 0 and "PROBED 0" in output, "the guest has sent the corpus", output)
-            inside = pathlib.Path(folder, "inside.txt")
-            inside.write_text(responses(output))
-            verify = subprocess.run([TOUKA, "verify", target.url(0), "--corpus", str(CORPUS), "--inside", str(inside)],
-                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-            check(verify.returncode == 0, verify.stdout.splitlines()[-1], verify.stdout)
+        with Target(folder, UNITS, KINDS) as target:
+            corpora = {kind: packed((CORPORA / f"{kind}.txt").read_bytes()) for kind in KINDS}
+            script = SCRIPT.format(probe=packed(stripped_probe(folder)), **corpora)
+            ways = [word for lun in range(len(KINDS)) for word in ("--scsi", f"iscsi:{target.address},{NAME},{lun}")]
+            status, output = run(script, *ways, timeout_s=600)
+            probed = all(f"PROBED {kind}" in output for kind in KINDS)
+            check(status == 0 and probed, "the guest has sent the corpora", output)
+            for lun, kind in enumerate(KINDS):
+                inside = pathlib.Path(folder, "inside.txt")
+                inside.write_text(responses(output, kind))
+                verify = subprocess.run([TOUKA, "verify", target.url(lun), "--corpus", str(CORPORA / f"{kind}.txt"),
+                                         "--inside", str(inside)],
+                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+                check(verify.returncode == 0, f"{kind}: {verify.stdout.splitlines()[-1]}", verify.stdout)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 
 #include <fstream>
 #include <iterator>
+#include <utility>
 
 namespace touka::scsi::verify {
 namespace {
@@ -77,13 +78,16 @@ TEST(VerifyCorpus, BoundsTheDataOfAllCommandsTogether) {
     EXPECT_EQ(error_of(text), "c.txt:51: too much data in all");
 }
 
-TEST(VerifyCorpus, OfDisksIsReadable) {
-    const std::string path = std::string(__FILE__).substr(0, std::string(__FILE__).rfind('/')) + "/corpus/disk.txt";
-    std::ifstream file(path);
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
-    const auto corpus = parse_corpus(text, path);
-    ASSERT_TRUE(corpus) << corpus.error();
-    EXPECT_GE(corpus->commands.size(), 150u);
+TEST(VerifyCorpus, OfEachKindOfUnitIsReadable) {
+    const std::string here = __FILE__;
+    for (const auto& [name, count] : {std::pair("disk.txt", 150u), std::pair("tape.txt", 100u)}) {
+        const std::string path = here.substr(0, here.rfind('/')) + "/corpus/" + name;
+        std::ifstream file(path);
+        const std::string text{std::istreambuf_iterator<char>(file), {}};
+        const auto corpus = parse_corpus(text, path);
+        ASSERT_TRUE(corpus) << corpus.error();
+        EXPECT_GE(corpus->commands.size(), count);
+    }
 }
 
 } // namespace
