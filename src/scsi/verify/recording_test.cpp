@@ -99,15 +99,27 @@ TEST(VerifyResponse, LosesWhatIsIgnored) {
 }
 
 TEST(VerifyResponse, IgnoresDesignatorsOfTargetPortsAlone) {
-    std::vector<std::uint8_t> page{0, 0x83, 0, 16, 0x01, 0x03, 0, 4, 1, 2, 3, 4, 0x61, 0x94, 0, 4, 0, 0, 0, 7};
-    const Command command{.ignored = {.target_ports = true}};
-    const auto recorded = record(command, {.data = page});
-    page[19] = 8;
-    EXPECT_EQ(record(command, {.data = page}), recorded);
-    page[15] = 200; // longer than the page: still no crash
-    (void)record(command, {.data = page});
-    page[11] = 5;
-    EXPECT_NE(record(command, {.data = page}).data.first[11], recorded.data.first[11]);
+    const std::vector<std::uint8_t> unit{0x01, 0x03, 0, 4, 1, 2, 3, 4}, port{0x61, 0x94, 0, 4, 0, 0, 0, 7};
+    const auto page = [](std::vector<std::vector<std::uint8_t>> descriptors) {
+        std::vector<std::uint8_t> bytes{0, 0x83, 0, 0};
+        for (const auto& descriptor : descriptors) bytes.insert(bytes.end(), descriptor.begin(), descriptor.end());
+        bytes[3] = static_cast<std::uint8_t>(bytes.size() - 4);
+        return bytes;
+    };
+    const Command command{.in_bytes = 100, .ignored = {.target_ports = true}};
+    const auto recorded = [&](const std::vector<std::uint8_t>& data) {
+        return record(command, {.residual = 100 - static_cast<std::int64_t>(data.size()), .data = data});
+    };
+    EXPECT_EQ(recorded(page({unit, port})), recorded(page({unit})));
+    EXPECT_EQ(recorded(page({port, port, unit})), recorded(page({unit})));
+    EXPECT_EQ(recorded(page({unit, port})).data.first, page({unit}));
+    EXPECT_FALSE(recorded(page({unit, unit})) == recorded(page({unit})));
+    auto cut = page({unit, port});
+    cut.pop_back();
+    EXPECT_EQ(recorded(cut).data.first, cut);
+    auto longer = page({unit, port});
+    longer[15] = 200; // than the page
+    EXPECT_EQ(recorded(longer).data.first, page({unit}));
 }
 
 TEST(VerifyResponse, HasSenseDataOfTheLengthThatTheySay) {

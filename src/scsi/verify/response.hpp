@@ -49,7 +49,8 @@ struct Response {
     bool operator==(const Response&) const = default;
 };
 
-/// What is recorded of a response: ignored bytes are zero and ignored parts empty, sense data have the length they
+/// What is recorded of a response: ignored bytes are zero and ignored parts empty, ignored designators as if they had
+/// never been there, sense data have the length they
 /// say, and only a response that came has parts.
 [[nodiscard]] Response record(const Command& command, RawResponse raw);
 
