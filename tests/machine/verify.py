@@ -1,4 +1,4 @@
-"""`touka verify` finds no difference between a unit outside and in a guest that has it by iSCSI (rule T6)."""
+"""`touka verify` finds no difference between a unit outside and in a guest, by iSCSI and by vhost-user (rule T6)."""
 import base64
 import gzip
 import pathlib
@@ -20,6 +20,20 @@ path = "disk.raw"
 name = "tape"
 type = "tape"
 cartridge = "tape.tap"
+"""
+VHOST = """
+[[target]]
+name = "iqn.2026-01.example:vhost"
+[[target.lun]]
+number = 0
+unit = "disk"
+[[target.lun]]
+number = 1
+unit = "tape"
+[[vhost-user]]
+socket = "{folder}/vhost.sock"
+target = "iqn.2026-01.example:vhost"
+wwpn = "50:01:43:80:00:00:00:01"
 """
 SCRIPT = """#root
 modprobe -a virtio_scsi sd_mod sg
@@ -59,23 +73,28 @@ def responses(output, kind):
                    if line.startswith(("touka-responses ", "attention ")) or line.split(" ")[0].isdigit())
 
 
+def compare(folder, target, way, arguments):
+    corpora = {kind: packed((CORPORA / f"{kind}.txt").read_bytes()) for kind in KINDS}
+    script = SCRIPT.format(probe=packed(stripped_probe(folder)), **corpora)
+    status, output = run(script, *arguments, timeout_s=600)
+    probed = all(f"PROBED {kind}" in output for kind in KINDS)
+    check(status == 0 and probed, f"{way}: the guest has sent the corpora", output)
+    for lun, kind in enumerate(KINDS):
+        inside = pathlib.Path(folder, "inside.txt")
+        inside.write_text(responses(output, kind))
+        verify = subprocess.run([TOUKA, "verify", target.url(lun), "--corpus", str(CORPORA / f"{kind}.txt"),
+                                 "--inside", str(inside)],
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        check(verify.returncode == 0, f"{way}, {kind}: {verify.stdout.splitlines()[-1]}", verify.stdout)
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="touka-verify-") as folder:
         empty_disk(f"{folder}/disk.raw", 64 << 20)
-        with Target(folder, UNITS, KINDS) as target:
-            corpora = {kind: packed((CORPORA / f"{kind}.txt").read_bytes()) for kind in KINDS}
-            script = SCRIPT.format(probe=packed(stripped_probe(folder)), **corpora)
-            ways = [word for lun in range(len(KINDS)) for word in ("--scsi", f"iscsi:{target.address},{NAME},{lun}")]
-            status, output = run(script, *ways, timeout_s=600)
-            probed = all(f"PROBED {kind}" in output for kind in KINDS)
-            check(status == 0 and probed, "the guest has sent the corpora", output)
-            for lun, kind in enumerate(KINDS):
-                inside = pathlib.Path(folder, "inside.txt")
-                inside.write_text(responses(output, kind))
-                verify = subprocess.run([TOUKA, "verify", target.url(lun), "--corpus", str(CORPORA / f"{kind}.txt"),
-                                         "--inside", str(inside)],
-                                        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-                check(verify.returncode == 0, f"{kind}: {verify.stdout.splitlines()[-1]}", verify.stdout)
+        with Target(folder, UNITS, KINDS, VHOST.format(folder=folder)) as target:
+            units = [word for lun in range(len(KINDS)) for word in ("--scsi", f"iscsi:{target.address},{NAME},{lun}")]
+            compare(folder, target, "iSCSI", units)
+            compare(folder, target, "vhost-user", ["--scsi", f"vhost-user:{folder}/vhost.sock"])
 
 
 if __name__ == "__main__":
