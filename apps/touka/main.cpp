@@ -7,6 +7,7 @@
 #include "cli/command_line.hpp"
 #include "cli/messages.hpp"
 #include "cli/run_loop.hpp"
+#include "cli/target_listing.hpp"
 #include "cli/verify_run.hpp"
 #include "console_machine.hpp"
 
@@ -26,6 +27,9 @@ int main(int argc, char** argv) {
     }
     if (const auto* verify = std::get_if<cli::VerifyCommand>(&*command)) {
         return static_cast<int>(cli::run_verify(*verify, std::cout, messages));
+    }
+    if (const auto* target = std::get_if<cli::TargetCommand>(&*command)) {
+        return static_cast<int>(cli::run_target(*target, std::cout, messages));
     }
     cli::ShutdownSignals signals; // first: all threads inherit what it blocks
     cli::TerminalConsole console;

@@ -18,7 +18,7 @@ modprobe -a virtio_scsi sd_mod sg
 d=/dev/sda
 keys() { sg_persist -k $d 2>/dev/null; }
 until_keys() { for i in $(seq 600); do keys | grep -q "$1" && return 0; sleep 0.2; done; echo "NO KEY $1"; exit 1; }
-put() { dd if=/dev/zero of=$d bs=4096 count=1 seek=$1 oflag=direct 2>&1 | tail -1; }
+put() { dd if=/dev/zero of=$d bs=4096 count=1 seek=$1 oflag=direct 2>/dev/null; }
 """
 SURVIVOR = BEGIN + """
 sg_persist --out --register --param-aptpl --param-sark=0xa $d >/dev/null && echo "REGISTERED A"
@@ -26,16 +26,16 @@ sg_persist --out --reserve --param-rk=0xa --prout-type=5 $d >/dev/null && echo "
 until_keys "0xb"
 sleep 3
 sg_persist --out --preempt-abort --param-rk=0xa --param-sark=0xb --prout-type=5 $d >/dev/null && echo "FENCED"
-put 1 | grep -q copied && echo "SURVIVOR WRITES"
+put 1 && echo "SURVIVOR WRITES"
 sleep 20
-put 2 | grep -q copied && echo "SURVIVOR WRITES AGAIN"
+put 2 && echo "SURVIVOR WRITES AGAIN"
 sg_persist -r $d | sed 's/^/RESERVATION /'
 """
 FENCED = BEGIN + """
-until_keys "0xa"
-put 3 | grep -q copied || echo "STRANGER CANNOT WRITE"
+for i in $(seq 600); do sg_persist -r $d 2>/dev/null | grep -q 0xa && break; sleep 0.2; done
+put 3 || echo "STRANGER CANNOT WRITE"
 sg_persist --out --register --param-sark=0xb $d >/dev/null && echo "REGISTERED B"
-put 3 | grep -q copied && echo "REGISTERED WRITES"
+put 3 && echo "REGISTERED WRITES"
 for i in $(seq 300); do keys | grep -q 0xb || break; sleep 0.2; done
 sg_dd if=/dev/zero of=$d bs=512 seek=64 count=1 blk_sgio=1 2>&1 | sed 's/^/SGDD /'
 sg_raw $d 2a 00 00 00 00 40 00 00 01 00 -s 512 -i /dev/zero 2>&1 | sed 's/^/WRITE /'

@@ -49,7 +49,7 @@ std::unexpected<CommandLineError> unexpected_argument(const std::string& argumen
 
 std::unexpected<CommandLineError> unknown_command(const std::string& word) {
     if (word.starts_with('-')) return usage(fmt::format("unknown flag {}", word));
-    auto hint = suggestion(word, {"run", "verify", "help"});
+    auto hint = suggestion(word, {"run", "verify", "target", "help"});
     return usage(fmt::format("unknown command \"{}\"", word),
                  hint.empty() ? "touka help lists the commands" : std::move(hint));
 }
@@ -62,7 +62,7 @@ public:
         app_.get_formatter()->column_width(kHelpColumn);
         app_.get_formatter()->label("SUBCOMMAND", "COMMAND");
         app_.set_help_flag("-h,--help", "print this help");
-        for (auto* command : {&run_, &verify_, &help_}) {
+        for (auto* command : {&run_, &verify_, &target_, &help_}) {
             command->group("Commands");
             command->set_help_flag("-h,--help", "print this help");
             command->allow_extras();
@@ -71,6 +71,11 @@ public:
         app_.allow_extras();
         declare_run_options(run_, options_);
         declare_verify_options(verify_, verify_options_);
+        target_
+            .add_option("action", target_options_.action, "ls: targets, units and sessions; reload: the configuration")
+            ->type_name("ls|reload");
+        target_.add_option("--socket", target_options_.socket, "its control socket (default touka-target.sock)")
+            ->type_name("PATH");
         help_.add_option("command", help_topic_, "what to explain")->type_name("COMMAND");
         app_.footer(fmt::format("touka help run shows all flags and examples.\n\n{}", kExitStatusHelp));
     }
@@ -96,6 +101,11 @@ public:
             if (!verify) return std::unexpected(std::move(verify.error()));
             return *std::move(verify);
         }
+        if (target_.parsed()) {
+            if (target_options_.action == "ls" || target_options_.action == "reload") return target_options_;
+            return usage(fmt::format("touka target does not know \"{}\"", target_options_.action),
+                         "write touka target ls");
+        }
         if (!run_.parsed()) return usage("no command given");
         auto run = make_run_command(options_);
         if (!run) return std::unexpected(std::move(run.error()));
@@ -106,11 +116,13 @@ private:
     /// Where more is said about the command that was given.
     [[nodiscard]] std::string help_hint(std::string otherwise) const {
         if (verify_.parsed()) return "touka help verify";
+        if (target_.parsed()) return "touka help target";
         return run_.parsed() ? "touka help run" : std::move(otherwise);
     }
     [[nodiscard]] std::expected<void, CommandLineError> find_unknown() const {
         if (const auto rest = run_.remaining(); !rest.empty()) return unexpected_argument(rest.front(), run_);
         if (const auto rest = verify_.remaining(); !rest.empty()) return unexpected_argument(rest.front(), verify_);
+        if (const auto rest = target_.remaining(); !rest.empty()) return unexpected_argument(rest.front(), target_);
         if (const auto rest = help_.remaining(); !rest.empty()) return unexpected_argument(rest.front(), help_);
         if (const auto rest = app_.remaining(); !rest.empty()) return unknown_command(rest.front());
         return {};
@@ -120,6 +132,7 @@ private:
         // CLI11 takes the name of a command after "help" for that command.
         if (run_.parsed() || help_topic_ == "run") return PrintCommand{CommandLine().run_.help("touka")};
         if (verify_.parsed() || help_topic_ == "verify") return PrintCommand{CommandLine().verify_.help("touka")};
+        if (target_.parsed() || help_topic_ == "target") return PrintCommand{CommandLine().target_.help("touka")};
         if (help_topic_.empty()) return PrintCommand{CommandLine().app_.help()}; // of a command line with no command
         return unknown_command(help_topic_);
     }
@@ -127,9 +140,11 @@ private:
     CLI::App app_{"Touka runs virtual machines, with or without KVM."};
     CLI::App& run_ = *app_.add_subcommand("run", "run a virtual machine in the foreground");
     CLI::App& verify_ = *app_.add_subcommand("verify", "compare a SCSI unit inside a guest with itself outside");
+    CLI::App& target_ = *app_.add_subcommand("target", "ask a running touka-target");
     CLI::App& help_ = *app_.add_subcommand("help", "explain a command");
     RunOptions options_;
     VerifyOptions verify_options_;
+    TargetCommand target_options_{.action = {}, .socket = "touka-target.sock"};
     std::string help_topic_;
     bool version_ = false;
 };

@@ -33,7 +33,13 @@ struct VerifyCommand {
     std::string initiator;      ///< iSCSI name
 };
 
-using Command = std::variant<RunCommand, PrintCommand, VerifyCommand>;
+/// `touka target`: one question to a running touka-target.
+struct TargetCommand {
+    std::string action; ///< "ls" or "reload"
+    std::string socket;
+};
+
+using Command = std::variant<RunCommand, PrintCommand, VerifyCommand, TargetCommand>;
 
 struct CommandLineError {
     ExitStatus status = ExitStatus::kUsage;

@@ -131,7 +131,8 @@ void declare_run_options(CLI::App& run, RunOptions& options) {
          "raw file or block device as virtio disk; may be repeated");
     list("--scsi", options.scsi_units, "lu:|sg:|iscsi:|vhost-user:...",
          "unit of a virtio SCSI adapter, as a physical server would have it; may be repeated:\n"
-         "lu:PATH[,block=4096][,physical=4096][,ro][,direct][,removable][,serial=S][,state=FOLDER] a disk of Touka's own,\n"
+         "lu:PATH[,block=4096][,physical=4096][,ro][,direct][,removable][,serial=S][,state=FOLDER] a disk of Touka's "
+         "own,\n"
          "sg:/dev/sgN a device of the host, iscsi:ADDRESS:PORT,TARGET,LUN[,user=U,secret=S] an array's unit\n"
          "(each also with allow=CODE+CODE...), vhost-user:SOCKET an adapter of touka-target");
     text("--wwpn", options.wwpn, "WWPN", "of the SCSI adapter's port (default: derived from the name)", "Devices");

@@ -7,7 +7,8 @@ namespace touka::cli {
 namespace {
 
 TEST(TargetListing, ShowsTargetsUnitsAndSessions) {
-    const auto text = format_target_listing(
+    const auto text = format_target_answer(
+        "ls",
         R"({"ok":true,"portals":["127.0.0.1:3260"],"targets":[{"name":"iqn.a","luns":[{"lun":1,"unit":"db"}],"access":[]}],)"
         R"("units":[{"name":"db","commands":5,"data_in_bytes":4096,"data_out_bytes":0,"check_conditions":1,)"
         R"("reservation_conflicts":0}],"sessions":[{"initiator":"iqn.i","peer":"10.0.0.1:5","target":"iqn.a","port":1,)"
@@ -20,12 +21,12 @@ TEST(TargetListing, ShowsTargetsUnitsAndSessions) {
 }
 
 TEST(TargetListing, TellsWhatTheTargetRefused) {
-    EXPECT_EQ(format_target_listing(R"({"ok":false,"error":"no"})").error(), "no");
+    EXPECT_EQ(format_target_answer("ls", R"({"ok":false,"error":"no"})").error(), "no");
 }
 
 TEST(TargetListing, TakesNothingElseForAnAnswer) {
     for (const auto* answer : {"", "[]", "{}", R"({"ok":true})", R"({"ok":true,"portals":5})", R"({"ok":1})"}) {
-        EXPECT_FALSE(format_target_listing(answer)) << answer;
+        EXPECT_FALSE(format_target_answer("ls", answer)) << answer;
     }
 }
 
