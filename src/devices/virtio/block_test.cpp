@@ -5,8 +5,8 @@
 #include <future>
 #include <thread>
 
-#include "storage/memory_volume.hpp"
 #include "devices/virtio/test_driver.hpp"
+#include "storage/memory_volume.hpp"
 
 namespace touka::devices::virtio {
 namespace {

@@ -7,8 +7,8 @@
 #include <memory>
 
 #include "devices/virtio/block.hpp"
-#include "storage/memory_volume.hpp"
 #include "devices/virtio/test_driver.hpp"
+#include "storage/memory_volume.hpp"
 
 using namespace touka;
 using namespace touka::devices::virtio;
