@@ -123,7 +123,7 @@ TEST(TomlConfig, RefusesImpossibleValuesWhereTheyStand) {
 
 TEST(TomlConfig, WantsATypeThatItKnowsForEveryDevice) {
     EXPECT_EQ(failure("[[device]]\npath = \"x\"\n"),
-              "vm.toml:1:1: a device without a type (write type = \"disk\", \"net\", \"rng\", ...)");
+              "vm.toml:1:1: a device without a type (write type = \"disk\", \"scsi\", \"net\", \"rng\", ...)");
     EXPECT_EQ(failure("[[device]]\ntype = \"dsk\"\n"),
               "vm.toml:2:8: unknown type of device \"dsk\" (did you mean \"disk\"?)");
     EXPECT_EQ(failure("[[device]]\ntype = \"disk\"\n"), "vm.toml:1:1: disk device: \"path\" is missing");
