@@ -1,6 +1,8 @@
-# ./dev bench: the benchmarks beside the code, and with "cpu" whole programs in a guest under each CPU engine.
+# ./dev bench: the benchmarks beside the code; with "cpu" whole programs in a guest under each CPU engine, with "storage"
+# touka-target beside other servers.
 
 BENCH_GUEST=.cache/bench
+BENCH_FILES=.cache/bench-storage
 
 # The kernel of ./dev run, a root of Debian's programs and our workloads in memory, and a small one to time the start with.
 make_bench_guest() {
@@ -43,11 +45,24 @@ bench_cpu() {
     exec python3 bench/cpu.py --touka build/release/bin/touka --guest "$BENCH_GUEST" --json build/bench/cpu.json "$@"
 }
 
+bench_storage() {
+    case " $* " in *" --help "* | *" -h "*) exec python3 bench/storage/measure.py --help ;; esac
+    steps 2
+    step "Building"
+    # Each of the others is worth running against alone.
+    # shellcheck disable=SC2086
+    (need $PACKAGES_BENCH_STORAGE) || true
+    build_preset release touka-target uring_load iscsi_load vhost_load
+    step "Measuring"
+    exec python3 bench/storage/measure.py --programs build/release/bin --folder "$BENCH_FILES" \
+        --json build/bench/storage.json "$@"
+}
+
 bench() {
-    if [ "${1:-}" = cpu ]; then
-        shift
-        bench_cpu "$@"
-    fi
+    case ${1:-} in
+        cpu) shift && bench_cpu "$@" ;;
+        storage) shift && bench_storage "$@" ;;
+    esac
     steps 2
     step "Building"
     build_preset release

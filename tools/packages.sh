@@ -8,6 +8,7 @@ PACKAGES_GUEST="mmdebstrap e2fsprogs lz4"
 PACKAGES_CLANG="clang-19 clang-tidy-19 libclang-rt-19-dev"
 PACKAGES_FORMAT="clang-format-19"
 PACKAGES_BENCH="mmdebstrap cpio binutils python3"
+PACKAGES_BENCH_STORAGE="python3 tgt qemu-system-common"
 PACKAGES_QEMU="qemu-system-x86"
 PACKAGES_BOX="$PACKAGES_QEMU busybox-static cpio kmod lz4"
 
