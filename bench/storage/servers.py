@@ -110,7 +110,8 @@ class Qemu(Server):
         self.socket = pathlib.Path(folder, "qemu.sock")
         for self.way in ("io_uring", "threads"):
             super().__init__(folder, f"qemu-{self.way}", pinned, [
-                QEMU, "--blockdev", f"driver=file,node-name=disk,filename={file},aio={self.way},read-only=on",
+                QEMU, "--blockdev",  # touka-target has the file's lock
+                f"driver=file,node-name=disk,filename={file},aio={self.way},read-only=on,locking=off",
                 "--export", f"type=vhost-user-blk,id=disk,node-name=disk,addr.type=unix,addr.path={self.socket}"])
             try:
                 return self.wait_until(self.socket.exists)
