@@ -17,7 +17,7 @@ import tempfile
 from results import HOST, OURS, Subject, complaints, record, table
 from servers import Failed, Qemu, Tgt, Touka
 
-ISCSI, VHOST_USER, IO_URING = "iSCSI", "vhost-user", "io_uring"
+ISCSI, VHOST_USER, POLLED, IO_URING = "iSCSI", "vhost-user", "vhost-user-polled", "io_uring"
 
 
 def parse_arguments():
@@ -26,7 +26,7 @@ def parse_arguments():
     parser.add_argument("--seconds", type=float, default=2, help="of each measurement (default 2)")
     parser.add_argument("--depth", type=int, action="append", help="reads in flight; may be repeated (default 1 and 32)")
     parser.add_argument("--mib", type=int, default=256, help="length of the file (default 256)")
-    parser.add_argument("--only", action="append", choices=[ISCSI, VHOST_USER, IO_URING],
+    parser.add_argument("--only", action="append", choices=[ISCSI, VHOST_USER, POLLED, IO_URING],
                         help="one transport; may be repeated (default all)")
     parser.add_argument("--programs", type=pathlib.Path, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=pathlib.Path, help=argparse.SUPPRESS)
@@ -85,12 +85,13 @@ class Bench:
             tgt = self.serve(Tgt)
             for way, lun in tgt.luns.items():
                 self.add(f"tgt, {way}", ISCSI, "iscsi_load", f"{tgt.url}/{lun}", server=tgt)
-        self.add(OURS, VHOST_USER, "vhost_load", touka.socket, "--scsi", server=touka)
         if reason := Qemu.lacking():
             note(f"{reason}: vhost-user is measured alone")
-        elif self.wanted(VHOST_USER):
-            qemu = self.serve(Qemu)
-            self.add(f"qemu-storage-daemon, {qemu.way}", VHOST_USER, "vhost_load", qemu.socket, server=qemu)
+        qemu = None if reason else self.serve(Qemu)
+        for transport, manner in ((VHOST_USER, []), (POLLED, ["--poll"])):
+            self.add(OURS, transport, "vhost_load", touka.socket, "--scsi", *manner, server=touka)
+            if qemu:
+                self.add(f"qemu-storage-daemon, {qemu.way}", transport, "vhost_load", qemu.socket, *manner, server=qemu)
         self.add(HOST, IO_URING, "uring_load", self.file)
 
     def round(self, number):

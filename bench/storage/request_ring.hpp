@@ -32,6 +32,7 @@ public:
             on_used(place, good(place));
         }
     }
+    [[nodiscard]] bool has_used() const { return used_index() != taken_; }
     /// Asks for a notification with the next request that ends. @return false when one already has.
     [[nodiscard]] bool wait_for_used();
 

@@ -7,7 +7,10 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <chrono>
+#include <memory>
 #include <optional>
+#include <thread>
 
 #include "devices/virtio/vhost_user/message_channel.hpp"
 #include "devices/virtio/vhost_user/shared_mapping.hpp"
@@ -25,14 +28,20 @@ using devices::virtio::SharedMapping;
 
 namespace {
 
-constexpr int kStallMs = 5000;
+constexpr int kStallMs = 5000, kRetries = 20, kRetryMs = 50;
 constexpr unsigned kFirstReads = 8; // a new I_T nexus has unit attentions to tell first
+
+struct Nature {
+    RequestLayout layout = RequestLayout::kBlock;
+    bool polls = false; ///< looks at the ring all the time, and asks for no interrupts
+};
 
 class FrontEnd {
 public:
-    FrontEnd(runtime::UniqueFd socket, std::pair<runtime::UniqueFd, SharedMapping> memory, RequestLayout layout)
-        : channel_(std::move(socket)), memory_(std::move(memory)), ring_(memory_.second.bytes(), layout),
-          queue_index_(layout == RequestLayout::kScsi ? kScsiFirstRequestQueue : 0) {}
+    FrontEnd(runtime::UniqueFd socket, std::pair<runtime::UniqueFd, SharedMapping> memory, const Nature& nature)
+        : polls_(nature.polls), channel_(std::move(socket)), memory_(std::move(memory)),
+          ring_(memory_.second.bytes(), nature.layout),
+          queue_index_(nature.layout == RequestLayout::kScsi ? kScsiFirstRequestQueue : 0) {}
 
     /// @return whether the back-end has the memory and works on the queue.
     bool connect() {
@@ -129,6 +138,7 @@ private:
     }
     /// @return false when nothing ended for long.
     bool wait() {
+        if (polls_) return poll_used();
         while (ring_.wait_for_used()) {
             pollfd ready{call_.fd(), POLLIN, 0};
             if (::poll(&ready, 1, kStallMs) != 1) return false;
@@ -137,6 +147,15 @@ private:
         return true;
     }
 
+    bool poll_used() {
+        const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(kStallMs);
+        for (unsigned looks = 0; !ring_.has_used(); ++looks) {
+            if (looks % 1024 == 0 && std::chrono::steady_clock::now() > until) return false;
+        }
+        return true;
+    }
+
+    bool polls_;
     MessageChannel channel_;
     std::pair<runtime::UniqueFd, SharedMapping> memory_;
     RequestRing ring_;
@@ -154,15 +173,24 @@ runtime::UniqueFd dial(const std::string& path) {
     return socket;
 }
 
-int run(const std::string& path, RequestLayout layout, const LoadOptions& options) {
+std::unique_ptr<FrontEnd> connect(const std::string& path, const Nature& nature) {
     auto socket = dial(path);
-    if (!socket) return fail("nobody listens at " + path);
     auto memory = SharedMapping::create("load", RequestRing::kMemoryBytes);
-    if (!memory) return fail("no memory to share");
-    FrontEnd front_end(std::move(socket), std::move(*memory), layout);
-    if (!front_end.connect()) return fail("the back-end lacks something, or gave up");
-    if (!front_end.settle()) return fail("the first reads failed");
-    return front_end.run(options);
+    if (!socket || !memory) return nullptr;
+    auto front_end = std::make_unique<FrontEnd>(std::move(socket), std::move(*memory), nature);
+    return front_end->connect() ? std::move(front_end) : nullptr;
+}
+
+int run(const std::string& path, const Nature& nature, const LoadOptions& options) {
+    auto front_end = connect(path, nature);
+    // A back-end has one front-end at a time, and may not have noticed yet that the one before has gone.
+    for (int i = 0; i < kRetries && !front_end; ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(kRetryMs));
+        front_end = connect(path, nature);
+    }
+    if (!front_end) return fail("no back-end at " + path + ", or it lacks something");
+    if (!front_end->settle()) return fail("the first reads failed");
+    return front_end->run(options);
 }
 
 } // namespace
@@ -170,11 +198,14 @@ int run(const std::string& path, RequestLayout layout, const LoadOptions& option
 int main(int argc, char** argv) {
     CLI::App app("Random reads through a vhost-user back-end, for ./dev bench storage.");
     std::string path;
+    Nature nature;
     bool scsi = false;
     app.add_option("socket", path, "where the back-end listens")->required();
     app.add_flag("--scsi", scsi,
                  "it is a virtio-scsi device, whose target 0 has the volume as LUN 0 (else virtio-blk)");
+    app.add_flag("--poll", nature.polls, "look at the ring all the time instead of waiting for interrupts");
     const LoadOptions options(app, RequestRing::kSize);
     CLI11_PARSE(app, argc, argv);
-    return run(path, scsi ? RequestLayout::kScsi : RequestLayout::kBlock, options);
+    if (scsi) nature.layout = RequestLayout::kScsi;
+    return run(path, nature, options);
 }
