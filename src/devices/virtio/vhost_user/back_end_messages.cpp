@@ -188,10 +188,9 @@ VhostUserBackEnd::Outcome VhostUserBackEnd::set_ring_descriptor(VhostUserMessage
         ring->kick = std::move(event);
         if (!ring->kick) return Outcome::kRefused; // nobody polls here
         const auto place = static_cast<unsigned>(index);
-        ring->watch = reactor_.watch(ring->kick.fd(), EPOLLIN, [this, ring, place](std::uint32_t) {
-            ring->kick.consume();
-            process(place);
-        });
+        // Edges tell of every kick: nobody has to read the counter, which the peer could make wait.
+        ring->watch =
+            reactor_.watch(ring->kick.fd(), EPOLLIN | EPOLLET, [this, place](std::uint32_t) { process(place); });
     }
     return Outcome::kDone;
 }

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <array>
@@ -33,14 +32,6 @@ void PeerEvent::signal() const {
     if (::poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0) return;
     const std::uint64_t one = 1;
     (void)!::write(fd_.get(), &one, sizeof one);
-}
-
-void PeerEvent::consume() const {
-    std::uint64_t count = 0;
-    iovec part{&count, sizeof count};
-    if (::preadv2(fd_.get(), &part, 1, -1, RWF_NOWAIT) < 0 && errno == EOPNOTSUPP) {
-        (void)!::read(fd_.get(), &count, sizeof count);
-    }
 }
 
 std::expected<void, QueueError> Vring::start(MappedMemory& memory, std::uint64_t features) {

@@ -13,7 +13,7 @@
 
 namespace touka::devices::virtio {
 
-/// An eventfd of a peer. The peer may do to it what it likes; neither call here waits.
+/// An eventfd of a peer. The peer may do to it what it likes; nothing here waits.
 class PeerEvent {
 public:
     PeerEvent() = default;
@@ -22,7 +22,6 @@ public:
     [[nodiscard]] int fd() const { return fd_.get(); }
     [[nodiscard]] explicit operator bool() const { return static_cast<bool>(fd_); }
     void signal() const;
-    void consume() const;
 
 private:
     runtime::UniqueFd fd_;
