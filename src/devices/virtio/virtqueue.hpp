@@ -88,6 +88,8 @@ public:
     /// @return true when chains came in the meantime: look again before sleeping.
     [[nodiscard]] bool enable_notifications();
 
+    /// avail.idx as the driver has it now. @pre running.
+    [[nodiscard]] std::uint16_t load_avail_index() const;
     [[nodiscard]] std::uint16_t size() const { return setup_.size; }
     /// Chains popped and not pushed back.
     [[nodiscard]] std::uint16_t in_flight() const { return in_flight_; }
@@ -121,7 +123,6 @@ private:
     [[nodiscard]] std::expected<void, QueueError> walk(std::uint16_t head, DescriptorChain& chain);
     [[nodiscard]] std::expected<void, QueueError> add_buffer(const spec::virtio::Descriptor& descriptor,
                                                              DescriptorChain& chain);
-    [[nodiscard]] std::uint16_t load_avail_index() const;
     void mark_used_ring();
 
     memory::DmaSpace& dma_;

@@ -49,8 +49,15 @@ void VhostUserBackEnd::wake_queue(unsigned queue_index) {
 }
 
 void VhostUserBackEnd::process(unsigned index) {
-    if (!active() || !rings_[index]->queue.running()) return;
-    if (device_->process_queue(index)) wake_queue(index);
+    constexpr int kTurns = 16; // then others have one
+    Vring& ring = *rings_[index];
+    if (!active() || !ring.queue.running()) return;
+    for (int turn = 0; turn < kTurns; ++turn) {
+        const std::uint16_t seen = ring.queue.load_avail_index();
+        if (device_->process_queue(index)) break;
+        if (!active() || !ring.queue.running() || !ring.more_at_once(seen)) return;
+    }
+    wake_queue(index);
 }
 
 // --- rings ---
