@@ -16,9 +16,16 @@ bool make_ring(io_uring& ring, unsigned entries) {
     return ::io_uring_queue_init(entries, &ring, 0) == 0;
 }
 
+constexpr std::size_t kLongestSingleBytes = 1 << 30; // below what the kernel moves at once
+
 void prepare(io_uring_sqe* entry, int fd, const FileStep& step) {
     switch (step.kind) {
         case FileStep::Kind::kRead:
+            // One buffer, as nearly always, needs no list that the kernel would copy first.
+            if (step.vector_count == 1 && step.vectors->iov_len <= kLongestSingleBytes) {
+                return ::io_uring_prep_read(entry, fd, step.vectors->iov_base,
+                                            static_cast<unsigned>(step.vectors->iov_len), step.offset_bytes);
+            }
             return ::io_uring_prep_readv(entry, fd, step.vectors, step.vector_count, step.offset_bytes);
         case FileStep::Kind::kWrite:
             return ::io_uring_prep_writev2(entry, fd, step.vectors, step.vector_count, step.offset_bytes,
