@@ -28,7 +28,8 @@ public:
         /// Changes what is waited for: EPOLLIN, EPOLLOUT or both; 0 mutes it.
         virtual void set_events(std::uint32_t epoll_events) = 0;
     };
-    /// Level-triggered. The descriptor stays the caller's and must outlive the watch.
+    /// Level-triggered, unless EPOLLET is among the events. The descriptor stays the caller's and must outlive the
+    /// watch.
     /// @param on_ready gets the epoll events that are ready.
     [[nodiscard]] std::unique_ptr<Watch> watch(int fd, std::uint32_t epoll_events,
                                                std::function<void(std::uint32_t)> on_ready);
