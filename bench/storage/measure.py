@@ -24,7 +24,8 @@ def parse_arguments():
     parser = argparse.ArgumentParser(prog="./dev bench storage", description=__doc__.split("\n\n")[1])
     parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (default 5)")
     parser.add_argument("--seconds", type=float, default=2, help="of each measurement (default 2)")
-    parser.add_argument("--depth", type=int, action="append", help="reads in flight; may be repeated (default 1 and 32)")
+    parser.add_argument("--depth", type=int, action="append",
+                        help="reads in flight; may be repeated (default 1 and 32)")
     parser.add_argument("--mib", type=int, default=256, help="length of the file (default 256)")
     parser.add_argument("--only", action="append", choices=[ISCSI, VHOST_USER, POLLED, IO_URING],
                         help="one transport; may be repeated (default all)")
@@ -100,10 +101,18 @@ class Bench:
             for subject in self.subjects:
                 progress(f"round {number}, depth {depth}, {subject.transport}: {subject.name}")
                 # The places are the same for all in a round, and others in the next.
-                done = subprocess.run([*self.commands[subject], "--depth", str(depth), "--seed", str(number)],
-                                      capture_output=True, text=True, timeout=60 + 2 * self.arguments.seconds)
-                if not subject.take(depth, done.stdout) and done.stderr:
-                    subject.errors.append(f"{subject.name} ({subject.transport}): {done.stderr.strip()}")
+                said, error = self.load(subject, "--depth", str(depth), "--seed", str(number))
+                if not subject.take(depth, said) and error:
+                    subject.errors.append(f"{subject.name} ({subject.transport}): {error}")
+
+    def load(self, subject, *words):
+        """@return what the generator printed, and what it complained of."""
+        try:
+            done = subprocess.run([*self.commands[subject], *words], capture_output=True, text=True,
+                                  timeout=60 + 2 * self.arguments.seconds)
+        except subprocess.TimeoutExpired:
+            return "", "the load generator did not end"
+        return done.stdout, done.stderr.strip()
 
 
 def make_file(path, length):

@@ -9,7 +9,8 @@ HOST, OURS = "host", "Touka"
 class Subject:
     """One server on one transport, or the host alone.
 
-    runs: depth -> (IOPS, processor microseconds per I/O) of each round, None of one that gave nothing; errors: sentences.
+    runs: depth -> (IOPS, processor microseconds per I/O) of each round, None of one that gave nothing;
+    errors: sentences.
     """
 
     def __init__(self, name, transport):
@@ -35,7 +36,7 @@ class Subject:
 
 
 def ratios(ours, theirs, depth):
-    """@return ours / theirs of (IOPS, microseconds): the median over rounds, in each of which both met the same machine."""
+    """@return ours / theirs of (IOPS, microseconds): the median over rounds; within one both met the same machine."""
     pairs = [pair for pair in zip(ours.runs.get(depth, []), theirs.runs.get(depth, [])) if all(pair)]
     if not pairs:
         return None
@@ -63,7 +64,8 @@ def numbers(ours, rival, depth):
     own_iops, own_us = (ours and ours.medians(depth)) or (None, None)
     iops, us = (rival and rival.medians(depth)) or (None, None)
     iops_ratio, us_ratio = (ours and rival and ratios(ours, rival, depth)) or (None, None)
-    return [shown(own_us, 2), shown(us, 2), shown(us_ratio, 2), shown(own_iops, 0), shown(iops, 0), shown(iops_ratio, 2)]
+    return [shown(own_us, 2), shown(us, 2), shown(us_ratio, 2),
+            shown(own_iops, 0), shown(iops, 0), shown(iops_ratio, 2)]
 
 
 def table(subjects, depths):

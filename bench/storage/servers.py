@@ -36,7 +36,8 @@ class Server:
         while not is_up():
             if self.process.poll() is not None or time.monotonic() > until:
                 self.stop()
-                raise Failed(f"{self.name} did not come up; it said: {self.log.read_text().strip()[-500:] or 'nothing'}")
+                said = self.log.read_text().strip()[-500:]
+                raise Failed(f"{self.name} did not come up; it said: {said or 'nothing'}")
             time.sleep(0.05)
 
     def stop(self):
