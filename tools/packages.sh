@@ -3,7 +3,7 @@
 PACKAGES_BUILD="g++-12 cmake ninja-build pkg-config libfmt-dev liburing-dev libzydis-dev libxbyak-dev libcli11-dev
  libtomlplusplus-dev libslirp-dev libglib2.0-dev libseccomp-dev libssl-dev libiscsi-dev nlohmann-json3-dev libgtest-dev
  libgmock-dev libbenchmark-dev python3-minimal"
-PACKAGES_TEST="acpica-tools e2fsprogs iproute2 iperf3 cpio busybox-static tgt libiscsi-bin sg3-utils"
+PACKAGES_TEST="acpica-tools e2fsprogs iproute2 iperf3 cpio busybox-static tgt libiscsi-bin qemu-utils qemu-block-extra"
 PACKAGES_GUEST="mmdebstrap e2fsprogs lz4"
 PACKAGES_CLANG="clang-19 clang-tidy-19 libclang-rt-19-dev"
 PACKAGES_FORMAT="clang-format-19"
