@@ -28,7 +28,9 @@ done
 for disk in 0 1 2; do
     for suite in %s; do
         echo "SUITE $disk $suite"
-        sg_reset --device /dev/sg$disk # outside each suite has a new session: nothing is left of the one before
+        # Outside each suite has a new session: nothing is left of the one before. Then what the reset has to tell.
+        sg_reset --device /dev/sg$disk
+        sg_turs --number=4 /dev/sg$disk >/dev/null 2>&1
         iscsi-test-cu -d -v -t $suite /dev/sg$disk 2>&1 </dev/null
     done
 done
