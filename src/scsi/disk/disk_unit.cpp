@@ -160,7 +160,13 @@ void DiskUnit::add_vital_product_data(const DiskOptions& options) {
     // (SBC-4 §6.6.2)
     inquiry_.add_page(VpdPage::kBlockDeviceCharacteristics, [rotating = options.rotating](const Nexus&) {
         constexpr std::uint16_t kNonRotating = 0x0001, k7200 = 7200;
-        return ParameterData().number(rotating ? k7200 : kNonRotating, 2).zeros(58).take();
+        constexpr std::uint8_t kReadableWhenErased = 0x40; // WABEREQ: after a block erase reads find zeros
+        return ParameterData()
+            .number(rotating ? k7200 : kNonRotating, 2)
+            .zeros(1)
+            .byte(kReadableWhenErased)
+            .zeros(56)
+            .take();
     });
     if (!provisioning_.can_unmap()) return;
     // (SBC-4 §6.6.7) UNMAP and both WRITE SAMEs unmap; unmapped blocks read as zeros; thin.

@@ -97,6 +97,7 @@ TEST_F(DiskUnitTest, LimitsAreWhatTheCommandsKeepTo) {
     EXPECT_EQ(field(data, 28, 4), 8u) << "granularity";
     EXPECT_THAT(page(0xB1), SizeIs(64));
     EXPECT_EQ(field(page(0xB1), 4, 2), 1u);
+    EXPECT_EQ(page(0xB1)[7], 0x40) << "what a block erase leaves can be read";
     EXPECT_THAT(page(0xB2), ElementsAre(0, 0xB2, 0, 4, 0, 0xE4, 2, 0));
 }
 

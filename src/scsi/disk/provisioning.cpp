@@ -33,7 +33,8 @@ Provisioning::Provisioning(DiskCore& core) : core_(core) {
     };
     const auto changes = [](const Cdb&) { return ReservationClass::kChanges; };
     if (can_unmap()) add({kUnmap, 0, 0, 0, 0, 0, 0x1F, 0xFF, 0xFF, 0}, {}, changes, &Provisioning::unmap);
-    const std::uint8_t unmap_flag = (can_unmap() ? kUnmapBit : 0) | core.protect_field();
+    // A read-only disk refuses all of it as write-protected, whatever it could do otherwise.
+    const std::uint8_t unmap_flag = (can_unmap() || core_.read_only ? kUnmapBit : 0) | core.protect_field();
     add(range_usage(kWriteSame10, unmap_flag), {}, changes, &Provisioning::write_same);
     add(range_usage(kWriteSame16, unmap_flag | kNoDataOut), {}, changes, &Provisioning::write_same);
     if (core_.long_commands)
