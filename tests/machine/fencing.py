@@ -13,6 +13,7 @@ type = "disk"
 path = "shared.raw"
 """
 # Each waits until it sees what the other did; type 5 is write exclusive, registrants only.
+# The registration that comes last says for all whether they outlive a loss of power (SPC-5 §5.14.5): both ask for it.
 BEGIN = """#root
 modprobe -a virtio_scsi sd_mod sg
 d=/dev/sda
@@ -34,7 +35,7 @@ sg_persist -r $d | sed 's/^/RESERVATION /'
 FENCED = BEGIN + """
 for i in $(seq 600); do sg_persist -r $d 2>/dev/null | grep -q 0xa && break; sleep 0.2; done
 put 3 || echo "STRANGER CANNOT WRITE"
-sg_persist --out --register --param-sark=0xb $d >/dev/null && echo "REGISTERED B"
+sg_persist --out --register --param-aptpl --param-sark=0xb $d >/dev/null && echo "REGISTERED B"
 put 3 && echo "REGISTERED WRITES"
 for i in $(seq 300); do keys | grep -q 0xb || break; sleep 0.2; done
 sg_dd if=/dev/zero of=$d bs=512 seek=64 count=1 blk_sgio=1 2>&1 | sed 's/^/SGDD /'
