@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 
+from reporting import note, processor, progress
 from results import HOST, START, TCG, Engine, complaints, record, table
 
 QEMU = "qemu-system-x86_64"
@@ -189,20 +190,6 @@ def read_lines(stream, lines):
     for line in stream:
         lines.put((time.monotonic(), line.decode("latin1").rstrip("\r\n")))
     lines.put(None)
-
-
-def progress(text):
-    """A line that the next one replaces; only for people."""
-    if sys.stderr.isatty():
-        print(f"\r\033[K      {text}", end="", file=sys.stderr, flush=True)
-
-
-def note(text):
-    print(f"{chr(13) + chr(27) + '[K' if sys.stderr.isatty() else ''}      {text}", file=sys.stderr, flush=True)
-
-
-def processor():
-    return re.search(r"^model name\s*: (.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE).group(1)
 
 
 def choose_engines(arguments):

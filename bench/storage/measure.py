@@ -9,11 +9,12 @@ import contextlib
 import json
 import os
 import pathlib
-import re
 import subprocess
 import sys
 import tempfile
 
+sys.path.append(str(pathlib.Path(__file__).parent.parent))  # after this folder, which has results of its own
+from reporting import note, processor, progress
 from results import HOST, OURS, Subject, complaints, record, table
 from servers import Failed, Qemu, Tgt, Touka
 
@@ -129,20 +130,6 @@ def make_file(path, length):
         while file.read(1 << 20):
             pass
     return path
-
-
-def progress(text):
-    """A line that the next one replaces; only for people."""
-    if sys.stderr.isatty():
-        print(f"\r\033[K      {text}", end="", file=sys.stderr, flush=True)
-
-
-def note(text):
-    print(f"{chr(13) + chr(27) + '[K' if sys.stderr.isatty() else ''}      {text}", file=sys.stderr, flush=True)
-
-
-def processor():
-    return re.search(r"^model name\s*: (.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.MULTILINE).group(1)
 
 
 def main():
