@@ -279,10 +279,6 @@ std::vector<scsi::MappedUnit> TargetService::units(std::string_view initiator, s
     return served != nullptr ? served->luns->units(initiator) : std::vector<scsi::MappedUnit>();
 }
 
-bool TargetService::visible(std::string_view initiator, std::string_view target) {
-    return authentication(initiator, target).has_value();
-}
-
 TargetService::Report TargetService::report() {
     Report report;
     reactor_.run_and_wait([&] {

@@ -86,7 +86,6 @@ private:
     [[nodiscard]] std::optional<scsi::iscsi::Authentication> authentication(std::string_view initiator,
                                                                             std::string_view target) override;
     [[nodiscard]] std::vector<scsi::MappedUnit> units(std::string_view initiator, std::string_view target) override;
-    [[nodiscard]] bool visible(std::string_view initiator, std::string_view target) override;
     [[nodiscard]] ServedTarget* find(std::string_view name);
 
     runtime::Reactor reactor_{"target"};
