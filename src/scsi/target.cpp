@@ -34,13 +34,7 @@ void complete_with(Task& task, const Sense& sense) {
 }
 
 void complete_with(Task& task, std::span<const std::uint8_t> data, std::uint64_t allocation_length) {
-    task.transfer_bytes = std::min<std::uint64_t>(data.size(), allocation_length);
-    const std::uint64_t length = std::min(task.transfer_bytes, task.data_in_limit_bytes);
-    if (length > 0) {
-        const auto memory = task.data_in(length);
-        if (memory.empty()) task.status = Status::kBusy;
-        task.data_in_bytes = copy_to(memory, 0, data.first(length));
-    }
+    task.status = put_parameter_data(task, data, allocation_length);
     task.complete();
 }
 

@@ -41,4 +41,14 @@ std::size_t copy_to(std::span<const iovec> buffers, std::uint64_t offset_bytes, 
                       });
 }
 
+Status put_parameter_data(Task& task, std::span<const std::uint8_t> data, std::uint64_t allocation_length) {
+    task.transfer_bytes = std::min<std::uint64_t>(data.size(), allocation_length);
+    const std::uint64_t length = std::min(task.transfer_bytes, task.data_in_limit_bytes);
+    if (length == 0) return Status::kGood;
+    const auto memory = task.data_in(length);
+    if (memory.empty()) return Status::kBusy;
+    task.data_in_bytes = copy_to(memory, 0, data.first(length));
+    return Status::kGood;
+}
+
 } // namespace touka::scsi

@@ -88,6 +88,10 @@ public:
 
 /// Copies what the initiator sent, from `offset_bytes` on. @return how many bytes there were.
 std::size_t copy_from(std::span<const iovec> buffers, std::uint64_t offset_bytes, std::span<std::uint8_t> to);
+/// Gives the initiator parameter data: as much of them as the allocation length and its buffer take.
+/// @return GOOD, or BUSY when the port has no memory. The task is not completed.
+[[nodiscard]] Status put_parameter_data(Task& task, std::span<const std::uint8_t> data,
+                                        std::uint64_t allocation_length);
 /// Copies into buffers from `offset_bytes` on. @return how many bytes fitted.
 std::size_t copy_to(std::span<const iovec> buffers, std::uint64_t offset_bytes, std::span<const std::uint8_t> from);
 

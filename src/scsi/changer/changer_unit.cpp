@@ -65,13 +65,8 @@ void ChangerUnit::add_commands() {
     using namespace operation;
     const auto add = [this](std::vector<std::uint8_t> usage, ReservationClass (*rule)(const Cdb&),
                             std::function<void(Task&)> execute) {
-        server_.add({.operation_code = usage[0],
-                     .service_action = {},
-                     .usage = usage,
-                     .reservation = rule,
-                     .execute = std::move(execute)});
+        server_.add({.usage = usage, .reservation = rule, .execute = std::move(execute)});
     };
-    const auto changes = [](const Cdb&) { return ReservationClass::kChanges; };
     // Linux's ch driver and mtx put the LUN into byte 1, where SCSI-2 had it; it is not looked at.
     constexpr std::uint8_t kLun = 0xE0;
     // CURDATA makes no difference: what is where is always known.
@@ -82,9 +77,9 @@ void ChangerUnit::add_commands() {
         [this](Task& task) { initialize_element_status_with_range(task); });
     add({kPositionToElement, kLun, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0}, reads_only,
         [this](Task& task) { position_to_element(task); });
-    add({kMoveMedium, kLun, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0}, changes,
+    add({kMoveMedium, kLun, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0}, changes_unit,
         [this](Task& task) { move_medium(task); });
-    add({kExchangeMedium, kLun, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0}, changes,
+    add({kExchangeMedium, kLun, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0}, changes_unit,
         [this](Task& task) { exchange_medium(task); });
 }
 

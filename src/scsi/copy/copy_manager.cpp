@@ -40,19 +40,16 @@ std::optional<CopyFailure> check_access(const Task& task, const DiskCore& core, 
 CopyManager::CopyManager(DiskUnit& disk, const CopyDirectory& directory)
     : disk_(disk), server_(disk.server()), directory_(directory) {
     using namespace operation;
-    const auto changes = [](const Cdb&) { return ReservationClass::kChanges; };
-    server_.add({.operation_code = kThirdPartyCopyOut,
-                 .service_action = service_action::kExtendedCopyLid1,
+    server_.add({.service_action = service_action::kExtendedCopyLid1,
                  .usage = {kThirdPartyCopyOut, 0x1F, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0},
-                 .reservation = changes,
+                 .reservation = changes_unit,
                  .execute = [this](Task& task) { extended_copy(task); }});
     for (const std::uint16_t action :
          {service_action::kReceiveCopyStatusLid1, service_action::kReceiveCopyOperatingParameters,
           service_action::kReceiveCopyFailureDetailsLid1}) {
-        server_.add({.operation_code = kThirdPartyCopyIn,
-                     .service_action = action,
+        server_.add({.service_action = action,
                      .usage = {kThirdPartyCopyIn, 0x1F, 0xFF, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0},
-                     .reservation = changes,
+                     .reservation = changes_unit,
                      .despite_not_ready = true,
                      .execute = [this, action](Task& task) { receive(task, action); }});
     }

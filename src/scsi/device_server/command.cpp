@@ -9,7 +9,7 @@ namespace touka::scsi {
 
 namespace {
 
-auto order(const Command& command) { return std::tuple(command.operation_code, command.service_action.value_or(0)); }
+auto order(const Command& command) { return std::tuple(command.operation_code(), command.service_action.value_or(0)); }
 
 } // namespace
 
@@ -28,10 +28,10 @@ ReservationClass always_allowed(const Cdb& cdb) {
 }
 
 void CommandSet::add(Command command) {
-    assert(!command.usage.empty() && command.usage[0] == command.operation_code);
-    assert(find(command.operation_code, command.service_action.value_or(0)) == nullptr);
+    assert(!command.usage.empty());
+    assert(find(command.operation_code(), command.service_action.value_or(0)) == nullptr);
     const auto place = std::ranges::upper_bound(commands_, order(command), {}, order);
-    const std::size_t operation_code = command.operation_code;
+    const std::size_t operation_code = command.operation_code();
     commands_.insert(place, std::move(command));
     for (std::size_t code = operation_code + 1; code < first_.size(); ++code) ++first_[code];
 }

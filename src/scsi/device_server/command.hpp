@@ -17,26 +17,28 @@ enum class ReservationClass : std::uint8_t {
     kChanges, ///< conflicts with write exclusive and exclusive access
 };
 
+/// What persistent reservations allow: kExempt for the few commands that RESERVE(6) allows, too, else kAllowed.
+[[nodiscard]] ReservationClass always_allowed(const Cdb& cdb);
+[[nodiscard]] inline ReservationClass reads_only(const Cdb&) { return ReservationClass::kReads; }
+[[nodiscard]] inline ReservationClass changes_unit(const Cdb&) { return ReservationClass::kChanges; }
+
 /// One command that a device server has: how it is recognised, checked and executed. The same table answers REPORT
 /// SUPPORTED OPERATION CODES.
 struct Command {
-    std::uint8_t operation_code;
-    std::optional<std::uint16_t> service_action; ///< for operation codes that have them
+    std::optional<std::uint16_t> service_action{}; ///< for operation codes that have them
     /// CDB usage data: as long as the CDB, the operation code first, then which bits are evaluated, service action
     /// bits among them; a CDB with any other bit set is answered INVALID FIELD IN CDB. (SPC-5 §6.34.3)
     std::vector<std::uint8_t> usage;
-    ReservationClass (*reservation)(const Cdb&) = [](const Cdb&) { return ReservationClass::kChanges; };
+    ReservationClass (*reservation)(const Cdb&) = changes_unit;
     /// Executed although a unit attention is pending, which stays (INQUIRY, REPORT LUNS) or is told (REQUEST SENSE).
     bool despite_unit_attention = false;
     /// Executed although the unit is not ready, formats or sanitizes.
     bool despite_not_ready = false;
     /// Fills the response in and calls DeviceServer::good, check or one of their kin, once, now or later.
     std::function<void(Task&)> execute;
-};
 
-/// What persistent reservations allow: kExempt for the few commands that RESERVE(6) allows, too, else kAllowed.
-[[nodiscard]] ReservationClass always_allowed(const Cdb& cdb);
-[[nodiscard]] inline ReservationClass reads_only(const Cdb&) { return ReservationClass::kReads; }
+    [[nodiscard]] std::uint8_t operation_code() const { return usage[0]; }
+};
 
 /// The commands of one device server.
 class CommandSet {

@@ -78,14 +78,7 @@ void DeviceServer::finish(Task& task, Status status) {
 }
 
 void DeviceServer::reply(Task& task, std::span<const std::uint8_t> data, std::uint64_t allocation_length) {
-    task.transfer_bytes = std::min<std::uint64_t>(data.size(), allocation_length);
-    const std::uint64_t length = std::min(task.transfer_bytes, task.data_in_limit_bytes);
-    if (length > 0) {
-        const auto memory = task.data_in(length);
-        if (memory.empty()) return finish(task, Status::kBusy);
-        task.data_in_bytes = copy_to(memory, 0, data.first(length));
-    }
-    good(task);
+    finish(task, put_parameter_data(task, data, allocation_length));
 }
 
 std::vector<std::uint8_t> DeviceServer::parameters(Task& task, std::size_t length) {

@@ -38,8 +38,8 @@ struct Refusing final : ReservationPolicy {
 };
 
 TEST_F(DeviceServerTest, UnknownOperationCodesAndServiceActionsAreToldApart) {
-    server.add({.operation_code = 0xA3, .service_action = 1, .usage = {0xA3, 0x1F}, .execute = [](Task&) {}});
-    server.add({.operation_code = 0x7F, .service_action = 9, .usage = {0x7F}, .execute = [](Task&) {}});
+    server.add({.service_action = 1, .usage = {0xA3, 0x1F}, .execute = [](Task&) {}});
+    server.add({.service_action = 9, .usage = {0x7F}, .execute = [](Task&) {}});
     EXPECT_EQ(submit(a, {0xFF}).sense_code(), SenseCode::kInvalidCommandOperationCode);
     const auto& action = submit(a, {0xA3, 0x02});
     EXPECT_EQ(action.sense_code(), SenseCode::kInvalidFieldInCdb);

@@ -61,9 +61,7 @@ std::vector<std::uint8_t> naa_designator(std::uint64_t naa) {
 
 Inquiry::Inquiry(DeviceServer& server, UnitIdentity identity, Standard standard, std::vector<TargetPort> ports)
     : server_(server), identity_(std::move(identity)), standard_(std::move(standard)), ports_(std::move(ports)) {
-    server.add({.operation_code = operation::kInquiry,
-                .service_action = {},
-                .usage = {operation::kInquiry, 0x01, 0xFF, 0xFF, 0xFF, 0x00},
+    server.add({.usage = {operation::kInquiry, 0x01, 0xFF, 0xFF, 0xFF, 0x00},
                 .reservation = always_allowed,
                 .despite_unit_attention = true,
                 .despite_not_ready = true,

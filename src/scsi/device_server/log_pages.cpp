@@ -15,15 +15,11 @@ constexpr std::uint8_t kSupportedSubpages = 0xFF, kSubpageFormat = 0x40;
 
 LogPages::LogPages(DeviceServer& server) : server_(server) {
     using namespace operation;
-    server.add({.operation_code = kLogSense,
-                .service_action = {},
-                .usage = {kLogSense, 0x02, 0xFF, 0xFF, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0},
+    server.add({.usage = {kLogSense, 0x02, 0xFF, 0xFF, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0},
                 .reservation = always_allowed,
                 .despite_not_ready = true,
                 .execute = [this](Task& task) { sense(task); }});
-    server.add({.operation_code = kLogSelect,
-                .service_action = {},
-                .usage = {kLogSelect, 0x02, 0xFF, 0xFF, 0, 0, 0, 0xFF, 0xFF, 0},
+    server.add({.usage = {kLogSelect, 0x02, 0xFF, 0xFF, 0, 0, 0, 0xFF, 0xFF, 0},
                 .despite_not_ready = true,
                 .execute = [this](Task& task) { select(task); }});
 }

@@ -6,9 +6,7 @@ namespace touka::scsi {
 
 MediumRemoval::MediumRemoval(DeviceServer& server) {
     constexpr std::uint8_t kCode = spec::scsi::operation::kPreventAllowMediumRemoval;
-    server.add({.operation_code = kCode,
-                .service_action = {},
-                .usage = {kCode, 0, 0, 0, 0x03, 0},
+    server.add({.usage = {kCode, 0, 0, 0, 0x03, 0},
                 .reservation =
                     [](const Cdb& cdb) {
                         return (cdb[4] & 0x03) == 0 ? ReservationClass::kAllowed : ReservationClass::kChanges;

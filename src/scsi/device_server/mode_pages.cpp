@@ -55,21 +55,18 @@ std::optional<Sense> check_changes(const ModePage& page, const PageImage& image)
 } // namespace
 
 ModePages::ModePages(DeviceServer& server, Header header) : server_(server), header_(std::move(header)) {
-    const auto add = [&](std::uint8_t code, std::vector<std::uint8_t> usage, ReservationClass (*rule)(const Cdb&),
+    const auto add = [&](std::vector<std::uint8_t> usage, ReservationClass (*rule)(const Cdb&),
                          void (ModePages::*execute)(Task&, bool), bool ten) {
-        server.add({.operation_code = code,
-                    .service_action = {},
-                    .usage = std::move(usage),
+        server.add({.usage = std::move(usage),
                     .reservation = rule,
                     .despite_not_ready = true,
                     .execute = [this, execute, ten](Task& task) { (this->*execute)(task, ten); }});
     };
-    const auto changes = [](const Cdb&) { return ReservationClass::kChanges; };
     using namespace operation;
-    add(kModeSense6, {kModeSense6, 0x08, 0xFF, 0xFF, 0xFF, 0}, reads_only, &ModePages::sense, false);
-    add(kModeSense10, {kModeSense10, 0x18, 0xFF, 0xFF, 0, 0, 0, 0xFF, 0xFF, 0}, reads_only, &ModePages::sense, true);
-    add(kModeSelect6, {kModeSelect6, 0x11, 0, 0, 0xFF, 0}, changes, &ModePages::select, false);
-    add(kModeSelect10, {kModeSelect10, 0x11, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0}, changes, &ModePages::select, true);
+    add({kModeSense6, 0x08, 0xFF, 0xFF, 0xFF, 0}, reads_only, &ModePages::sense, false);
+    add({kModeSense10, 0x18, 0xFF, 0xFF, 0, 0, 0, 0xFF, 0xFF, 0}, reads_only, &ModePages::sense, true);
+    add({kModeSelect6, 0x11, 0, 0, 0xFF, 0}, changes_unit, &ModePages::select, false);
+    add({kModeSelect10, 0x11, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0}, changes_unit, &ModePages::select, true);
     server.add_observer(*this);
 
     ModePage control;

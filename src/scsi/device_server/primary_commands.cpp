@@ -29,21 +29,15 @@ void send_diagnostic(DeviceServer& server, Task& task) {
 
 void add_primary_commands(DeviceServer& server) {
     using namespace operation;
-    server.add({.operation_code = kTestUnitReady,
-                .service_action = {},
-                .usage = {kTestUnitReady, 0, 0, 0, 0, 0},
+    server.add({.usage = {kTestUnitReady, 0, 0, 0, 0, 0},
                 .reservation = always_allowed,
                 .execute = [&server](Task& task) { server.good(task); }});
-    server.add({.operation_code = kRequestSense,
-                .service_action = {},
-                .usage = {kRequestSense, 0x01, 0, 0, 0xFF, 0},
+    server.add({.usage = {kRequestSense, 0x01, 0, 0, 0xFF, 0},
                 .reservation = always_allowed,
                 .despite_unit_attention = true,
                 .despite_not_ready = true,
                 .execute = [&server](Task& task) { request_sense(server, task); }});
-    server.add({.operation_code = kSendDiagnostic,
-                .service_action = {},
-                .usage = {kSendDiagnostic, 0x04, 0, 0xFF, 0xFF, 0},
+    server.add({.usage = {kSendDiagnostic, 0x04, 0, 0xFF, 0xFF, 0},
                 .execute = [&server](Task& task) { send_diagnostic(server, task); }});
 }
 

@@ -21,7 +21,7 @@ std::vector<std::uint8_t> all_commands(const CommandSet& commands, bool timeouts
     ParameterData data;
     data.number(0, 4);
     for (const Command& command : commands.all()) {
-        data.byte(command.operation_code).zeros(1).number(command.service_action.value_or(0), 2).zeros(1);
+        data.byte(command.operation_code()).zeros(1).number(command.service_action.value_or(0), 2).zeros(1);
         data.byte((timeouts ? kTimeoutsPresent : 0) | (command.service_action ? kServiceActionValid : 0));
         data.number(command.usage.size(), 2);
         if (timeouts) add_timeouts(data);
@@ -38,7 +38,7 @@ std::vector<std::uint8_t> one_command(const Command* command, bool timeouts) {
     if (command == nullptr) return data.byte(kNotSupported).number(0, 2).take();
     data.byte(kAsInStandard | (timeouts ? kTimeoutsPresent : 0));
     auto usage = command->usage;
-    if (command->service_action && command->operation_code != operation::kVariableLength) { // its value, not its mask
+    if (command->service_action && command->operation_code() != operation::kVariableLength) { // its value, not its mask
         usage[1] = static_cast<std::uint8_t>((usage[1] & 0xE0) | *command->service_action);
     }
     data.number(usage.size(), 2).bytes(usage);
@@ -92,14 +92,12 @@ void report_task_management(DeviceServer& server, Task& task) {
 
 void add_report_supported(DeviceServer& server) {
     using namespace operation;
-    server.add({.operation_code = kMaintenanceIn,
-                .service_action = service_action::kReportSupportedOperationCodes,
+    server.add({.service_action = service_action::kReportSupportedOperationCodes,
                 .usage = {kMaintenanceIn, 0x1F, 0x87, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0},
                 .reservation = always_allowed,
                 .despite_not_ready = true,
                 .execute = [&server](Task& task) { report_operation_codes(server, task); }});
-    server.add({.operation_code = kMaintenanceIn,
-                .service_action = service_action::kReportSupportedTaskManagementFunctions,
+    server.add({.service_action = service_action::kReportSupportedTaskManagementFunctions,
                 .usage = {kMaintenanceIn, 0x1F, 0x80, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0},
                 .reservation = always_allowed,
                 .despite_not_ready = true,

@@ -47,14 +47,12 @@ TargetPortGroups::TargetPortGroups(DeviceServer& server, const std::vector<Targe
         if (port.group != 0) groups_[port.group].ports.push_back(port.relative);
     }
     using namespace operation;
-    server.add({.operation_code = kMaintenanceIn,
-                .service_action = service_action::kReportTargetPortGroups,
+    server.add({.service_action = service_action::kReportTargetPortGroups,
                 .usage = {kMaintenanceIn, 0xFF, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0},
                 .reservation = always_allowed,
                 .despite_not_ready = true,
                 .execute = [this](Task& task) { report(task); }});
-    server.add({.operation_code = kMaintenanceOut,
-                .service_action = service_action::kSetTargetPortGroups,
+    server.add({.service_action = service_action::kSetTargetPortGroups,
                 .usage = {kMaintenanceOut, 0x1F, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0},
                 .despite_not_ready = true,
                 .execute = [this](Task& task) { set(task); }});

@@ -17,10 +17,7 @@ public:
     static constexpr std::uint8_t kHold = 0xC0; ///< ends by `finish`; byte 1 bit 0 is the only one that it knows
 
     TestServer() {
-        server.add({.operation_code = kHold,
-                    .service_action = {},
-                    .usage = {kHold, 0x01, 0, 0, 0, 0},
-                    .execute = [this](Task& task) { started.push_back(&task); }});
+        server.add({.usage = {kHold, 0x01, 0, 0, 0, 0}, .execute = [this](Task& task) { started.push_back(&task); }});
         for (Nexus* nexus : {&a, &b}) {
             server.attach(*nexus);
             (void)server.attentions().take(nexus->name);

@@ -17,9 +17,7 @@ constexpr std::uint8_t kBoundaryByte = 10, kLengthByte = 12;
 AtomicWrite::AtomicWrite(DiskCore& core) : core_(core) {
     using operation::kWriteAtomic16;
     const std::uint8_t flags = kDpo | kFua | core.protect_field();
-    core.server.add({.operation_code = kWriteAtomic16,
-                     .service_action = {},
-                     .usage = {kWriteAtomic16, flags, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
+    core.server.add({.usage = {kWriteAtomic16, flags, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
                                0xFF, 0x1F, 0},
                      .execute = [this](Task& task) { execute(task); }});
 }

@@ -16,15 +16,12 @@ CacheCommands::CacheCommands(DiskCore& core) : core_(core) {
     using namespace operation;
     const auto add = [&](std::uint8_t code, ReservationClass (*rule)(const Cdb&),
                          void (CacheCommands::*execute)(Task&)) {
-        core_.server.add({.operation_code = code,
-                          .service_action = {},
-                          .usage = range_usage(code, kImmediate | kNonVolatile),
+        core_.server.add({.usage = range_usage(code, kImmediate | kNonVolatile),
                           .reservation = rule,
                           .execute = [this, execute](Task& task) { (this->*execute)(task); }});
     };
-    const auto changes = [](const Cdb&) { return ReservationClass::kChanges; };
     for (const std::uint8_t code : {kSynchronizeCache10, kSynchronizeCache16}) {
-        add(code, changes, &CacheCommands::synchronize);
+        add(code, changes_unit, &CacheCommands::synchronize);
     }
     for (const std::uint8_t code : {kPreFetch10, kPreFetch16}) add(code, reads_only, &CacheCommands::prefetch);
 }

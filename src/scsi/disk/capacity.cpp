@@ -21,13 +21,12 @@ void read_capacity10(DiskCore& core, Task& task) {
 
 void read_capacity16(DiskCore& core, bool thin, Task& task) {
     constexpr std::uint8_t kThin = 0x80, kReadsZeros = 0x40;
-    const std::uint32_t per_physical = std::max(1u, core.physical_block_bytes / core.block_bytes);
     ParameterData data;
     const auto type =
         static_cast<unsigned>(core.protection != nullptr ? core.protection->type() : ProtectionType::kNone);
     const unsigned protection = type == 0 ? 0 : (type - 1) << 1 | 1; // P_TYPE, PROT_EN
     data.number(core.block_count - 1, 8).number(core.block_bytes, 4).byte(protection);
-    data.byte(std::bit_width(per_physical) - 1u).byte(thin ? kThin | kReadsZeros : 0).byte(0).zeros(16);
+    data.byte(std::bit_width(core.blocks_per_physical()) - 1u).byte(thin ? kThin | kReadsZeros : 0).byte(0).zeros(16);
     core.server.reply(task, data.view(), task.cdb.number(10, 4));
 }
 
@@ -35,13 +34,10 @@ void read_capacity16(DiskCore& core, bool thin, Task& task) {
 
 void add_read_capacity(DiskCore& core, bool thin) {
     using namespace operation;
-    core.server.add({.operation_code = kReadCapacity10,
-                     .service_action = {},
-                     .usage = {kReadCapacity10, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0},
+    core.server.add({.usage = {kReadCapacity10, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0},
                      .reservation = always_allowed,
                      .execute = [&core](Task& task) { read_capacity10(core, task); }});
-    core.server.add({.operation_code = kServiceActionIn16,
-                     .service_action = service_action::kReadCapacity16,
+    core.server.add({.service_action = service_action::kReadCapacity16,
                      .usage = {kServiceActionIn16, 0x1F, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0},
                      .reservation = always_allowed,
                      .execute = [&core, thin](Task& task) { read_capacity16(core, thin, task); }});

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -35,6 +36,11 @@ struct DiskCore {
     /// Longest transfer in bytes that a command may ask for: MAXIMUM TRANSFER LENGTH.
     static constexpr std::uint64_t kTransferLimitBytes = 16ull << 20;
 
+    /// How much is zeroed at once, between looks at whether the task was aborted.
+    static constexpr std::uint64_t kZeroStepBytes = 256ull << 20;
+
+    /// Logical blocks in a physical one.
+    [[nodiscard]] std::uint32_t blocks_per_physical() const { return std::max(1u, physical_block_bytes / block_bytes); }
     [[nodiscard]] std::uint64_t bytes(std::uint64_t blocks) const { return blocks * block_bytes; }
     /// @return the sense of a range that leaves the medium, and, with a limit, of one that is too long.
     /// @param length_field the byte of the CDB that says how many blocks.

@@ -178,10 +178,9 @@ void DiskUnit::add_vital_product_data(const DiskOptions& options) {
 
 /// (SBC-4 §6.6.4)
 std::vector<std::uint8_t> DiskUnit::block_limits() const {
-    const std::uint32_t physical_blocks = std::max(1u, core_.physical_block_bytes / core_.block_bytes);
     const std::uint64_t transfer_limit = DiskCore::kTransferLimitBytes / core_.block_bytes;
     ParameterData data;
-    data.byte(0).byte(CompareCommands::kCompareLimitBlocks).number(physical_blocks, 2);
+    data.byte(0).byte(CompareCommands::kCompareLimitBlocks).number(core_.blocks_per_physical(), 2);
     data.number(transfer_limit, 4).number(std::min<std::uint64_t>(transfer_limit, (1u << 20) / core_.block_bytes), 4);
     data.number(transfer_limit, 4);
     const bool thin = provisioning_.can_unmap();

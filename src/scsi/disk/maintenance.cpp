@@ -19,7 +19,6 @@ namespace {
 constexpr std::uint16_t kOverwrite = 0x01, kBlockErase = 0x02, kExitFailureMode = 0x1F;
 constexpr unsigned kImmediateBit = 7, kUnrestrictedExitBit = 5;
 constexpr std::uint64_t kStepBytes = 4ull << 20;
-constexpr std::uint64_t kZeroStepBytes = 256ull << 20;
 
 } // namespace
 
@@ -28,21 +27,16 @@ Maintenance::Maintenance(DiskCore& core, const MediumRemoval& removal, bool remo
     using namespace operation;
     DeviceServer& server = core.server;
     server.add(
-        {.operation_code = kFormatUnit,
-         .service_action = {},
-         .usage = {kFormatUnit, static_cast<std::uint8_t>(0x3F | (core.protect_field() & kFormatProtectionField)), 0, 0,
+        {.usage = {kFormatUnit, static_cast<std::uint8_t>(0x3F | (core.protect_field() & kFormatProtectionField)), 0, 0,
                    0, 0},
          .execute = [this](Task& task) { format_unit(task); }});
     for (const std::uint16_t action : {kOverwrite, kBlockErase, kExitFailureMode}) {
-        server.add({.operation_code = kSanitize,
-                    .service_action = action,
+        server.add({.service_action = action,
                     .usage = {kSanitize, 0xBF, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0},
                     .despite_not_ready = true, // after one that failed another one may be tried
                     .execute = [this](Task& task) { sanitize(task); }});
     }
-    server.add({.operation_code = kStartStopUnit,
-                .service_action = {},
-                .usage = {kStartStopUnit, 0x01, 0, 0x0F, 0xF7, 0},
+    server.add({.usage = {kStartStopUnit, 0x01, 0, 0x0F, 0xF7, 0},
                 .reservation =
                     [](const Cdb& cdb) { // SBC-4 table 13: starting is allowed, all else conflicts
                         const bool starts = cdb.bit(4, 0) && cdb[4] >> 4 == 0 && !cdb.bit(4, 1);
@@ -50,14 +44,10 @@ Maintenance::Maintenance(DiskCore& core, const MediumRemoval& removal, bool remo
                     },
                 .despite_not_ready = true,
                 .execute = [this](Task& task) { start_stop(task); }});
-    server.add({.operation_code = kReadDefectData10,
-                .service_action = {},
-                .usage = {kReadDefectData10, 0, 0x1F, 0, 0, 0, 0, 0xFF, 0xFF, 0},
+    server.add({.usage = {kReadDefectData10, 0, 0x1F, 0, 0, 0, 0, 0xFF, 0xFF, 0},
                 .reservation = reads_only,
                 .execute = [this](Task& task) { read_defect_data(task, false); }});
-    server.add({.operation_code = kReadDefectData12,
-                .service_action = {},
-                .usage = {kReadDefectData12, 0x1F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0},
+    server.add({.usage = {kReadDefectData12, 0x1F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0},
                 .reservation = reads_only,
                 .execute = [this](Task& task) { read_defect_data(task, true); }});
     server.add_observer(*this);
@@ -235,9 +225,9 @@ Step<BlockStatus> Maintenance::fill_blocks(const Filling& filling, Task*& task) 
             for (std::uint8_t& byte : data) byte = static_cast<std::uint8_t>(~byte);
         }
         for (std::uint64_t at = 0; at < size_bytes && status == BlockStatus::kOk;) {
-            const iovec buffer{.iov_base = data.data(),
-                               .iov_len =
-                                   std::min<std::uint64_t>(zeros ? kZeroStepBytes : data.size(), size_bytes - at)};
+            const iovec buffer{
+                .iov_base = data.data(),
+                .iov_len = std::min<std::uint64_t>(zeros ? DiskCore::kZeroStepBytes : data.size(), size_bytes - at)};
             BlockTransfer transfer(core_.volume,
                                    {.operation = zeros ? BlockOperation::kWriteZeroes : BlockOperation::kWrite,
                                     .offset_bytes = at,

@@ -132,51 +132,22 @@ Job ProtectedDisk::run_compare_and_write(Task& task, BlockRange range, Request r
     finish(task, verdict);
 }
 
-bool ProtectedDisk::or_write(Task& task) {
-    BlockRange range = block_range(task.cdb);
-    Request request;
-    const Entry entry = enter(task, range, request);
-    if (entry != Entry::kTaken) return entry == Entry::kRefused;
-    Verdict wrong = core_.check_transfer(range, task.cdb);
-    if (!wrong) wrong = core_.check_writable();
-    if (wrong) {
-        core_.server.check(task, *wrong);
-        return true;
-    }
-    task.transfer_bytes = range.count * unit_bytes(request);
-    range.count = std::min(range.count, task.data_out_bytes / unit_bytes(request));
-    run_or_write(task, range, request);
-    return true;
-}
+bool ProtectedDisk::or_write(Task& task) { return change(task, true); }
 
 /// The tags are those that were sent, or made; the guard is that of the outcome. (SBC-4 §5.7)
-Job ProtectedDisk::run_or_write(Task& task, BlockRange range, Request request) {
-    RangeHold hold(core_.ranges, store_.whole_groups(range), true);
-    co_await hold;
-    Verdict verdict = core_.failure();
-    const bool fua = core_.force_unit_access((block_flags(task.cdb) & kFua) != 0);
-    Blocks sent, medium, made;
-    for (std::uint64_t done = 0; done < range.count && !verdict && !task.link.abort_requested;) {
-        const BlockRange chunk{range.lba + done, std::min(chunk_blocks(), range.count - done)};
-        Request here = request;
-        here.tags = request.tags.after(done);
-        verdict = receive(task, done, chunk, here, sent);
-        if (verdict) break;
-        Step<Verdict> fetching = fetch(chunk, here.tags, here.checks(), medium);
-        verdict = co_await fetching;
-        if (verdict) break;
-        for (std::size_t i = 0; i < sent.data.size(); ++i) sent.data[i] |= medium.data[i];
-        made.information.resize(sent.information.size());
-        make_protection(sent.data, core_.block_bytes, here.tags, 0, made.information);
-        for (std::size_t at = 0; at < sent.information.size(); at += kProtectionBytes) {
-            std::copy_n(made.information.begin() + static_cast<std::ptrdiff_t>(at), 2,
-                        sent.information.begin() + static_cast<std::ptrdiff_t>(at));
-        }
-        Step<Verdict> storing = store(chunk, sent, fua);
-        verdict = co_await storing;
-        done += chunk.count;
+Step<ProtectedDisk::Verdict> ProtectedDisk::or_with_medium(BlockRange range, Request request, Blocks& sent) {
+    Blocks medium;
+    Step<Verdict> fetching = fetch(range, request.tags, request.checks(), medium);
+    const Verdict verdict = co_await fetching;
+    if (verdict) co_return verdict;
+    for (std::size_t i = 0; i < sent.data.size(); ++i) sent.data[i] |= medium.data[i];
+    std::vector<std::uint8_t> made(sent.information.size());
+    make_protection(sent.data, core_.block_bytes, request.tags, 0, made);
+    for (std::size_t at = 0; at < sent.information.size(); at += kProtectionBytes) {
+        std::copy_n(made.begin() + static_cast<std::ptrdiff_t>(at), 2,
+                    sent.information.begin() + static_cast<std::ptrdiff_t>(at));
     }
-    finish(task, verdict);
+    co_return std::nullopt;
 }
 
 } // namespace touka::scsi

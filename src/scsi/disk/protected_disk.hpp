@@ -106,11 +106,14 @@ private:
     void finish(Task& task, const Verdict& verdict);
 
     Job run_read(Task& task, BlockRange range, Request request);
-    Job run_write(Task& task, BlockRange range, Request request);
+    /// WRITE, or ORWRITE where `or_data`.
+    [[nodiscard]] bool change(Task& task, bool or_data);
+    Job run_write(Task& task, BlockRange range, Request request, bool or_data);
+    /// What was sent becomes what ORWRITE writes.
+    Step<Verdict> or_with_medium(BlockRange range, Request request, Blocks& sent);
     Job run_write_atomic(Task& task, BlockRange range, Request request);
     Job run_verify(Task& task, BlockRange range, Request request, std::uint8_t byte_check, bool write_first);
     Job run_compare_and_write(Task& task, BlockRange range, Request request);
-    Job run_or_write(Task& task, BlockRange range, Request request);
     Job run_write_same(Task& task, BlockRange range, Request request, bool may_unmap, bool no_data);
     Job run_unmap(Task& task, std::vector<BlockRange> ranges);
     Step<Verdict> write_same_blocks(Task& task, BlockRange range, Request request, bool may_unmap, bool no_data);

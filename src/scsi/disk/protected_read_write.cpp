@@ -9,10 +9,6 @@ using namespace spec::scsi;
 using storage::BlockOperation;
 using storage::BlockStatus;
 
-namespace {
-constexpr std::uint64_t kZeroStepBytes = 256ull << 20; // between looks at whether the task was aborted
-}
-
 bool ProtectedDisk::read(Task& task) {
     const BlockRange range = block_range(task.cdb);
     Request request;
@@ -62,7 +58,9 @@ Job ProtectedDisk::run_read(Task& task, BlockRange range, Request request) {
     core_.server.good(task);
 }
 
-bool ProtectedDisk::write(Task& task) {
+bool ProtectedDisk::write(Task& task) { return change(task, false); }
+
+bool ProtectedDisk::change(Task& task, bool or_data) {
     BlockRange range = block_range(task.cdb);
     Request request;
     const Entry entry = enter(task, range, request);
@@ -75,11 +73,11 @@ bool ProtectedDisk::write(Task& task) {
     }
     task.transfer_bytes = range.count * unit_bytes(request);
     range.count = std::min(range.count, task.data_out_bytes / unit_bytes(request));
-    run_write(task, range, request);
+    run_write(task, range, request, or_data);
     return true;
 }
 
-Job ProtectedDisk::run_write(Task& task, BlockRange range, Request request) {
+Job ProtectedDisk::run_write(Task& task, BlockRange range, Request request, bool or_data) {
     RangeHold hold(core_.ranges, store_.whole_groups(range), true);
     co_await hold;
     Verdict verdict = core_.failure();
@@ -90,6 +88,10 @@ Job ProtectedDisk::run_write(Task& task, BlockRange range, Request request) {
         Request here = request;
         here.tags = request.tags.after(done);
         verdict = receive(task, done, chunk, here, blocks);
+        if (!verdict && or_data) {
+            Step<Verdict> merging = or_with_medium(chunk, here, blocks);
+            verdict = co_await merging;
+        }
         if (verdict) break;
         Step<Verdict> storing = store(chunk, blocks, fua);
         verdict = co_await storing;
@@ -180,7 +182,7 @@ Step<ProtectedDisk::Verdict> ProtectedDisk::write_same_blocks(Task& task, BlockR
         no_data || (may_unmap && zeros && (!request.exchanged() || first == ProtectionInformation{}));
     const bool stable = core_.force_unit_access(false);
     const bool counts = type() == ProtectionType::kType1 || (type() == ProtectionType::kType2 && request.exchanged());
-    const std::uint64_t step = unwritten ? kZeroStepBytes / core_.block_bytes : chunk_blocks();
+    const std::uint64_t step = unwritten ? DiskCore::kZeroStepBytes / core_.block_bytes : chunk_blocks();
     Blocks pattern;
     for (std::uint64_t done = 0; done < range.count && !task.link.abort_requested;) {
         const BlockRange chunk{range.lba + done, std::min(step, range.count - done)};

@@ -15,7 +15,6 @@ using storage::BlockStatus;
 namespace {
 
 constexpr std::uint8_t kNoDataOut = 0x01, kUnmapBit = 0x08;
-constexpr std::uint64_t kZeroStepBytes = 256ull << 20; // between looks at whether the task was aborted
 constexpr std::uint64_t kPatternBytes = 1 << 20;
 
 } // namespace
@@ -24,22 +23,19 @@ Provisioning::Provisioning(DiskCore& core) : core_(core) {
     using namespace operation;
     const auto add = [&](std::vector<std::uint8_t> usage, std::optional<std::uint16_t> service_action,
                          ReservationClass (*rule)(const Cdb&), void (Provisioning::*execute)(Task&)) {
-        const std::uint8_t code = usage[0];
-        core_.server.add({.operation_code = code,
-                          .service_action = service_action,
+        core_.server.add({.service_action = service_action,
                           .usage = std::move(usage),
                           .reservation = rule,
                           .execute = [this, execute](Task& task) { (this->*execute)(task); }});
     };
-    const auto changes = [](const Cdb&) { return ReservationClass::kChanges; };
-    if (can_unmap()) add({kUnmap, 0, 0, 0, 0, 0, 0x1F, 0xFF, 0xFF, 0}, {}, changes, &Provisioning::unmap);
+    if (can_unmap()) add({kUnmap, 0, 0, 0, 0, 0, 0x1F, 0xFF, 0xFF, 0}, {}, changes_unit, &Provisioning::unmap);
     // A read-only disk refuses all of it as write-protected, whatever it could do otherwise.
     const std::uint8_t unmap_flag = (can_unmap() || core_.read_only ? kUnmapBit : 0) | core.protect_field();
-    add(range_usage(kWriteSame10, unmap_flag), {}, changes, &Provisioning::write_same);
-    add(range_usage(kWriteSame16, unmap_flag | kNoDataOut), {}, changes, &Provisioning::write_same);
+    add(range_usage(kWriteSame10, unmap_flag), {}, changes_unit, &Provisioning::write_same);
+    add(range_usage(kWriteSame16, unmap_flag | kNoDataOut), {}, changes_unit, &Provisioning::write_same);
     if (core_.long_commands)
-        add(range_usage32(service_action::kWriteSame32, unmap_flag | kNoDataOut), service_action::kWriteSame32, changes,
-            &Provisioning::write_same);
+        add(range_usage32(service_action::kWriteSame32, unmap_flag | kNoDataOut), service_action::kWriteSame32,
+            changes_unit, &Provisioning::write_same);
     add({kServiceActionIn16, 0x1F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0},
         service_action::kGetLbaStatus, reads_only, &Provisioning::get_lba_status);
 }
@@ -137,7 +133,7 @@ Job Provisioning::run_write_same(Task& task, BlockRange range, std::vector<std::
         }
     }
     for (std::uint64_t done = 0; done < total_bytes && !task.link.abort_requested;) {
-        const std::uint64_t step = zeros ? kZeroStepBytes : pattern.size();
+        const std::uint64_t step = zeros ? DiskCore::kZeroStepBytes : pattern.size();
         const iovec buffer{.iov_base = pattern.data(), .iov_len = std::min<std::uint64_t>(step, total_bytes - done)};
         BlockTransfer transfer(core_.volume,
                                {.operation = zeros ? BlockOperation::kWriteZeroes : BlockOperation::kWrite,

@@ -21,11 +21,9 @@ struct ReadWrite::Slot : RangeLocks::Claim {
 ReadWrite::ReadWrite(DiskCore& core) : core_(core) {
     using namespace operation;
     const auto add = [&](std::vector<std::uint8_t> usage, std::optional<std::uint16_t> service_action, bool writes) {
-        const std::uint8_t code = usage[0];
-        core_.server.add({.operation_code = code,
-                          .service_action = service_action,
+        core_.server.add({.service_action = service_action,
                           .usage = std::move(usage),
-                          .reservation = writes ? [](const Cdb&) { return ReservationClass::kChanges; } : reads_only,
+                          .reservation = writes ? changes_unit : reads_only,
                           .execute = [this, writes](Task& task) { return writes ? write(task) : read(task); }});
     };
     const std::uint8_t flags = kDpo | kFua | core.protect_field();

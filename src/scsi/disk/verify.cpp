@@ -41,11 +41,9 @@ Sense miscompare(std::uint64_t offset_bytes) {
 VerifyCommands::VerifyCommands(DiskCore& core) : core_(core) {
     using namespace operation;
     const auto add = [&](std::vector<std::uint8_t> usage, std::optional<std::uint16_t> service_action, bool writes) {
-        const std::uint8_t code = usage[0];
-        core_.server.add({.operation_code = code,
-                          .service_action = service_action,
+        core_.server.add({.service_action = service_action,
                           .usage = std::move(usage),
-                          .reservation = writes ? [](const Cdb&) { return ReservationClass::kChanges; } : reads_only,
+                          .reservation = writes ? changes_unit : reads_only,
                           .execute = [this, writes](Task& task) { verify(task, writes); }});
     };
     const std::uint8_t flags = kDpo | kByteCheck | core.protect_field();
@@ -136,14 +134,9 @@ CompareCommands::CompareCommands(DiskCore& core) : core_(core) {
     using namespace operation;
     const std::uint8_t flags = kDpo | kFua | core.protect_field();
     core.server.add(
-        {.operation_code = kCompareAndWrite,
-         .service_action = {},
-         .usage = {kCompareAndWrite, flags, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0xFF, 0x1F, 0},
+        {.usage = {kCompareAndWrite, flags, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0, 0, 0, 0xFF, 0x1F, 0},
          .execute = [this](Task& task) { compare_and_write(task); }});
-    core.server.add({.operation_code = kOrWrite16,
-                     .service_action = {},
-                     .usage = range_usage(kOrWrite16, flags),
-                     .execute = [this](Task& task) { or_write(task); }});
+    core.server.add({.usage = range_usage(kOrWrite16, flags), .execute = [this](Task& task) { or_write(task); }});
 }
 
 void CompareCommands::compare_and_write(Task& task) {

@@ -31,8 +31,7 @@ public:
             spec::scsi::store_number(std::span(data).last(4), kBlockBytes);
             server_.reply(task, data, 8);
         });
-        server_.add({.operation_code = 0x9E, // READ CAPACITY(16)
-                     .service_action = 0x10,
+        server_.add({.service_action = 0x10, // READ CAPACITY(16)
                      .usage = std::vector<std::uint8_t>{0x9E, 0x1F, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
                                                         255, 255, 255, 255},
                      .execute = [this](Task& task) {
@@ -94,10 +93,7 @@ private:
     void add(std::uint8_t operation_code, std::size_t cdb_bytes, std::function<void(Task&)> execute) {
         std::vector<std::uint8_t> usage(cdb_bytes, 0xFF);
         usage[0] = operation_code;
-        server_.add({.operation_code = operation_code,
-                     .service_action = {},
-                     .usage = std::move(usage),
-                     .execute = std::move(execute)});
+        server_.add({.usage = std::move(usage), .execute = std::move(execute)});
     }
     void read(Task& task, std::uint64_t lba, std::uint64_t blocks) { start(task, lba, blocks); }
     void write(Task& task, std::uint64_t lba, std::uint64_t blocks) { start(task, lba, blocks); }

@@ -27,16 +27,14 @@ ReservationCommands::ReservationCommands(DeviceServer& server, ReservationConfig
 /// by themselves. (SPC-5 §5.14.1 table 71)
 void ReservationCommands::add_persistent_reserve() {
     for (std::uint16_t action = in::kReadKeys; action <= in::kReadFullStatus; ++action) {
-        server_.add({.operation_code = operation::kPersistentReserveIn,
-                     .service_action = action,
+        server_.add({.service_action = action,
                      .usage = {operation::kPersistentReserveIn, 0x1F, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0},
                      .reservation = always_allowed,
                      .despite_not_ready = true,
                      .execute = [this](Task& task) { persistent_reserve_in(task); }});
     }
     for (std::uint16_t action = out::kRegister; action <= out::kRegisterAndMove; ++action) {
-        server_.add({.operation_code = operation::kPersistentReserveOut,
-                     .service_action = action,
+        server_.add({.service_action = action,
                      .usage = {operation::kPersistentReserveOut, 0x1F, 0xFF, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0},
                      .reservation = always_allowed,
                      .despite_not_ready = true,
@@ -48,9 +46,7 @@ void ReservationCommands::add_reserve_and_release() {
     const auto add = [this](std::uint8_t code, std::size_t length, void (ReservationCommands::*action)(Task&)) {
         std::vector<std::uint8_t> usage(length);
         usage[0] = code; // no extents, no third parties, no parameter list
-        server_.add({.operation_code = code,
-                     .service_action = {},
-                     .usage = std::move(usage),
+        server_.add({.usage = std::move(usage),
                      .reservation = always_allowed,
                      .despite_not_ready = true,
                      .execute = [this, action](Task& task) { (this->*action)(task); }});

@@ -74,9 +74,7 @@ public:
         add(operation::kInquiry, 6, always_allowed, true);
         add(operation::kPreventAllowMediumRemoval, 6, always_allowed);
         add(operation::kRead10, 10, reads_only);
-        server.add({.operation_code = operation::kWrite10,
-                    .service_action = {},
-                    .usage = {operation::kWrite10, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+        server.add({.usage = {operation::kWrite10, 0, 0, 0, 0, 0, 0, 0, 0, 0},
                     .execute = [this](Task& task) { held.push_back(&task); }});
         for (Nexus* nexus : {&a, &b, &c, &a2}) {
             server.attach(*nexus);
@@ -127,9 +125,7 @@ private:
     void add(std::uint8_t code, std::size_t length, ReservationClass (*reservation)(const Cdb&), bool despite = false) {
         std::vector<std::uint8_t> usage(length, 0xFF);
         usage[0] = code;
-        server.add({.operation_code = code,
-                    .service_action = {},
-                    .usage = std::move(usage),
+        server.add({.usage = std::move(usage),
                     .reservation = reservation,
                     .despite_unit_attention = despite,
                     .execute = [this](Task& task) { server.good(task); }});

@@ -46,11 +46,7 @@ std::vector<std::uint8_t> long_position(const TapePosition& at) {
 void TapeUnit::add_positioning() {
     using namespace operation;
     const auto add = [this](std::vector<std::uint8_t> usage, std::function<void(Task&)> execute) {
-        server_.add({.operation_code = usage[0],
-                     .service_action = {},
-                     .usage = usage,
-                     .reservation = reads_only,
-                     .execute = std::move(execute)});
+        server_.add({.usage = usage, .reservation = reads_only, .execute = std::move(execute)});
     };
     add({kRewind, 0x01, 0, 0, 0, 0}, [this](Task& task) {
         run(task, [](Tape& tape) {

@@ -13,22 +13,17 @@ void TapeUnit::add_transfers() {
     using namespace operation;
     const auto add = [this](std::vector<std::uint8_t> usage, ReservationClass (*rule)(const Cdb&),
                             std::function<void(Task&)> execute) {
-        server_.add({.operation_code = usage[0],
-                     .service_action = {},
-                     .usage = usage,
-                     .reservation = rule,
-                     .execute = std::move(execute)});
+        server_.add({.usage = usage, .reservation = rule, .execute = std::move(execute)});
     };
-    const auto changes = [](const Cdb&) { return ReservationClass::kChanges; };
     add({kTapeRead6, 0x03, 0xFF, 0xFF, 0xFF, 0}, reads_only, [this](Task& task) { read(task); });
     add({kTapeVerify6, 0x05, 0xFF, 0xFF, 0xFF, 0}, reads_only, [this](Task& task) { verify(task); });
-    add({kTapeWrite6, 0x01, 0xFF, 0xFF, 0xFF, 0}, changes, [this](Task& task) { write(task); });
-    add({kWriteFilemarks6, 0x01, 0xFF, 0xFF, 0xFF, 0}, changes,
+    add({kTapeWrite6, 0x01, 0xFF, 0xFF, 0xFF, 0}, changes_unit, [this](Task& task) { write(task); });
+    add({kWriteFilemarks6, 0x01, 0xFF, 0xFF, 0xFF, 0}, changes_unit,
         [this](Task& task) { write_filemarks(task, task.cdb.number(2, 3)); });
-    add({kWriteFilemarks16, 0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0}, changes,
+    add({kWriteFilemarks16, 0x01, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0}, changes_unit,
         [this](Task& task) { write_filemarks(task, task.cdb.number(12, 3)); });
-    add({kErase6, 0x03, 0, 0, 0, 0}, changes, [this](Task& task) { erase(task); });
-    add({kErase16, 0x03, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, changes, [this](Task& task) { erase(task); });
+    add({kErase6, 0x03, 0, 0, 0, 0}, changes_unit, [this](Task& task) { erase(task); });
+    add({kErase16, 0x03, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, changes_unit, [this](Task& task) { erase(task); });
 }
 
 /// FIXED wants a block length and forbids SILI. (SSC-5, READ(6))

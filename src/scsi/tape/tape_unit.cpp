@@ -152,20 +152,14 @@ void TapeUnit::remove(std::function<void(std::expected<Cartridge, TapeRemovalErr
 
 void TapeUnit::add_medium_commands() {
     using namespace operation;
-    server_.add({.operation_code = kLoadUnload,
-                 .service_action = {},
-                 .usage = {kLoadUnload, 0x01, 0, 0, 0x0F, 0},
-                 .despite_not_ready = true,
-                 .execute = [this](Task& task) { load_unload(task); }});
-    server_.add({.operation_code = kReadBlockLimits,
-                 .service_action = {},
-                 .usage = {kReadBlockLimits, 0, 0, 0, 0, 0},
+    server_.add({.usage = {kLoadUnload, 0x01, 0, 0, 0x0F, 0}, .despite_not_ready = true, .execute = [this](Task& task) {
+                     load_unload(task);
+                 }});
+    server_.add({.usage = {kReadBlockLimits, 0, 0, 0, 0, 0},
                  .reservation = always_allowed,
                  .despite_not_ready = true,
                  .execute = [this](Task& task) { read_block_limits(task); }});
-    server_.add({.operation_code = kReportDensitySupport,
-                 .service_action = {},
-                 .usage = {kReportDensitySupport, 0x03, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0},
+    server_.add({.usage = {kReportDensitySupport, 0x03, 0, 0, 0, 0, 0, 0xFF, 0xFF, 0},
                  .reservation = always_allowed,
                  .despite_not_ready = true,
                  .execute = [this](Task& task) { report_density_support(task); }});
