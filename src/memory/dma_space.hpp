@@ -1,11 +1,15 @@
 // Memory as one requester sees it. Devices reach guest memory through this alone (rule T5).
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <span>
+#include <utility>
 
+#include "memory/dma_uses.hpp"
 #include "spec/address.hpp"
 
 namespace touka::memory {
@@ -23,12 +27,17 @@ struct DmaFault {
 
 /// A requester's view of memory: identity without an IOMMU, the VT-d tables with one, the shared regions
 /// for a device in another process. Any thread.
+///
+/// Memory can be taken away from a requester. So who holds spans from one moment to another, as while the host reads
+/// into them, holds a use as well: it begins before the spans are translated and ends when they are no longer touched.
+/// Who keeps a translation without a use, as of a ring, begins one for each access and translates anew when the
+/// generation is another.
 class DmaSpace {
 public:
     virtual ~DmaSpace() = default;
 
     /// The host memory behind as many bytes from `address` on as lie together, up to length_bytes: callers loop.
-    /// Spans stay valid for the life of the machine.
+    /// Spans are good as long as a use that began before.
     /// @pre length_bytes > 0.  @return 1 ..= length_bytes bytes, or the fault.
     [[nodiscard]] virtual std::expected<std::span<std::byte>, DmaFault>
     translate(Iova address, std::uint64_t length_bytes, DmaAccess access) = 0;
@@ -39,6 +48,22 @@ public:
     /// Copies out of or into the space; on a fault nothing or a prefix was copied.
     [[nodiscard]] std::expected<void, DmaFault> read(Iova address, std::span<std::byte> to);
     [[nodiscard]] std::expected<void, DmaFault> write(Iova address, std::span<const std::byte> from);
+
+    [[nodiscard]] DmaUses::Use use() { return uses_.begin(); }
+    /// Another one after memory was taken away. @pre within a use.
+    [[nodiscard]] std::uint64_t generation() const { return generation_.load(); }
+
+protected:
+    /// Something that `translate` gave is no longer granted: it has to refuse it already.
+    /// @param done called once, perhaps before this returns, when nobody uses what was translated before.
+    void revoked(std::function<void()> done) {
+        ++generation_;
+        uses_.when_over(std::move(done));
+    }
+
+private:
+    DmaUses uses_;
+    std::atomic<std::uint64_t> generation_{0};
 };
 
 class GuestMemory;
