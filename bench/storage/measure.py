@@ -18,7 +18,8 @@ from reporting import note, processor, progress
 from results import HOST, OURS, Subject, complaints, record, table
 from servers import Failed, Qemu, Tgt, Touka
 
-ISCSI, VHOST_USER, POLLED, IO_URING = "iSCSI", "vhost-user", "vhost-user-polled", "io_uring"
+ISCSI, VHOST_USER, POLLED = "iSCSI", "vhost-user", "vhost-user-polled"
+IO_URING, WOKEN = "io_uring", "io_uring-woken"
 
 
 def parse_arguments():
@@ -28,7 +29,7 @@ def parse_arguments():
     parser.add_argument("--depth", type=int, action="append",
                         help="reads in flight; may be repeated (default 1 and 32)")
     parser.add_argument("--mib", type=int, default=256, help="length of the file (default 256)")
-    parser.add_argument("--only", action="append", choices=[ISCSI, VHOST_USER, POLLED, IO_URING],
+    parser.add_argument("--only", action="append", choices=[ISCSI, VHOST_USER, POLLED, IO_URING, WOKEN],
                         help="one transport; may be repeated (default all)")
     parser.add_argument("--programs", type=pathlib.Path, help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=pathlib.Path, help=argparse.SUPPRESS)
@@ -95,6 +96,7 @@ class Bench:
             if qemu:
                 self.add(f"qemu-storage-daemon, {qemu.way}", transport, "vhost_load", qemu.socket, *manner, server=qemu)
         self.add(HOST, IO_URING, "uring_load", self.file)
+        self.add(HOST, WOKEN, "uring_load", self.file, "--client", self.load_cpu)
 
     def round(self, number):
         """Everything once: a server after the other, so that what else the machine does meets all of them."""
