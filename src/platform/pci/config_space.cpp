@@ -1,7 +1,5 @@
 #include "platform/pci/config_space.hpp"
 
-#include <algorithm>
-
 namespace touka::platform {
 
 using spec::pci::kConfigBytes;
@@ -47,12 +45,6 @@ void ConfigSpace::write(std::uint32_t offset, unsigned width_bytes, std::uint64_
 
 void ConfigSpace::set(std::uint32_t offset, unsigned width_bytes, std::uint64_t value) {
     for (unsigned i = 0; i < width_bytes && offset + i < kConfigBytes; ++i) bytes_[offset + i] = byte_of(value, i);
-}
-
-ConfigSpace::SavedBytes ConfigSpace::save() const {
-    SavedBytes saved{};
-    std::copy_n(bytes_.begin(), saved.size(), saved.begin());
-    return saved;
 }
 
 void ConfigSpace::restore(const SavedBytes& saved) {

@@ -23,14 +23,13 @@ public:
     void set(std::uint32_t offset, unsigned width_bytes, std::uint64_t value);
     void reset() { bytes_ = reset_bytes_; }
 
-    using SavedBytes = std::array<std::uint8_t, spec::pci::kConventionalConfigBytes>;
-    /// The conventional part, which holds all writable registers so far.
-    [[nodiscard]] SavedBytes save() const;
+    using SavedBytes = std::array<std::uint8_t, spec::pci::kConfigBytes>;
+    [[nodiscard]] const SavedBytes& save() const { return bytes_; }
     /// Takes over the bits that software or the hardware could have changed, and no others.
     void restore(const SavedBytes& saved);
 
 private:
-    using Bytes = std::array<std::uint8_t, spec::pci::kConfigBytes>;
+    using Bytes = SavedBytes;
     Bytes bytes_{}, reset_bytes_{}, writable_{}, clear_by_one_{};
 };
 

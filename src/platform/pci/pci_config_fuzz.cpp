@@ -1,4 +1,5 @@
-// Any sequence of accesses to the configuration space, the ports and the BARs of a root with one function.
+// Any sequence of accesses to the configuration space, the ports and the BARs of a root with one function on it and one
+// behind a port, which comes and goes.
 // An input is a list of 8-byte steps: what, width, 16 bits of place, 32 bits of value.
 #include <cstddef>
 #include <cstdint>
@@ -23,13 +24,20 @@ static_assert(sizeof(Step) == 8);
 
 class Machine {
 public:
-    Machine() { (void)root_.plug({0, 3, 0}, function_); }
-    ~Machine() { root_.unplug({0, 3, 0}); }
+    Machine() {
+        (void)root_.plug({0, 3, 0}, function_);
+        (void)root_.plug_port({0, 4, 0}, port_);
+        (void)root_.plug(port_, 0, card_);
+    }
+    ~Machine() {
+        root_.unplug({0, 3, 0});
+        root_.unplug(port_, 0);
+    }
 
     void run(const Step& step) {
         const unsigned width = 1u << (step.width % 4);
         const std::uint64_t value = step.value * 0x1'0000'0001ull;
-        switch (step.what % 8) {
+        switch (step.what % 10) {
             case 0: memory_.write(kFunction + step.place % 4096, width, value); break;
             case 1: (void)memory_.read(kFunction + step.place % 4096, width); break;
             case 2: memory_.write(kEcamBase + step.place * 64ull, width, value); break;
@@ -37,11 +45,19 @@ public:
             case 4: (void)ports_.read(static_cast<std::uint16_t>(0xCF8 + step.place % 8), width % 8); break;
             case 5: memory_.write(step.value, width, step.place); break;
             case 6: restore(step); break;
-            default: function_.raise(step.place); break;
+            case 7: function_.raise(step.place); break;
+            case 8: memory_.write(kPort + step.place % 4096, width, value); break;
+            default: move_card(step.place); break;
         }
     }
 
 private:
+    void move_card(std::uint16_t how) {
+        if (how % 3 == 0) root_.unplug(port_, 0);
+        if (how % 3 == 1) (void)root_.plug(port_, 0, card_);
+        if (how % 3 == 2) root_.request_removal(port_);
+    }
+
     /// A saved state with one byte changed: it is refused, or gives a function that can be saved again.
     void restore(const Step& step) {
         auto record = function_.save();
@@ -49,9 +65,10 @@ private:
         if (function_.restore(record) && !function_.restore(function_.save())) std::abort();
     }
 
-    static constexpr std::uint64_t kFunction = kEcamBase + (3 << 15);
+    static constexpr std::uint64_t kFunction = kEcamBase + (3 << 15), kPort = kEcamBase + (4 << 15);
     AddressSpace memory_, ports_;
-    test::TestFunction function_;
+    test::TestFunction function_, card_{"test@01:00.0"};
+    RootPort port_{"root-port@00:04.0", 1, [] {}};
     PciRoot root_{memory_, ports_, PciRootConfig{}};
 };
 

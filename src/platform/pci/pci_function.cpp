@@ -5,6 +5,9 @@
 #include <utility>
 #include <vector>
 
+#include "platform/pci/pci_bus.hpp"
+#include "spec/pci/express.hpp"
+
 namespace touka::platform {
 
 using namespace spec::pci;
@@ -22,6 +25,23 @@ constexpr std::uint32_t type_bits(BarKind kind) {
         case BarKind::kMemory64Prefetchable: return kBarMemory64 | kBarPrefetchable;
     }
     std::unreachable();
+}
+
+ExpressCapabilities express_type(std::uint8_t device_port_type) {
+    ExpressCapabilities capabilities;
+    return capabilities.set(express_capabilities::VERSION, std::uint8_t{2})
+        .set(express_capabilities::DEVICE_PORT_TYPE, device_port_type);
+}
+
+void define_link(ConfigSpace& config, std::uint32_t express) {
+    LinkCapabilities capabilities;
+    capabilities.set(link_capabilities::MAX_LINK_SPEED, kLinkSpeed16Gt)
+        .set(link_capabilities::MAXIMUM_LINK_WIDTH, kLinkWidth4)
+        .set(link_capabilities::DATA_LINK_LAYER_LINK_ACTIVE_REPORTING_CAPABLE, true);
+    config.define(express + kLinkCapabilitiesOffset, 4, capabilities.raw);
+    config.define(express + kLinkControlOffset, 2, 0, kLinkControlWritable);
+    config.define(express + kLinkCapabilities2Offset, 4, kSupportedLinkSpeeds);
+    config.define(express + kLinkControl2Offset, 2, kLinkSpeed16Gt, 0xFFFF);
 }
 
 } // namespace
@@ -76,13 +96,54 @@ void PciFunction::add_power_management() {
 
 void PciFunction::add_express_endpoint() {
     express_capability_ = add_capability(CapabilityId::kPciExpress, std::vector<std::uint8_t>(kExpressBytes));
-    ExpressCapabilities capabilities;
-    capabilities.set(express_capabilities::VERSION, std::uint8_t{2})
-        .set(express_capabilities::DEVICE_PORT_TYPE, express_capabilities::kRootComplexIntegratedEndpoint);
-    config_.define(express_capability_ + kExpressCapabilitiesOffset, 2, capabilities.raw);
+    config_.define(express_capability_ + kExpressCapabilitiesOffset, 2,
+                   express_type(express_capabilities::kRootComplexIntegratedEndpoint).raw);
     config_.define(express_capability_ + kDeviceCapabilitiesOffset, 4,
                    kRoleBasedErrorReporting | kFunctionLevelResetCapable);
     config_.define(express_capability_ + kDeviceControlOffset, 2, 0, kDeviceControlWritable);
+}
+
+std::uint32_t PciFunction::add_express_port() {
+    const std::uint32_t at = add_capability(CapabilityId::kPciExpress, std::vector<std::uint8_t>(kExpressBytes));
+    config_.define(at + kExpressCapabilitiesOffset, 2,
+                   express_type(express_capabilities::kRootPort).set(express_capabilities::SLOT_IMPLEMENTED, true).raw);
+    config_.define(at + kDeviceCapabilitiesOffset, 4, kRoleBasedErrorReporting);
+    config_.define(at + kDeviceControlOffset, 2, 0, kDeviceControlWritable);
+    config_.define(at + kDeviceCapabilities2Offset, 4, kAriForwarding);
+    config_.define(at + kDeviceControl2Offset, 2, 0, kAriForwarding);
+    config_.define(at + kRootControlOffset, 2, 0, kRootControlWritable);
+    config_.define(at + kRootStatusOffset, 4, 0, 0, kRootStatusPme);
+    define_link(config_, at);
+    return at;
+}
+
+/// What a function within the root complex has not: a link.
+void PciFunction::become_link_partner() {
+    if (express_capability_ == 0) return;
+    config_.define(express_capability_ + kExpressCapabilitiesOffset, 2,
+                   express_type(express_capabilities::kEndpoint).raw);
+    define_link(config_, express_capability_);
+    LinkStatus status;
+    status.set(link_status::CURRENT_LINK_SPEED, kLinkSpeed16Gt).set(link_status::NEGOTIATED_LINK_WIDTH, kLinkWidth4);
+    config_.define(express_capability_ + kLinkStatusOffset, 2, status.raw);
+}
+
+std::uint32_t PciFunction::add_extended_capability(ExtendedCapabilityId id, std::uint8_t version,
+                                                   std::uint32_t length_bytes) {
+    const std::uint32_t at = next_extended_capability_;
+    assert(at + length_bytes <= kConfigBytes);
+    ExtendedCapabilityHeader header;
+    header.set(extended_capability_header::ID, static_cast<std::uint16_t>(std::to_underlying(id)))
+        .set(extended_capability_header::VERSION, version);
+    config_.define(at, 4, header.raw);
+    if (last_extended_capability_ != 0) {
+        ExtendedCapabilityHeader last{static_cast<std::uint32_t>(config_.read(last_extended_capability_, 4))};
+        last.set(extended_capability_header::NEXT, static_cast<std::uint16_t>(at));
+        config_.define(last_extended_capability_, 4, last.raw);
+    }
+    last_extended_capability_ = at;
+    next_extended_capability_ = (at + length_bytes + 3) & ~3u;
+    return at;
 }
 
 MsixTable& PciFunction::add_msix(unsigned bar_index, unsigned vector_count, MsiSink& sink) {
@@ -100,6 +161,7 @@ void PciFunction::set_interrupt_pin(std::uint8_t pin) { config_.define(offset::k
 void PciFunction::attach(const Attachment& attachment) {
     attachment_ = attachment;
     config_.define(offset::kInterruptLine, 1, attachment.interrupt_line, 0xFF);
+    if (attachment.below_port) become_link_partner();
     pin_.connect(attachment.interrupt);
     config_changed();
 }
@@ -113,7 +175,16 @@ void PciFunction::detach() {
 std::uint32_t PciFunction::read_config(std::uint32_t at, unsigned width_bytes) {
     Status status{static_cast<std::uint16_t>(config_.read(offset::kStatus, 2))};
     config_.set(offset::kStatus, 2, status.set(status::INTERRUPT_STATUS, pin_.asserted()).raw);
-    return static_cast<std::uint32_t>(config_.read(at, width_bytes));
+    auto value = static_cast<std::uint32_t>(config_.read(at, width_bytes));
+    if (at <= offset::kHeaderType && offset::kHeaderType < at + width_bytes && shows_multi_function()) {
+        value |= std::uint32_t{kHeaderMultiFunction} << (8 * (offset::kHeaderType - at));
+    }
+    return value;
+}
+
+bool PciFunction::shows_multi_function() const {
+    const PciAddress place = PciAddress::from(0, attachment_.devfn);
+    return attachment_.bus != nullptr && place.function == 0 && attachment_.bus->multi_function(place.device);
 }
 
 void PciFunction::write_config(std::uint32_t at, unsigned width_bytes, std::uint32_t value) {
@@ -122,16 +193,21 @@ void PciFunction::write_config(std::uint32_t at, unsigned width_bytes, std::uint
         const std::uint32_t control = express_capability_ + kDeviceControlOffset;
         const bool high_byte_written = at <= control + 1 && control + 1 < at + width_bytes;
         const bool initiate = high_byte_written && (value >> (8 * (control + 1 - at)) & 0x80) != 0;
-        if (initiate) { // the bit reads 0 always: it is not writable (PCIe Base 5.0 §7.5.3.4)
-            function_level_reset();
-            reset_config();
-            return;
-        }
+        if (initiate) return bus_reset(); // the bit reads 0 always: it is not writable (PCIe Base 5.0 §7.5.3.4)
     }
     config_changed();
 }
 
+void PciFunction::bus_reset() {
+    function_level_reset();
+    reset_config();
+}
+
 void PciFunction::reset() { reset_config(); }
+
+std::uint16_t PciFunction::requester_id() const {
+    return PciAddress::from(attachment_.bus->number(), attachment_.devfn).requester_id();
+}
 
 void PciFunction::reset_config() {
     for (unsigned i = 0; i < kBarCount; ++i) unmap(i);

@@ -17,6 +17,7 @@
 #include "platform/pci/msix_table.hpp"
 #include "platform/pci/pci_layout.hpp"
 #include "spec/pci/capability.hpp"
+#include "spec/pci/extended_capability.hpp"
 
 namespace touka::platform {
 
@@ -32,9 +33,11 @@ struct PciIdentity {
 
 enum class BarKind { kPorts, kMemory32, kMemory64, kMemory64Prefetchable };
 
+class PciBus;
+
 /// What a function's configuration holds beyond its own device's state.
 struct PciFunctionState {
-    static constexpr std::uint16_t kVersion = 1;
+    static constexpr std::uint16_t kVersion = 2;
     ConfigSpace::SavedBytes config{};
     MsixState msix;
     void describe(auto& archive) { archive(config, msix); }
@@ -51,6 +54,9 @@ public:
         AddressSpace* ports = nullptr;
         InterruptLine* interrupt = nullptr;
         std::uint8_t interrupt_line = 0; ///< what the Interrupt Line register says after reset
+        const PciBus* bus = nullptr;     ///< where it is plugged in
+        std::uint8_t devfn = 0;
+        bool below_port = false; ///< at the end of a link, not within the root complex
     };
     struct Bar {
         BarKind kind = BarKind::kMemory32;
@@ -79,6 +85,12 @@ public:
     /// Where the BAR points after reset: the work of firmware, done by the root when there is none.
     void place_bar(unsigned index, std::uint64_t address);
 
+    /// Bus, device and function number as software numbered them: who it is to an IOMMU. Any thread, while attached.
+    [[nodiscard]] std::uint16_t requester_id() const;
+
+    /// The bus or slot that it is in was reset: as a function level reset. (PCIe Base 5.0 §6.6.1)
+    void bus_reset();
+
     /// Command.BUS_MASTER: the function may reach memory and send messages. Any thread.
     [[nodiscard]] bool bus_master_enabled() const { return bus_master_.load(std::memory_order_acquire); }
 
@@ -92,11 +104,17 @@ protected:
     std::uint32_t add_capability(spec::pci::CapabilityId id, std::span<const std::uint8_t> body);
     void add_power_management();
     void add_express_endpoint();
+    /// Of a root port with a slot. @return its offset.
+    std::uint32_t add_express_port();
+    /// Appends to the list in the extended configuration space, all but the header 0. @return its offset.
+    std::uint32_t add_extended_capability(spec::pci::ExtendedCapabilityId id, std::uint8_t version,
+                                          std::uint32_t length_bytes);
     /// MSI-X with its table in a BAR of its own. @param sink outlives the function.
     MsixTable& add_msix(unsigned bar_index, unsigned vector_count, MsiSink& sink);
     void set_interrupt_pin(std::uint8_t pin);
 
     [[nodiscard]] ConfigSpace& config() { return config_; }
+    [[nodiscard]] const ConfigSpace& config() const { return config_; }
     [[nodiscard]] InterruptPin& pin() { return pin_; }
     [[nodiscard]] MsixTable* msix() { return msix_.get(); }
 
@@ -115,6 +133,8 @@ private:
     [[nodiscard]] spec::pci::Command command() const;
     [[nodiscard]] std::uint64_t bar_address(unsigned index) const;
     void config_changed();
+    void become_link_partner();
+    [[nodiscard]] bool shows_multi_function() const;
     void update_mapping(unsigned index);
     void unmap(unsigned index);
     [[nodiscard]] AddressSpace* space_of(const Bar& bar) const;
@@ -130,6 +150,8 @@ private:
     std::uint32_t next_capability_ = spec::pci::offset::kFirstCapability;
     std::uint32_t msix_capability_ = 0;
     std::uint32_t express_capability_ = 0;
+    std::uint32_t last_extended_capability_ = 0;
+    std::uint32_t next_extended_capability_ = spec::pci::kFirstExtendedCapability;
     std::atomic<bool> bus_master_{false}; // written under the configuration lock; pairs with bus_master_enabled()
 };
 

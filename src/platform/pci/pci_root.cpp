@@ -11,9 +11,6 @@ namespace {
 constexpr PciAddress kHostBridgeAddress{0, 0, 0}, kIsaBridgeAddress{0, 0x1F, 0};
 constexpr std::uint64_t kConfigPortBytes = 8, kResetControlOffset = 1,
                         kDataOffset = kConfigDataPort - kConfigAddressPort;
-/// 64-bit BARs up to this size go below 4 GiB, where every system reaches them.
-constexpr std::uint64_t kLowBarLimitBytes = 0x1000'0000;
-
 constexpr std::uint32_t all_ones(unsigned width_bytes) {
     return width_bytes >= 4 ? ~std::uint32_t{0} : (std::uint32_t{1} << (8 * width_bytes)) - 1;
 }
@@ -23,6 +20,7 @@ constexpr std::uint32_t all_ones(unsigned width_bytes) {
 PciRoot::PciRoot(AddressSpace& memory, AddressSpace& ports, const PciRootConfig& config)
     : memory_(memory), ports_(ports), reset_control_(config.reset_control), router_(config.interrupt_inputs),
       memory32_(config.memory32), memory64_(config.memory64), io_(config.ports),
+      bus_(0, {memory, ports, router_, memory32_, memory64_, &io_, std::nullopt}),
       host_bridge_([this](std::optional<PciWindow> window) { move_ecam(window); }) {
     [[maybe_unused]] const bool plugged =
         plug(kHostBridgeAddress, host_bridge_) && plug(kIsaBridgeAddress, isa_bridge_);
@@ -34,73 +32,59 @@ PciRoot::PciRoot(AddressSpace& memory, AddressSpace& ports, const PciRootConfig&
 PciRoot::~PciRoot() {
     move_ecam(std::nullopt);
     ports_.remove(kConfigAddressPort);
-    for (Slot& each : slots_) {
-        if (each.function) each.function->detach();
-    }
-}
-
-bool PciRoot::exists(const PciAddress& address) {
-    return address.bus == 0 && address.device < kDevicesPerBus && address.function < kFunctionsPerDevice;
-}
-
-PciRoot::Slot& PciRoot::slot(const PciAddress& address) {
-    return slots_.at(address.device * kFunctionsPerDevice + address.function);
+    bus_.clear();
 }
 
 std::expected<void, PciError> PciRoot::plug(const PciAddress& address, PciFunction& function) {
-    if (!exists(address)) return std::unexpected(PciError::kNoSuchPlace);
+    if (address.bus != 0 || address.device >= kDevicesPerBus || address.function >= kFunctionsPerDevice) {
+        return std::unexpected(PciError::kNoSuchPlace);
+    }
     const std::scoped_lock lock(mutex_);
-    Slot& place = slot(address);
-    if (place.function) return std::unexpected(PciError::kOccupied);
-    place.function = &function;
-    if (!assign_addresses(place)) {
-        release_addresses(place);
-        place.function = nullptr;
-        return std::unexpected(PciError::kNoAddressesLeft);
-    }
-    PciFunction::Attachment attachment{&memory_, &ports_, nullptr, 0};
-    const std::uint32_t pin = function.read_config(offset::kInterruptPin, 1);
-    if (pin != 0) {
-        attachment.interrupt = &router_.make_wire(address.device, pin);
-        attachment.interrupt_line = static_cast<std::uint8_t>(pci_pin_gsi(address.device, pin));
-    }
-    function.attach(attachment);
-    return {};
+    return bus_.plug(address.devfn(), function);
+}
+
+std::expected<void, PciError> PciRoot::plug_port(const PciAddress& address, RootPort& port) {
+    const auto memory32 = memory32_.allocate(RootPort::kMemory32Bytes);
+    const auto memory64 = memory64_.allocate(RootPort::kMemory64Bytes);
+    if (!memory32 || !memory64) return std::unexpected(PciError::kNoAddressesLeft);
+    port.open_bus(static_cast<std::uint8_t>(root_ports_.size() + 1), {*memory32, RootPort::kMemory32Bytes},
+                  {*memory64, RootPort::kMemory64Bytes}, bus_.resources(), address.device);
+    auto plugged = plug(address, port);
+    if (plugged) root_ports_.push_back(&port);
+    return plugged;
 }
 
 void PciRoot::unplug(const PciAddress& address) {
-    if (!exists(address)) return;
+    if (address.bus != 0) return;
     const std::scoped_lock lock(mutex_);
-    Slot& place = slot(address);
-    if (!place.function) return;
-    place.function->detach();
-    release_addresses(place);
-    place.function = nullptr;
+    bus_.unplug(address.devfn());
 }
 
-BarAllocator& PciRoot::allocator_for(const PciFunction::Bar& bar) {
-    if (bar.kind == BarKind::kPorts) return io_;
-    const bool high = bar.kind == BarKind::kMemory64Prefetchable ||
-                      (bar.kind == BarKind::kMemory64 && bar.length_bytes > kLowBarLimitBytes);
-    return high ? memory64_ : memory32_;
+std::expected<void, PciError> PciRoot::plug(RootPort& port, std::uint8_t devfn, PciFunction& function) {
+    const std::scoped_lock lock(mutex_);
+    auto plugged = port.secondary_bus().plug(devfn, function);
+    if (plugged && devfn == 0) port.occupancy_changed();
+    return plugged;
 }
 
-bool PciRoot::assign_addresses(Slot& place) {
-    const auto bars = place.function->bars();
-    for (unsigned i = 0; i < bars.size(); ++i) {
-        if (bars[i].length_bytes == 0) continue;
-        BarAllocator& allocator = allocator_for(bars[i]);
-        const auto address = allocator.allocate(bars[i].length_bytes);
-        if (!address) return false;
-        place.addresses.emplace_back(&allocator, *address);
-        place.function->place_bar(i, *address);
+void PciRoot::unplug(RootPort& port, std::uint8_t devfn) {
+    const std::scoped_lock lock(mutex_);
+    port.secondary_bus().unplug(devfn);
+    if (devfn == 0) port.occupancy_changed();
+}
+
+void PciRoot::request_removal(RootPort& port) {
+    const std::scoped_lock lock(mutex_);
+    port.request_removal();
+}
+
+PciFunction* PciRoot::find(const PciAddress& address) {
+    if (address.bus == 0) return bus_.find(address.devfn());
+    for (RootPort* const port : root_ports_) {
+        if (port->secondary_bus().number() != address.bus) continue;
+        return port->forwards(address.devfn()) ? port->secondary_bus().find(address.devfn()) : nullptr;
     }
-    return true;
-}
-
-void PciRoot::release_addresses(Slot& place) {
-    for (const auto& [allocator, address] : place.addresses) allocator->release(address);
-    place.addresses.clear();
+    return nullptr;
 }
 
 void PciRoot::move_ecam(std::optional<PciWindow> window) {
@@ -112,23 +96,13 @@ void PciRoot::move_ecam(std::optional<PciWindow> window) {
 
 std::uint32_t PciRoot::read_config(const PciAddress& address, std::uint32_t at, unsigned width_bytes) {
     const std::scoped_lock lock(mutex_);
-    PciFunction* const function = exists(address) ? slot(address).function : nullptr;
-    if (!function) return all_ones(width_bytes);
-    std::uint32_t value = function->read_config(at, width_bytes);
-    if (address.function == 0 && at <= offset::kHeaderType && offset::kHeaderType < at + width_bytes) {
-        bool multi_function = false;
-        for (std::uint8_t i = 1; i < kFunctionsPerDevice; ++i) {
-            multi_function |= slot({address.bus, address.device, i}).function != nullptr;
-        }
-        if (multi_function) value |= std::uint32_t{kHeaderMultiFunction} << (8 * (offset::kHeaderType - at));
-    }
-    return value;
+    PciFunction* const function = find(address);
+    return function != nullptr ? function->read_config(at, width_bytes) : all_ones(width_bytes);
 }
 
 void PciRoot::write_config(const PciAddress& address, std::uint32_t at, unsigned width_bytes, std::uint32_t value) {
     const std::scoped_lock lock(mutex_);
-    PciFunction* const function = exists(address) ? slot(address).function : nullptr;
-    if (function) function->write_config(at, width_bytes, value);
+    if (PciFunction* const function = find(address)) function->write_config(at, width_bytes, value);
 }
 
 std::uint32_t PciRoot::config_address() {

@@ -1,5 +1,6 @@
-// The PCI Express root: bus 0, the two ways to its configuration space, and what a firmware would have set up.
-// Absent: other buses (no bridges or root ports yet), so hot plug works on the bus but nobody tells the guest.
+// The PCI Express root: bus 0 and the ports on it, the two ways to their configuration space, and what a firmware would
+// have set up.
+// Absent: switches; a bus is behind a port of bus 0.
 #pragma once
 
 #include <array>
@@ -15,8 +16,10 @@
 #include "platform/pci/intx_router.hpp"
 #include "platform/pci/isa_bridge.hpp"
 #include "platform/pci/pci_address.hpp"
+#include "platform/pci/pci_bus.hpp"
 #include "platform/pci/pci_function.hpp"
 #include "platform/pci/pci_layout.hpp"
+#include "platform/pci/root_port.hpp"
 
 namespace touka::platform {
 
@@ -29,19 +32,13 @@ struct PciRootConfig {
     IoHandler* reset_control = nullptr;
 };
 
-enum class PciError {
-    kNoSuchPlace,     ///< not on bus 0, or device or function number too high
-    kOccupied,        ///< another function is there
-    kNoAddressesLeft, ///< a window has no room for one of its BARs
-};
-
 struct PciRootState {
     static constexpr std::uint16_t kVersion = 1;
     std::uint32_t config_address = 0;
     void describe(auto& archive) { archive(config_address); }
 };
 
-/// Owns the bus, host bridge and ISA bridge; functions are the machine's and only plugged in here. Configuration
+/// Owns bus 0, host bridge and ISA bridge; functions are the machine's and only plugged in here. Configuration
 /// accesses come from vCPU threads and take the configuration lock; lock order: configuration, then a function's own
 /// locks (registers, MSI-X, pin), then interrupt inputs and address spaces. I/O threads never take the configuration
 /// lock.
@@ -51,10 +48,20 @@ public:
     PciRoot(AddressSpace& memory, AddressSpace& ports, const PciRootConfig& config);
     ~PciRoot() override;
 
-    /// Puts a function on the bus and assigns addresses to its BARs; COMMAND stays 0, the guest enables them.
+    /// Puts a function on bus 0 and assigns addresses to its BARs; COMMAND stays 0, the guest enables them.
     /// The function stays the caller's and outlives its place on the bus.
+    /// @param address on bus 0.
     [[nodiscard]] std::expected<void, PciError> plug(const PciAddress& address, PciFunction& function);
     void unplug(const PciAddress& address);
+    /// Before the machine runs; the port gets the next bus number and windows, and stays as long as the root.
+    [[nodiscard]] std::expected<void, PciError> plug_port(const PciAddress& address, RootPort& port);
+    /// The same behind a port that is plugged in: a card with several functions is there when function 0 is, which so
+    /// comes last and goes first.
+    /// @param devfn its place on the port's bus, whatever number software gave to that.
+    [[nodiscard]] std::expected<void, PciError> plug(RootPort& port, std::uint8_t devfn, PciFunction& function);
+    void unplug(RootPort& port, std::uint8_t devfn);
+    /// Asks the guest to let the card behind a port go; the port tells when it has.
+    void request_removal(RootPort& port);
 
     /// @param offset, width_bytes within the 4 KiB of one function; 1, 2 or 4 bytes. Nobody there: all ones.
     [[nodiscard]] std::uint32_t read_config(const PciAddress& address, std::uint32_t offset, unsigned width_bytes);
@@ -69,10 +76,6 @@ public:
     [[nodiscard]] std::expected<void, migration::RestoreError> restore(const migration::Record& record) override;
 
 private:
-    struct Slot {
-        PciFunction* function = nullptr;
-        std::vector<std::pair<BarAllocator*, std::uint64_t>> addresses;
-    };
     class EcamHandler final : public IoHandler {
     public:
         explicit EcamHandler(PciRoot& root) : root_(root) {}
@@ -92,11 +95,7 @@ private:
         PciRoot& root_;
     };
 
-    [[nodiscard]] static bool exists(const PciAddress& address);
-    [[nodiscard]] Slot& slot(const PciAddress& address);
-    [[nodiscard]] BarAllocator& allocator_for(const PciFunction::Bar& bar);
-    [[nodiscard]] bool assign_addresses(Slot& slot);
-    void release_addresses(Slot& slot);
+    [[nodiscard]] PciFunction* find(const PciAddress& address);
     void move_ecam(std::optional<PciWindow> window);
     [[nodiscard]] std::uint32_t config_address();
     void set_config_address(std::uint32_t value);
@@ -106,14 +105,15 @@ private:
     IoHandler* reset_control_;
     IntxRouter router_;
     BarAllocator memory32_, memory64_, io_;
+    PciBus bus_;
+    std::vector<RootPort*> root_ports_;
     EcamHandler ecam_{*this};
     PortHandler config_ports_{*this};
     std::optional<PciWindow> ecam_window_;
     HostBridge host_bridge_;
     IsaBridge isa_bridge_;
 
-    mutable std::mutex mutex_; // the configuration lock: slots, all configuration spaces, CONFIG_ADDRESS
-    std::array<Slot, std::size_t{spec::pci::kDevicesPerBus} * spec::pci::kFunctionsPerDevice> slots_;
+    mutable std::mutex mutex_; // the configuration lock: buses, all configuration spaces, CONFIG_ADDRESS
     std::uint32_t config_address_ = 0;
 };
 

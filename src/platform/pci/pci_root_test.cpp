@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "platform/pci/test_function.hpp"
+#include "spec/pci/express.hpp"
 #include "spec/pci/q35.hpp"
 
 namespace touka::platform {

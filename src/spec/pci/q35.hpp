@@ -11,6 +11,8 @@ namespace touka::spec::pci {
 inline constexpr std::uint16_t kVendorIntel = 0x8086;
 /// DRAM controller of the Q35 (316966 §5.1.2), LPC interface of the ICH9 (316972 §13.1.2).
 inline constexpr std::uint16_t kQ35HostBridge = 0x29C0, kIch9Lpc = 0x2918;
+/// PCI Express port 1 of the ICH9 (316972 §20.1.2).
+inline constexpr std::uint16_t kIch9RootPort = 0x2940;
 
 // 316966 §5.1.15: PCIEXBAR, offset 60h, 64-bit RW.
 inline constexpr std::uint32_t kPciexbarOffset = 0x60;
