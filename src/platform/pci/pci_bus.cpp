@@ -59,23 +59,38 @@ bool PciBus::multi_function(std::uint8_t device) const {
     return next != slots_.end() && next->first < first + kFunctionsPerDevice;
 }
 
-BarAllocator* PciBus::allocator_for(const PciFunction::Bar& bar) const {
-    if (bar.kind == BarKind::kPorts) return resources_.io;
-    const bool high = bar.kind == BarKind::kMemory64Prefetchable ||
-                      (bar.kind == BarKind::kMemory64 && bar.length_bytes > kLowBarLimitBytes);
+BarAllocator* PciBus::allocator_for(BarKind kind, std::uint64_t length_bytes) const {
+    if (kind == BarKind::kPorts) return resources_.io;
+    const bool high =
+        kind == BarKind::kMemory64Prefetchable || (kind == BarKind::kMemory64 && length_bytes > kLowBarLimitBytes);
     return high ? &resources_.memory64 : &resources_.memory32;
 }
 
+/// @return the address; 0: there is nothing to take it from, and it stays without, as firmware leaves it.
+std::optional<std::uint64_t> PciBus::allocate(Slot& slot, BarKind kind, std::uint64_t length_bytes) const {
+    BarAllocator* const allocator = allocator_for(kind, length_bytes);
+    if (allocator == nullptr) return 0;
+    const auto address = allocator->allocate(length_bytes);
+    if (address) slot.addresses.emplace_back(allocator, *address);
+    return address;
+}
+
 bool PciBus::assign_addresses(Slot& slot) const {
-    const auto bars = slot.function->bars();
-    for (unsigned i = 0; i < bars.size(); ++i) {
-        if (bars[i].length_bytes == 0) continue;
-        BarAllocator* const allocator = allocator_for(bars[i]);
-        if (allocator == nullptr) continue; // stays without an address, as firmware leaves what it cannot place
-        const auto address = allocator->allocate(bars[i].length_bytes);
+    PciFunction& function = *slot.function;
+    if (function.is_virtual()) return true; // its physical function has addresses for it
+    for (unsigned i = 0; i < kBarCount; ++i) {
+        const PciFunction::Bar& bar = function.bars()[i];
+        if (bar.length_bytes == 0) continue;
+        const auto address = allocate(slot, bar.kind, bar.length_bytes);
         if (!address) return false;
-        slot.addresses.emplace_back(allocator, *address);
-        slot.function->place_bar(i, *address);
+        function.place_bar(i, *address);
+    }
+    SriovCapability* const sriov = function.sriov();
+    for (unsigned i = 0; i < kBarCount && sriov != nullptr; ++i) {
+        if (sriov->bar_bytes(i) == 0) continue;
+        const auto address = allocate(slot, sriov->pattern().bars()[i].kind, sriov->bar_space_bytes(i));
+        if (!address) return false;
+        sriov->place_bar(i, *address);
     }
     return true;
 }

@@ -55,9 +55,14 @@ public:
     /// The device has functions beside 0.
     [[nodiscard]] bool multi_function(std::uint8_t device) const;
     [[nodiscard]] bool empty() const { return slots_.empty(); }
+    /// Calls `visit` with each function in order; that may take functions away, as a reset does with virtual ones.
     template <class Visit>
     void for_each(Visit visit) const {
-        for (const auto& [devfn, slot] : slots_) visit(devfn, *slot.function);
+        for (auto next = slots_.begin(); next != slots_.end();) {
+            const std::uint8_t devfn = next->first;
+            visit(*next->second.function);
+            next = slots_.upper_bound(devfn);
+        }
     }
 
     [[nodiscard]] const BusResources& resources() const { return resources_; }
@@ -67,7 +72,8 @@ private:
         PciFunction* function = nullptr;
         std::vector<std::pair<BarAllocator*, std::uint64_t>> addresses;
     };
-    [[nodiscard]] BarAllocator* allocator_for(const PciFunction::Bar& bar) const;
+    [[nodiscard]] BarAllocator* allocator_for(BarKind kind, std::uint64_t length_bytes) const;
+    [[nodiscard]] std::optional<std::uint64_t> allocate(Slot& slot, BarKind kind, std::uint64_t length_bytes) const;
     [[nodiscard]] bool assign_addresses(Slot& slot) const;
     static void release_addresses(Slot& slot);
 

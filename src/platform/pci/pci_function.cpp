@@ -15,18 +15,6 @@ using namespace spec::pci;
 namespace {
 
 constexpr std::uint32_t bar_offset(unsigned index) { return offset::kBar0 + 4 * index; }
-constexpr bool is_64_bit(BarKind kind) { return kind == BarKind::kMemory64 || kind == BarKind::kMemory64Prefetchable; }
-
-constexpr std::uint32_t type_bits(BarKind kind) {
-    switch (kind) {
-        case BarKind::kPorts: return kBarIoSpace;
-        case BarKind::kMemory32: return 0;
-        case BarKind::kMemory64: return kBarMemory64;
-        case BarKind::kMemory64Prefetchable: return kBarMemory64 | kBarPrefetchable;
-    }
-    std::unreachable();
-}
-
 ExpressCapabilities express_type(std::uint8_t device_port_type) {
     ExpressCapabilities capabilities;
     return capabilities.set(express_capabilities::VERSION, std::uint8_t{2})
@@ -45,6 +33,16 @@ void define_link(ConfigSpace& config, std::uint32_t express) {
 }
 
 } // namespace
+
+std::uint32_t bar_type_bits(BarKind kind) {
+    switch (kind) {
+        case BarKind::kPorts: return kBarIoSpace;
+        case BarKind::kMemory32: return 0;
+        case BarKind::kMemory64: return kBarMemory64;
+        case BarKind::kMemory64Prefetchable: return kBarMemory64 | kBarPrefetchable;
+    }
+    std::unreachable();
+}
 
 PciFunction::PciFunction(std::string name, const PciIdentity& identity) : name_(std::move(name)) {
     config_.define(offset::kVendorId, 2, identity.vendor_id);
@@ -70,7 +68,7 @@ void PciFunction::place_bar(unsigned index, std::uint64_t address) {
     bar.reset_address = address;
     const std::uint64_t writable = ~(bar.length_bytes - 1);
     const unsigned width_bytes = is_64_bit(bar.kind) ? 8 : 4;
-    config_.define(bar_offset(index), width_bytes, address | type_bits(bar.kind), writable);
+    config_.define(bar_offset(index), width_bytes, address | bar_type_bits(bar.kind), writable);
     for (unsigned i = 0; i < kBarCount; ++i) update_mapping(i);
 }
 
@@ -146,6 +144,15 @@ std::uint32_t PciFunction::add_extended_capability(ExtendedCapabilityId id, std:
     return at;
 }
 
+void PciFunction::add_alternative_routing_id() {
+    (void)add_extended_capability(ExtendedCapabilityId::kAlternativeRoutingId, 1, kAriBytes); // no next function
+}
+
+void PciFunction::add_sriov(std::uint16_t vf_device_id, VirtualFunctions& functions) {
+    const std::uint32_t at = add_extended_capability(ExtendedCapabilityId::kSingleRootIoVirtualization, 1, kSriovBytes);
+    sriov_ = std::make_unique<SriovCapability>(config_, at, vf_device_id, functions);
+}
+
 MsixTable& PciFunction::add_msix(unsigned bar_index, unsigned vector_count, MsiSink& sink) {
     msix_ = std::make_unique<MsixTable>(vector_count, sink);
     define_bar(bar_index, BarKind::kMemory32, msix_->bar_bytes(), *msix_);
@@ -167,6 +174,8 @@ void PciFunction::attach(const Attachment& attachment) {
 }
 
 void PciFunction::detach() {
+    if (sriov_) sriov_->update(nullptr, 0);
+    virtual_addresses_ = {};
     for (unsigned i = 0; i < kBarCount; ++i) unmap(i);
     pin_.connect(nullptr);
     attachment_ = {};
@@ -229,6 +238,7 @@ void PciFunction::config_changed() {
                            bus_master);
     }
     for (unsigned i = 0; i < kBarCount; ++i) update_mapping(i);
+    if (sriov_) sriov_->update(attachment_.bus, attachment_.devfn);
     if (bus_master && !was_bus_master) bus_master_granted();
 }
 
@@ -236,24 +246,40 @@ AddressSpace* PciFunction::space_of(const Bar& bar) const {
     return bar.kind == BarKind::kPorts ? attachment_.ports : attachment_.memory;
 }
 
-std::uint64_t PciFunction::bar_address(unsigned index) const {
+std::optional<std::uint64_t> PciFunction::bar_address(unsigned index) const {
+    if (virtual_) return virtual_addresses_[index];
     const Bar& bar = bars_[index];
-    return config_.read(bar_offset(index), is_64_bit(bar.kind) ? 8 : 4) & ~(bar.length_bytes - 1);
+    const bool enabled =
+        bar.kind == BarKind::kPorts ? command().get(command::IO_SPACE) : command().get(command::MEMORY_SPACE);
+    const std::uint64_t address =
+        config_.read(bar_offset(index), is_64_bit(bar.kind) ? 8 : 4) & ~(bar.length_bytes - 1);
+    if (!enabled || address == 0) return std::nullopt;
+    return address;
 }
 
 void PciFunction::update_mapping(unsigned index) {
     Bar& bar = bars_[index];
     if (bar.length_bytes == 0 || !space_of(bar)) return;
-    const bool enabled =
-        bar.kind == BarKind::kPorts ? command().get(command::IO_SPACE) : command().get(command::MEMORY_SPACE);
-    const std::uint64_t address = bar_address(index);
-    const bool wanted = enabled && address != 0;
-    if (bar.mapped_at && (!wanted || *bar.mapped_at != address)) unmap(index);
-    if (!wanted || bar.mapped_at) return;
+    const auto address = bar_address(index);
+    if (bar.mapped_at && bar.mapped_at != address) unmap(index);
+    if (!address || bar.mapped_at) return;
     // Over something else, as while sizes are probed: the other one stays, and this BAR answers nowhere.
-    if (!space_of(bar)->add(address, bar.length_bytes, *bar.handler)) return;
+    if (!space_of(bar)->add(*address, bar.length_bytes, *bar.handler)) return;
     bar.mapped_at = address;
-    bar_mapped(index, address);
+    bar_mapped(index, *address);
+}
+
+void PciFunction::move_virtual_bar(unsigned index, std::optional<std::uint64_t> address) {
+    virtual_addresses_[index] = address;
+    update_mapping(index);
+}
+
+void PciFunction::become_virtual() {
+    virtual_ = true;
+    config_.define(offset::kVendorId, 4, kVfId | std::uint32_t{kVfId} << 16);
+    config_.define(offset::kCommand, 2, 0, Command{}.set(command::BUS_MASTER, true).raw);
+    for (unsigned i = 0; i < kBarCount; ++i) config_.define(bar_offset(i), 4, 0);
+    config_.define(offset::kInterruptPin, 1, 0);
 }
 
 void PciFunction::unmap(unsigned index) {

@@ -16,6 +16,7 @@
 #include "platform/pci/interrupt_pin.hpp"
 #include "platform/pci/msix_table.hpp"
 #include "platform/pci/pci_layout.hpp"
+#include "platform/pci/sriov_capability.hpp"
 #include "spec/pci/capability.hpp"
 #include "spec/pci/extended_capability.hpp"
 
@@ -32,6 +33,11 @@ struct PciIdentity {
 };
 
 enum class BarKind { kPorts, kMemory32, kMemory64, kMemory64Prefetchable };
+[[nodiscard]] constexpr bool is_64_bit(BarKind kind) {
+    return kind == BarKind::kMemory64 || kind == BarKind::kMemory64Prefetchable;
+}
+/// The low bits of a Base Address register.
+[[nodiscard]] std::uint32_t bar_type_bits(BarKind kind);
 
 class PciBus;
 
@@ -54,7 +60,7 @@ public:
         AddressSpace* ports = nullptr;
         InterruptLine* interrupt = nullptr;
         std::uint8_t interrupt_line = 0; ///< what the Interrupt Line register says after reset
-        const PciBus* bus = nullptr;     ///< where it is plugged in
+        PciBus* bus = nullptr;           ///< where it is plugged in
         std::uint8_t devfn = 0;
         bool below_port = false; ///< at the end of a link, not within the root complex
     };
@@ -88,6 +94,15 @@ public:
     /// Bus, device and function number as software numbered them: who it is to an IOMMU. Any thread, while attached.
     [[nodiscard]] std::uint16_t requester_id() const;
 
+    // Of virtual functions, whose physical one decides where their BARs are. (PCIe Base 5.0 §9.3.4)
+    /// From now on it is one; before it is plugged in.
+    void become_virtual();
+    [[nodiscard]] bool is_virtual() const { return virtual_; }
+    /// @param address nothing: it answers nowhere.
+    void move_virtual_bar(unsigned index, std::optional<std::uint64_t> address);
+    /// Null: no physical function with virtual ones.
+    [[nodiscard]] SriovCapability* sriov() { return sriov_.get(); }
+
     /// The bus or slot that it is in was reset: as a function level reset. (PCIe Base 5.0 §6.6.1)
     void bus_reset();
 
@@ -109,6 +124,10 @@ protected:
     /// Appends to the list in the extended configuration space, all but the header 0. @return its offset.
     std::uint32_t add_extended_capability(spec::pci::ExtendedCapabilityId id, std::uint8_t version,
                                           std::uint32_t length_bytes);
+    /// It may stand behind a port that forwards alternative routing IDs. (PCIe Base 5.0 §7.8.7)
+    void add_alternative_routing_id();
+    /// @param functions outlives the function.
+    void add_sriov(std::uint16_t vf_device_id, VirtualFunctions& functions);
     /// MSI-X with its table in a BAR of its own. @param sink outlives the function.
     MsixTable& add_msix(unsigned bar_index, unsigned vector_count, MsiSink& sink);
     void set_interrupt_pin(std::uint8_t pin);
@@ -131,7 +150,8 @@ protected:
 
 private:
     [[nodiscard]] spec::pci::Command command() const;
-    [[nodiscard]] std::uint64_t bar_address(unsigned index) const;
+    /// Where it should answer now, if anywhere.
+    [[nodiscard]] std::optional<std::uint64_t> bar_address(unsigned index) const;
     void config_changed();
     void become_link_partner();
     [[nodiscard]] bool shows_multi_function() const;
@@ -146,6 +166,9 @@ private:
     Attachment attachment_;
     InterruptPin pin_;
     std::unique_ptr<MsixTable> msix_;
+    std::unique_ptr<SriovCapability> sriov_;
+    bool virtual_ = false;
+    std::array<std::optional<std::uint64_t>, spec::pci::kBarCount> virtual_addresses_{};
     std::uint32_t last_capability_ = 0;
     std::uint32_t next_capability_ = spec::pci::offset::kFirstCapability;
     std::uint32_t msix_capability_ = 0;

@@ -82,7 +82,7 @@ void RootPort::secondary_changed() {
 }
 
 void RootPort::reset_secondary_bus() {
-    if (bus_) bus_->for_each([](std::uint8_t, PciFunction& function) { function.bus_reset(); });
+    if (bus_) bus_->for_each([](PciFunction& function) { function.bus_reset(); });
 }
 
 void RootPort::occupancy_changed() {
