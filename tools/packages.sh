@@ -3,7 +3,11 @@
 PACKAGES_BUILD="g++-12 cmake ninja-build pkg-config libfmt-dev liburing-dev libzydis-dev libxbyak-dev libcli11-dev
  libtomlplusplus-dev libslirp-dev libglib2.0-dev libseccomp-dev libssl-dev libiscsi-dev nlohmann-json3-dev libgtest-dev
  libgmock-dev libbenchmark-dev python3-minimal"
-PACKAGES_TEST="acpica-tools e2fsprogs iproute2 iperf3 cpio busybox-static tgt libiscsi-bin qemu-utils qemu-block-extra"
+PACKAGES_TEST="acpica-tools e2fsprogs iproute2 iperf3 cpio busybox-static python3 tgt libiscsi-bin qemu-utils
+ qemu-block-extra"
+# Unpacked for a guest, not installed: fence_scsi, and what it imports that the guest has not.
+PACKAGES_FENCE="fence-agents python3-pexpect python3-ptyprocess python3-pycurl libcurl3-gnutls libnghttp2-14 librtmp1
+ libssh2-1 libpsl5 libldap-2.5-0 libsasl2-2 libbrotli1"
 PACKAGES_GUEST="mmdebstrap e2fsprogs lz4"
 PACKAGES_CLANG="clang-19 clang-tidy-19 libclang-rt-19-dev"
 PACKAGES_FORMAT="clang-format-19"

@@ -1,5 +1,6 @@
 # The guest of the machine tests: the kernel of ./dev run, its disk as a read-only root, and an initramfs of
-# busybox that runs a test's own script there. Nothing is added to the Debian on the disk.
+# busybox that runs a test's own script there. Nothing is added to the Debian on the disk. What one test needs beside it is
+# an initramfs of its own, appended to the other.
 
 TEST_GUEST=.cache/test-guest
 
@@ -8,7 +9,7 @@ make_test_guest() {
     need $PACKAGES_TEST
     make_guest
     local stamp
-    stamp=$(cat tools/test_guest.sh tests/machine/init.sh "$GUEST/stamp" | sha256sum | cut -c1-16)
+    stamp=$(cat tools/test_guest.sh tools/packages.sh tests/machine/init.sh "$GUEST/stamp" | sha256sum | cut -c1-16)
     [ "$(cat "$TEST_GUEST/stamp" 2>/dev/null)" != "$stamp" ] || return 0
     rm -rf --one-file-system "$TEST_GUEST"
     mkdir -p "$TEST_GUEST/root/bin" "$TEST_GUEST/root/modules"
@@ -26,9 +27,27 @@ make_test_guest() {
         echo "$module" >>"$root/modules/order"
     done
     pack_root "$root" "$TEST_GUEST/initrd.cpio"
+    make_fence_agent
     cp "$GUEST/vmlinuz" "$TEST_GUEST/vmlinuz"
     echo "$stamp" >"$TEST_GUEST/stamp"
 }
+
+# fence_scsi as Debian has it, for fencing.py; a guest finds it under /tmp/more.
+make_fence_agent() {
+    local work=$TEST_GUEST/fence package file
+    mkdir -p "$work/packages" "$work/tree" "$work/root/more"
+    # shellcheck disable=SC2086
+    (cd "$work/packages" && { download $PACKAGES_FENCE || { as_root apt-get update -q >/dev/null && download $PACKAGES_FENCE; }; })
+    for package in "$work"/packages/*.deb; do dpkg-deb -x "$package" "$work/tree"; done
+    for file in usr/sbin/fence_scsi usr/share/cluster/fence_scsi_check usr/share/fence/fencing.py \
+        usr/lib/python3/dist-packages usr/lib/x86_64-linux-gnu; do
+        mkdir -p "$work/root/more/$(dirname "$file")"
+        cp -a "$work/tree/$file" "$work/root/more/$file"
+    done
+    pack_root "$work/root" "$TEST_GUEST/fence.cpio"
+    rm -rf --one-file-system "$work"
+}
+download() { apt-get -qq -o APT::Sandbox::User=root download "$@"; }
 
 # awk reads to the end: debugfs must not meet a closed pipe.
 # debugfs_find IMAGE NAME: the path of the kernel module NAME in IMAGE, by the image's own modules.dep.

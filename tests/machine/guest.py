@@ -59,11 +59,13 @@ def newc_entry(name, mode, data):
 class Machine:
     """A running `touka run` whose console is collected line by line."""
 
-    def __init__(self, script, *arguments, root=True, command_line="", program_prefix=()):
+    def __init__(self, script, *arguments, root=True, command_line="", program_prefix=(), more=()):
+        """@param more initramfs archives of the test guest that belong to this test alone."""
         self.folder = tempfile.TemporaryDirectory(prefix="touka-test-")
         initrd = pathlib.Path(self.folder.name) / "initrd"
         archive = newc_entry("script", 0o100755, script.encode()) + newc_entry("TRAILER!!!", 0, b"")
-        initrd.write_bytes((TEST_GUEST / "initrd.cpio").read_bytes() + archive)
+        parts = [(TEST_GUEST / name).read_bytes() for name in ("initrd.cpio", *more)]
+        initrd.write_bytes(b"".join(parts) + archive)
         command = [*program_prefix, TOUKA, "run", "--engine", ENGINE, "--kernel", str(TEST_GUEST / "vmlinuz"),
                    "--initrd", str(initrd), "--append", f"console=ttyS0 quiet panic=-1 {command_line}"]
         if root:
@@ -98,6 +100,11 @@ class Machine:
                 self.changed.wait(left)
         self.kill()
         check(False, f"the guest says {text!r} within {timeout_s} s", self.output())
+
+    def enter(self, line):
+        """Types a line on the console."""
+        self.process.stdin.write(line.encode() + b"\n")
+        self.process.stdin.flush()
 
     def finish(self, timeout_s=300):
         """Waits for the machine to power off. @return its exit status."""
