@@ -93,4 +93,13 @@ void DescriptorChain::written(memory::DmaSpace& dma, std::uint64_t length_bytes)
     }
 }
 
+void DescriptorChain::trim() {
+    trim(readable_.list);
+    trim(writable_.list);
+}
+
+void DescriptorChain::trim(std::vector<iovec>& list) {
+    if (list.capacity() > kKeptBuffers) std::vector<iovec>().swap(list);
+}
+
 } // namespace touka::devices::virtio

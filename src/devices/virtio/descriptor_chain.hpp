@@ -13,8 +13,8 @@
 namespace touka::devices::virtio {
 
 /// One descriptor chain after the walk: device-readable buffers, then device-writable ones. Filled by Virtqueue::pop;
-/// reused from request to request, so that the buffer lists are allocated only while they grow. The memory behind
-/// races with the guest: what is looked at is taken out once.
+/// reused from request to request, so that the buffer lists are allocated only while they grow, or were long. The
+/// memory behind races with the guest: what is looked at is taken out once.
 class DescriptorChain {
 public:
     /// The descriptor that the used ring will name.
@@ -37,6 +37,12 @@ public:
     std::size_t put(memory::DmaSpace& dma, std::span<const std::byte> from);
     /// Tells the space that the first `length_bytes` of what is writable were written. (migration, code pages)
     void written(memory::DmaSpace& dma, std::uint64_t length_bytes) const;
+
+    /// Beyond so many buffers a list does not stay allocated from request to request: a MiB in pages.
+    static constexpr std::size_t kKeptBuffers = 256;
+    /// The request is over: gives back the memory of long lists, so that a deep queue does not keep what few need.
+    void trim();
+    static void trim(std::vector<iovec>& list);
 
 private:
     friend class Virtqueue;

@@ -117,9 +117,8 @@ bool Scsi::process_queue(unsigned index) {
         events_.process();
         return false;
     }
-    // All that the driver had sent when it asked for task management: a queue holds no more than a turn's budget.
-    static_assert(ScsiRequestQueue::kSize <= kTurnBudget);
-    for (const auto& queue : request_queues_) (void)queue->process(kTurnBudget);
+    // All that the driver had sent when it asked for task management.
+    for (const auto& queue : request_queues_) (void)queue->process(ScsiRequestQueue::kSize);
     return port_.transport->active() && control_.process(kTurnBudget);
 }
 

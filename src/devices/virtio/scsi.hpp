@@ -72,8 +72,11 @@ public:
     [[nodiscard]] migration::Record save() const override;
     [[nodiscard]] std::expected<void, migration::RestoreError> restore(const migration::Record& record) override;
 
-    static constexpr std::uint32_t kSegmentLimit = ScsiRequestQueue::kSize - 2; ///< beside request and response
-    static constexpr std::uint32_t kSectorLimit = 0xFFFF;                       ///< a hint: 32 MiB less a sector
+    /// Pieces of a command's buffer beside request and response: what the host's own calls take at once (IOV_MAX).
+    /// Linux' sg cuts into 32 KiB, and so gets 32 MiB into one command.
+    static constexpr std::uint32_t kSegmentLimit = 1024;
+    static constexpr std::uint32_t kSectorLimit = 0x2'0000; ///< of 512 bytes: as many segments of 64 KiB
+    static_assert(kSegmentLimit + 2 <= ScsiRequestQueue::kSize);
     static constexpr std::uint32_t kCommandsPerUnit = 128;
 
 private:

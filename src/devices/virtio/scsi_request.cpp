@@ -121,6 +121,8 @@ void ScsiRequest::finish(const ScsiCommandResponse& response) {
     }
     running_ = false;
     nexus = nullptr;
+    DescriptorChain::trim(data_in_);
+    chain_.trim();
     queue_.finish(
         *this, static_cast<std::uint32_t>(std::min<std::uint64_t>(written, std::numeric_limits<std::uint32_t>::max())));
 }

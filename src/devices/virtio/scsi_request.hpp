@@ -20,7 +20,7 @@ class ScsiRequestQueue;
 [[nodiscard]] spec::virtio::ScsiCommandResponse scsi_response(const scsi::Task& task, std::uint64_t buffer_bytes,
                                                               bool by_abort);
 
-/// From pop to push: the chain and the task whose buffers are the chain's. One exists for each descriptor of a queue.
+/// From pop to push: the chain and the task whose buffers are the chain's. A queue keeps them.
 class ScsiRequest final : public scsi::Task {
 public:
     explicit ScsiRequest(ScsiRequestQueue& queue) : queue_(queue) {}

@@ -5,15 +5,17 @@ namespace touka::devices::virtio {
 ScsiRequestQueue::ScsiRequestQueue(ScsiPort& port, unsigned index) : port_(port), index_(index) {
     requests_.reserve(kSize + 1u);
     free_.reserve(kSize + 1u);
-    for (unsigned i = 0; i < kSize + 1u; ++i) {
-        free_.push_back(requests_.emplace_back(std::make_unique<ScsiRequest>(*this)).get());
-    }
+}
+
+ScsiRequest& ScsiRequestQueue::next() {
+    if (free_.empty()) free_.push_back(requests_.emplace_back(std::make_unique<ScsiRequest>(*this)).get());
+    return *free_.back();
 }
 
 bool ScsiRequestQueue::process(unsigned budget) {
     processing_ = true;
     const auto more = port_.transport->queue(index_).consume(
-        budget, [this]() -> DescriptorChain& { return free_.back()->chain(); },
+        budget, [this]() -> DescriptorChain& { return next().chain(); },
         [this](DescriptorChain&) {
             ScsiRequest& request = *free_.back();
             free_.pop_back();

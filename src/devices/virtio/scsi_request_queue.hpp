@@ -8,11 +8,12 @@
 
 namespace touka::devices::virtio {
 
-/// One request queue of a virtio-scsi device: its requests, made once, and the way of chains through them. On the
-/// device's reactor.
+/// One request queue of a virtio-scsi device: its requests, and the way of chains through them. Requests are made when
+/// more are in flight than ever before, and kept. On the device's reactor.
 class ScsiRequestQueue {
 public:
-    static constexpr std::uint16_t kSize = 256;
+    /// No chain is longer than the queue (§2.7.5.3.1), so the size says how many segments a command may have.
+    static constexpr std::uint16_t kSize = 2048;
 
     /// @param index of the virtqueue.
     ScsiRequestQueue(ScsiPort& port, unsigned index);
@@ -27,9 +28,12 @@ public:
     [[nodiscard]] ScsiPort& port() { return port_; }
 
 private:
+    /// The request that the next chain will have.
+    [[nodiscard]] ScsiRequest& next();
+
     ScsiPort& port_;
     unsigned index_;
-    std::vector<std::unique_ptr<ScsiRequest>> requests_; // one for each descriptor and one to look at the next with
+    std::vector<std::unique_ptr<ScsiRequest>> requests_; // at most one for each descriptor and one more
     std::vector<ScsiRequest*> free_;
     bool processing_ = false; // published at the end of process()
 };

@@ -37,7 +37,8 @@ constexpr LunBytes lun_bytes(std::uint8_t target, std::uint16_t lun) {
 
 class VirtioScsi : public testing::Test {
 protected:
-    void bring_up(std::uint64_t features = kHotplug, unsigned request_queues = 1) {
+    void bring_up(std::uint64_t features = kHotplug, unsigned request_queues = 1,
+                  std::uint16_t request_queue_size = 64) {
         auto device = std::make_unique<Scsi>(ScsiConfiguration{kInitiator, static_cast<std::uint16_t>(request_queues)});
         scsi_ = device.get();
         function_.emplace("virtio-scsi@00:03.0", std::move(device), machine_.context());
@@ -45,7 +46,7 @@ protected:
             scsi_->attach(3, target_, 1, {{Lun::from_number(0), &unit_}, {Lun::from_number(300), &other_}});
         });
         driver_.emplace(machine_, *function_);
-        queues_ = driver_->bring_up(features, 2 + request_queues, 64);
+        queues_ = driver_->bring_up(features, kScsiFirstRequestQueue, 64, request_queues, request_queue_size);
         header_ = driver_->allocate(4096);
         data_ = driver_->allocate(64 << 10);
         response_ = driver_->allocate(4096);
@@ -289,6 +290,59 @@ TEST_F(VirtioScsi, CommandsWithBothDirectionsOrBadFramingFailAndTheDeviceLives) 
     EXPECT_EQ(driver_->used_index(queues_[2]), 4);
     EXPECT_EQ(response_value(lun_bytes(3, 0), {kTestUnitReady}), VIRTIO_SCSI_S_OK);
     EXPECT_FALSE(driver_->needs_reset());
+}
+
+TEST_F(VirtioScsi, ACommandOfAsManySegmentsAsAreOfferedArrivesWholeWithoutIndirectTables) {
+    bring_up(kHotplug, 1, ScsiRequestQueue::kSize);
+    const auto offered = static_cast<std::uint32_t>(
+        machine_.memory.read(driver_->base() + VirtioPciFunction::kDeviceOffset + offsetof(ScsiConfig, seg_max), 4));
+    EXPECT_EQ(offered, 1024u); // 32 MiB of 32 KiB each
+    std::vector<Segment> pieces;
+    for (std::uint32_t i = 0; i < offered; ++i) {
+        driver_->store(data_ + 32 * i, std::uint64_t{i});
+        pieces.push_back({data_ + 32 * i, 8, false});
+    }
+    std::vector<std::uint64_t> arrived(offered);
+    unit_.execute = [&](Task& task) {
+        EXPECT_EQ(
+            scsi::copy_from(task.data_out, 0, {reinterpret_cast<std::uint8_t*>(arrived.data()), 8ull * arrived.size()}),
+            8u * offered);
+        task.transfer_bytes = task.data_out_bytes;
+        task.complete();
+    };
+    command(lun_bytes(3, 0), {0x2A}, pieces);
+    EXPECT_EQ(response().response, VIRTIO_SCSI_S_OK);
+    EXPECT_EQ(response().residual, 0u);
+    for (std::uint64_t i = 0; i < offered; ++i) ASSERT_EQ(arrived[i], i);
+    for (Segment& piece : pieces) piece.writable = true;
+    unit_.execute = [&](Task& task) {
+        for (std::uint64_t& word : arrived) ++word;
+        const auto bytes = std::span(reinterpret_cast<const std::uint8_t*>(arrived.data()), 8ull * arrived.size());
+        EXPECT_EQ(scsi::copy_to(task.data_in(bytes.size()), 0, bytes), bytes.size());
+        task.data_in_bytes = task.transfer_bytes = bytes.size();
+        task.complete();
+    };
+    command(lun_bytes(3, 0), {0x28}, {}, pieces);
+    for (std::uint32_t i = 0; i < offered; ++i) ASSERT_EQ(driver_->load<std::uint64_t>(data_ + 32 * i), i + 1);
+}
+
+TEST_F(VirtioScsi, AQueueIsWorkedOnUntilItIsEmptyHoweverMuchOneTurnTakes) {
+    bring_up(kHotplug, 1, ScsiRequestQueue::kSize);
+    unit_.held = true;
+    constexpr std::uint16_t kMany = 1000;
+    const std::uint64_t responses = driver_->allocate(kMany * 128ull);
+    command(lun_bytes(3, 7), {kTestUnitReady}); // writes the header
+    ScsiCommandHeader header{};
+    std::ranges::copy(lun_bytes(3, 0), header.lun);
+    driver_->store(header_, header);
+    for (std::uint64_t i = 0; i < kMany; ++i) {
+        driver_->make_available(
+            queues_[2], driver_->add_chain(queues_[2], {{header_, 51, false}, {responses + 128 * i, 108, true}}));
+    }
+    // Nobody has rung for them, but for a task management function that is about all of them.
+    EXPECT_EQ(manage(VIRTIO_SCSI_T_TMF_ABORT_TASK_SET, lun_bytes(3, 0)), VIRTIO_SCSI_S_FUNCTION_COMPLETE);
+    EXPECT_EQ(driver_->used_index(queues_[2]), 1 + kMany);
+    EXPECT_EQ(driver_->load<std::uint8_t>(responses + 128ull * (kMany - 1) + 11), VIRTIO_SCSI_S_ABORTED);
 }
 
 TEST_F(VirtioScsi, AResponseThatIsCutIntoSingleBytesArrivesWhole) {

@@ -209,14 +209,16 @@ public:
         program(queue);
         return queue;
     }
-    /// From a fresh device to DRIVER_OK with `count` queues of `size`.
-    std::vector<Queue> bring_up(std::uint64_t features, unsigned count, std::uint16_t size) {
+    /// From a fresh device to DRIVER_OK with `count` queues of `size`, then `more` of `more_size`.
+    std::vector<Queue> bring_up(std::uint64_t features, unsigned count, std::uint16_t size, unsigned more = 0,
+                                std::uint16_t more_size = 0) {
         enable();
         (void)negotiate(features | spec::virtio::VIRTIO_F_VERSION_1);
         write(Register::config_msix_vector, 2, 0);
         std::vector<Queue> queues;
-        queues.reserve(count);
-        for (unsigned i = 0; i < count; ++i) queues.push_back(add_queue(static_cast<std::uint16_t>(i), size));
+        for (unsigned i = 0; i < count + more; ++i) {
+            queues.push_back(add_queue(static_cast<std::uint16_t>(i), i < count ? size : more_size));
+        }
         driver_ok();
         return queues;
     }

@@ -15,8 +15,9 @@ using memory::Iova;
 
 namespace {
 
-/// More segments in an indirect table than any driver uses; Linux lets a table be longer than its queue.
-constexpr std::uint32_t kIndirectLimit = 1024;
+/// Buffers of the longest chain that any device here asks for: a SCSI command of 1024 segments with its request and
+/// response. Of an indirect table, too, and not the queue's size: Linux lets a table be longer.
+constexpr std::uint32_t kChainLimit = 1026;
 constexpr std::uint32_t kDescriptorBytes = sizeof(Descriptor);
 
 std::atomic_ref<std::uint16_t> word(std::byte* part, std::uint64_t offset) {
@@ -137,7 +138,7 @@ void Virtqueue::undo_pop(std::uint16_t count) {
 std::expected<void, QueueError> Virtqueue::walk(std::uint16_t head, DescriptorChain& chain) {
     chain.clear(head);
     Table table{descriptors_, setup_.descriptors, setup_.size};
-    std::uint32_t index = head;
+    std::uint32_t index = head, buffers = 0;
     for (std::uint32_t seen = 0;; ++seen) {
         if (index >= table.length) return std::unexpected(QueueError::kDescriptorOutOfTable);
         if (seen >= table.length) return std::unexpected(QueueError::kLoop);
@@ -146,13 +147,14 @@ std::expected<void, QueueError> Virtqueue::walk(std::uint16_t head, DescriptorCh
         const bool has_next = (descriptor->flags & VIRTQ_DESC_F_NEXT) != 0;
         if ((descriptor->flags & VIRTQ_DESC_F_INDIRECT) != 0) {
             const std::uint32_t length = descriptor->len / kDescriptorBytes;
-            const bool whole = descriptor->len % kDescriptorBytes == 0 && length > 0 && length <= kIndirectLimit;
+            const bool whole = descriptor->len % kDescriptorBytes == 0 && length > 0 && length <= kChainLimit;
             if (!indirect_ || !table.host || has_next || !whole) return std::unexpected(QueueError::kBadIndirect);
             table = Table{nullptr, Iova{descriptor->addr}, length};
             index = 0;
             seen = ~std::uint32_t{0}; // the count starts again with the new table
             continue;
         }
+        if (++buffers > kChainLimit) return std::unexpected(QueueError::kLoop);
         if (const auto added = add_buffer(*descriptor, chain); !added) return added;
         if (!has_next) return {};
         index = descriptor->next;
@@ -190,7 +192,8 @@ bool Virtqueue::publish() {
     word(used_, kUsedIndexOffset).store(next_used_, std::memory_order_seq_cst);
     published_used_ = next_used_;
     if (journal_ != nullptr) journal_->published(next_used_);
-    mark_used_ring();
+    mark_used(0, kUsedRingOffset);
+    mark_elements(before);
     if (!event_index_) {
         return (word(avail_, 0).load(std::memory_order_seq_cst) & VIRTQ_AVAIL_F_NO_INTERRUPT) == 0;
     }
@@ -201,7 +204,7 @@ bool Virtqueue::publish() {
 void Virtqueue::disable_notifications() {
     if (!running_ || event_index_) return; // an old avail_event is passed already: the driver stays quiet
     word(used_, 0).store(VIRTQ_USED_F_NO_NOTIFY, std::memory_order_relaxed);
-    mark_used_ring();
+    mark_used(0, kUsedRingOffset);
 }
 
 bool Virtqueue::enable_notifications() {
@@ -209,13 +212,26 @@ bool Virtqueue::enable_notifications() {
     if (event_index_) {
         const std::uint64_t avail_event = kUsedRingOffset + sizeof(UsedElement) * setup_.size;
         word(used_, avail_event).store(next_avail_, std::memory_order_seq_cst);
+        mark_used(avail_event, sizeof(std::uint16_t));
     } else {
         word(used_, 0).store(0, std::memory_order_seq_cst);
+        mark_used(0, kUsedRingOffset);
     }
-    mark_used_ring();
     return word(avail_, kAvailIndexOffset).load(std::memory_order_seq_cst) != next_avail_;
 }
 
-void Virtqueue::mark_used_ring() { dma_.written({used_, used_ring_bytes(setup_.size)}); }
+void Virtqueue::mark_used(std::uint64_t offset, std::uint64_t length_bytes) {
+    dma_.written({used_ + offset, length_bytes});
+}
+
+void Virtqueue::mark_elements(std::uint16_t from) {
+    constexpr std::uint64_t kBytes = sizeof(UsedElement);
+    const std::uint64_t first = from % setup_.size;
+    // A driver that offers descriptors again which it has not got back can have more returned than the ring holds.
+    const std::uint64_t count = std::min(static_cast<std::uint16_t>(next_used_ - from), setup_.size);
+    const std::uint64_t to_end = std::min(count, setup_.size - first);
+    mark_used(kUsedRingOffset + first * kBytes, to_end * kBytes);
+    if (to_end < count) mark_used(kUsedRingOffset, (count - to_end) * kBytes);
+}
 
 } // namespace touka::devices::virtio

@@ -45,7 +45,7 @@ enum class QueueError {
     kIndexJump,            ///< the available index moved by more than the queue holds
     kTooManyInFlight,      ///< more chains handed over than the queue holds, without waiting for their return
     kDescriptorOutOfTable, ///< a head or next beyond the table
-    kLoop,                 ///< a chain longer than its table
+    kLoop,                 ///< a chain longer than its table, or than any device asks for
     kBadIndirect,          ///< not negotiated, nested, followed by another, empty, odd-sized or too long
     kReadableAfterWritable,
     kBufferOutsideMemory,
@@ -123,7 +123,9 @@ private:
     [[nodiscard]] std::expected<void, QueueError> walk(std::uint16_t head, DescriptorChain& chain);
     [[nodiscard]] std::expected<void, QueueError> add_buffer(const spec::virtio::Descriptor& descriptor,
                                                              DescriptorChain& chain);
-    void mark_used_ring();
+    /// Tells the space what of the used ring was stored; the ring may be many pages.
+    void mark_used(std::uint64_t offset, std::uint64_t length_bytes);
+    void mark_elements(std::uint16_t from);
 
     memory::DmaSpace& dma_;
     std::uint16_t size_limit_;

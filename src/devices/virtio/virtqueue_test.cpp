@@ -117,6 +117,58 @@ TEST_F(VirtqueueTest, ReturnsChainsInTheUsedRingAndMarksItDirty) {
     EXPECT_FALSE(queue_.publish());
 }
 
+TEST_F(VirtqueueTest, MarksOfALongUsedRingTheIndexAndWhatItReturnedAcrossTheEnd) {
+    constexpr std::uint16_t kLong = 2048;
+    constexpr std::uint64_t kLongAvail = 0x1'0000, kLongUsed = 0x2'0000; // 16390 bytes: five pages
+    Virtqueue queue(dma_, kLong);
+    const QueueSetup setup{kLong, Iova{0x3'0000}, Iova{kLongAvail}, Iova{kLongUsed}};
+    ASSERT_TRUE(queue.start(setup, VIRTIO_F_VERSION_1, {.next_avail = kLong - 1, .next_used = kLong - 1}).has_value());
+    ram_->dirty_log().set_enabled(true);
+    const auto give_back = [&](int count) {
+        for (int i = 0; i < count; ++i) queue.push_used(0, 0);
+        (void)queue.publish();
+        return ram_->dirty_log().take()[0] >> (kLongUsed / 4096);
+    };
+    EXPECT_EQ(give_back(1), 0b11001u); // the index, and the last element, which lies across two pages
+    EXPECT_EQ(give_back(1), 0b00001u);
+    EXPECT_EQ(give_back(600), 0b00011u);
+    EXPECT_EQ(give_back(1447), 0b11111u); // to the end
+    EXPECT_EQ(give_back(2000), 0b01111u);
+    EXPECT_EQ(give_back(600), 0b11011u);       // across the end
+    EXPECT_EQ(give_back(kLong + 5), 0b11111u); // more than it holds: not beyond it
+}
+
+TEST_F(VirtqueueTest, AChainMayHaveAsManyBuffersAsAnyDeviceAsksForAndNoMore) {
+    constexpr std::uint64_t kTable = 0x1'0000;
+    constexpr std::uint32_t kMost = 1026;
+    for (std::uint16_t i = 0; i < kMost; ++i) {
+        describe(i, {kBuffers, 8, VIRTQ_DESC_F_NEXT, static_cast<std::uint16_t>(i + 1)}, kTable);
+    }
+    describe(kMost - 1, {kBuffers, 8, 0, 0}, kTable);
+    start();
+    describe(0, {kTable, 16 * kMost, VIRTQ_DESC_F_INDIRECT, 0});
+    offer(0);
+    ASSERT_TRUE(queue_.pop(chain_).value());
+    EXPECT_EQ(chain_.readable().size(), kMost);
+    describe(0, {kTable, 16 * (kMost + 1), VIRTQ_DESC_F_INDIRECT, 0});
+    offer(0);
+    EXPECT_EQ(error_of_pop(), QueueError::kBadIndirect);
+    start();
+    avail_index_ = 0;
+    describe(0, {kBuffers, 8, VIRTQ_DESC_F_NEXT, 1}); // and the table's beside it
+    describe(1, {kTable, 16 * kMost, VIRTQ_DESC_F_INDIRECT, 0});
+    offer(0);
+    EXPECT_EQ(error_of_pop(), QueueError::kLoop);
+}
+
+TEST_F(VirtqueueTest, ALongListIsGivenBackWithTheRequest) {
+    std::vector<iovec> few(DescriptorChain::kKeptBuffers), many(DescriptorChain::kKeptBuffers + 1);
+    DescriptorChain::trim(few);
+    DescriptorChain::trim(many);
+    EXPECT_EQ(few.capacity(), DescriptorChain::kKeptBuffers);
+    EXPECT_EQ(many.capacity(), 0u);
+}
+
 TEST_F(VirtqueueTest, WithoutEventIndexTheFlagsSuppressInterruptsAndNotifications) {
     start();
     store<std::uint16_t>(kAvail, VIRTQ_AVAIL_F_NO_INTERRUPT);

@@ -290,7 +290,7 @@ TEST_P(VhostUserHostility, EndsTheConnection) {
             break;
         case 5: front_end_->send(kSetVringKick, std::uint64_t{2}, {ram}); break; // no eventfd
         case 6: front_end_->send(kSetVringNum, VhostUserVringState{3, 16}); break;
-        case 7: front_end_->send(kSetVringNum, VhostUserVringState{2, 512}); break;
+        case 7: front_end_->send(kSetVringNum, VhostUserVringState{2, 2u * ScsiRequestQueue::kSize}); break;
         case 8: front_end_->send(kSetVringAddr, std::uint64_t{2}); break;
         case 9: front_end_->send(kSetFeatures, ~std::uint64_t{0}); break;
         case 10: front_end_->send(kGetConfig, VhostUserConfigHeader{0, 256, 0}); break;

@@ -11,6 +11,7 @@
 
 #include "devices/virtio/scsi.hpp"
 #include "spec/pci/config_header.hpp"
+#include "spec/virtio/split_queue.hpp"
 
 namespace touka::devices::virtio {
 
@@ -34,7 +35,14 @@ std::uint64_t VhostUserScsi::device_features() const {
 }
 
 std::vector<std::uint16_t> VhostUserScsi::queue_sizes() const {
-    return std::vector<std::uint16_t>(rings_.size(), configuration_.queue_size);
+    // The protocol does not say how long rings may be, but those of 256 all have. No chain may be longer than its ring
+    // (§2.7.5.3.1): who takes more segments has longer request rings.
+    constexpr std::uint32_t kShort = 256;
+    const std::uint32_t longest_chain = std::min<std::uint32_t>(nature_.config.seg_max, kQueueSizeLimit - 2) + 2;
+    std::vector<std::uint16_t> sizes(rings_.size(), kShort);
+    const auto request_size = static_cast<std::uint16_t>(std::bit_ceil(std::max(kShort, longest_chain)));
+    std::fill(sizes.begin() + kScsiFirstRequestQueue, sizes.end(), request_size);
+    return sizes;
 }
 
 // --- configuration (vCPU threads) ---

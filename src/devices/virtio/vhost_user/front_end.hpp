@@ -25,7 +25,6 @@ namespace touka::devices::virtio {
 
 struct VhostUserConfiguration {
     std::string socket_path;
-    std::uint16_t queue_size = 256; ///< that the driver is offered; back ends have limits of their own, ours this one
     /// The back-end logs what it writes, and it is passed on to GuestMemory::written before the driver is interrupted.
     /// For software engines, which must drop stale code, and for migration. A driver that polls may see data before
     /// that.

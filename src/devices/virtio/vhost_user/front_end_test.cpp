@@ -73,7 +73,7 @@ protected:
         if (!child_) back_end_ = std::make_unique<BackEnd>(path_);
         function_ = make_function(log_writes);
         driver_.emplace(*machine_, *function_);
-        queues_ = driver_->bring_up(VIRTIO_SCSI_F_HOTPLUG, 4, 16);
+        queues_ = driver_->bring_up(VIRTIO_SCSI_F_HOTPLUG, kScsiFirstRequestQueue, 16, 2, request_ring_size_);
         header_ = driver_->allocate(4096);
         response_ = driver_->allocate(4096);
         data_ = driver_->allocate(4096);
@@ -130,6 +130,7 @@ protected:
     std::optional<TestDriver> driver_;
     std::vector<TestDriver::Queue> queues_;
     std::uint64_t header_ = 0, response_ = 0, data_ = 0;
+    std::uint16_t request_ring_size_ = 16;
 };
 
 TEST_F(VhostUserFrontEnd, ADriversCommandIsDoneByTheBackEndAndInterruptsItsOwnVector) {
@@ -152,6 +153,30 @@ TEST_F(VhostUserFrontEnd, ADriversCommandIsDoneByTheBackEndAndInterruptsItsOwnVe
     }));
     submit(3);
     EXPECT_TRUE(used(3, 1));
+}
+
+TEST_F(VhostUserFrontEnd, RequestRingsAreAsLongAsTheChainsThatTheBackEndTakes) {
+    start_machine();
+    back_end_ = std::make_unique<BackEnd>(path_);
+    function_ = make_function();
+    driver_.emplace(*machine_, *function_);
+    driver_->enable();
+    const auto size_of = [this](unsigned queue) {
+        driver_->write(TestDriver::Register::queue_select, 2, queue);
+        return driver_->read(TestDriver::Register::queue_size, 2);
+    };
+    EXPECT_EQ(size_of(kScsiControlQueue), 256u);
+    EXPECT_EQ(size_of(kScsiEventQueue), 256u);
+    EXPECT_EQ(size_of(2), ScsiRequestQueue::kSize);
+    EXPECT_EQ(size_of(3), ScsiRequestQueue::kSize);
+}
+
+TEST_F(VhostUserFrontEnd, ARequestRingOfTheFullLengthWorks) {
+    request_ring_size_ = ScsiRequestQueue::kSize;
+    bring_up();
+    submit();
+    ASSERT_TRUE(used(2, 1));
+    EXPECT_EQ(response(), VIRTIO_SCSI_S_OK);
 }
 
 TEST_F(VhostUserFrontEnd, ShowsTheBackEndsConfigurationAndPassesTheTwoFieldsOn) {
