@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cli/command_line.hpp"
+#include "cli/devices_listing.hpp"
 #include "cli/messages.hpp"
 #include "cli/run_loop.hpp"
 #include "cli/target_listing.hpp"
@@ -30,6 +31,9 @@ int main(int argc, char** argv) {
     }
     if (const auto* target = std::get_if<cli::TargetCommand>(&*command)) {
         return static_cast<int>(cli::run_target(*target, std::cout, messages));
+    }
+    if (std::holds_alternative<cli::DevicesCommand>(*command)) {
+        return static_cast<int>(cli::list_devices(std::cout, messages));
     }
     cli::ShutdownSignals signals; // first: all threads inherit what it blocks
     cli::TerminalConsole console;

@@ -58,6 +58,22 @@ struct ScsiUnitConfig {
     std::optional<std::vector<std::uint32_t>> allowed;
 };
 
+/// An NVMe controller in this process, with a raw file or block device as its namespace.
+struct NvmeDevice {
+    DiskConfig disk;
+    std::uint32_t virtual_functions = 0; ///< that the guest can enable: SR-IOV
+};
+/// A device of another process, which serves it over vfio-user.
+struct VfioUserDevice {
+    std::string socket;
+};
+/// A function of the host, bound to vfio-pci.
+struct VfioDevice {
+    std::string address; ///< "0000:03:00.1"
+};
+/// A card behind a root port of its own.
+using CardConfig = std::variant<NvmeDevice, VfioUserDevice, VfioDevice>;
+
 /// What is written down of the translator's code while it runs.
 struct TranslationLogs {
     std::string blocks;    ///< a file that gets every block in guest and host form; empty: none
@@ -78,6 +94,8 @@ struct MachineConfig {
     std::vector<ScsiUnitConfig> scsi_units;   ///< not empty: there is a virtio SCSI adapter
     std::vector<std::string> vhost_user_scsi; ///< sockets, each an adapter of its own
     std::string wwpn;                         ///< of the adapter's port; empty: derived from the machine's name
+    std::vector<CardConfig> cards;            ///< in the order of their slots
+    bool iommu = false;                       ///< VT-d remapping of DMA and interrupts
     bool entropy = true;                      ///< virtio-rng
     bool balloon = false;                     ///< virtio-balloon
     bool virtio_console = false;

@@ -7,6 +7,7 @@
 
 #include "configuration/toml_file.hpp"
 #include "configuration/toml_table.hpp"
+#include "machine/card_flags.hpp"
 #include "machine/config_validation.hpp"
 #include "machine/config_values.hpp"
 
@@ -32,6 +33,7 @@ public:
         if (auto value = top.text("wwpn")) config_.wwpn = *value;
         if (auto value = top.text("append")) config_.command_line = *value;
         if (auto value = top.number("shutdown-grace", 0, kLongestGrace_s)) config_.shutdown_grace_s = *value;
+        config_.iommu = top.boolean("iommu").value_or(false);
         const auto devices = top.tables("device");
         top.reject_unknown();
         if (top.error()) return std::unexpected(*top.error());
@@ -50,7 +52,15 @@ private:
         if (type_node == nullptr) {
             device.fail(table, "a device without a type", "write type = \"disk\", \"scsi\", \"net\", \"rng\", ...");
         } else if (type == "disk") {
-            read_disk(device);
+            config_.disks.push_back(read_disk(device));
+        } else if (type == "nvme") {
+            read_nvme(device);
+        } else if (type == "vfio-user") {
+            device.require("socket");
+            config_.cards.emplace_back(VfioUserDevice{resolve(device.text("socket").value_or(""))});
+        } else if (type == "vfio") {
+            device.require("address");
+            config_.cards.emplace_back(VfioDevice{device.parsed("address", parse_host_address).value_or("")});
         } else if (type == "scsi") {
             read_scsi(device, table);
         } else if (type == "net") {
@@ -62,7 +72,8 @@ private:
         } else if (type == "console") {
             config_.virtio_console = device.boolean("enabled").value_or(true);
         } else if (type) {
-            static constexpr std::array<std::string_view, 6> kTypes{"disk", "scsi", "net", "rng", "balloon", "console"};
+            static constexpr std::array<std::string_view, 9> kTypes{"disk", "nvme", "vfio-user", "vfio",   "scsi",
+                                                                    "net",  "rng",  "balloon",   "console"};
             const auto match = closest_match(*type, kTypes);
             device.fail(*type_node, fmt::format("unknown type of device \"{}\"", *type),
                         match.empty() ? fmt::format("known are {}", fmt::join(kTypes, ", "))
@@ -72,14 +83,20 @@ private:
         return device.error();
     }
 
-    void read_disk(TomlTable& device) {
+    DiskConfig read_disk(TomlTable& device) {
         DiskConfig disk;
         device.require("path");
         disk.path = resolve(device.text("path").value_or(""));
         disk.read_only = device.boolean("read-only").value_or(false);
         disk.direct = device.boolean("direct").value_or(false);
         disk.serial = device.text("serial").value_or("");
-        config_.disks.push_back(std::move(disk));
+        return disk;
+    }
+
+    void read_nvme(TomlTable& device) {
+        NvmeDevice card{.disk = read_disk(device)};
+        card.virtual_functions = device.number("vfs", 0, kVirtualFunctionLimit).value_or(0);
+        config_.cards.emplace_back(std::move(card));
     }
 
     void read_scsi(TomlTable& device, const toml::table& at) {

@@ -20,6 +20,7 @@ kernel = "/boot/vmlinuz"
 initrd = "initrd.img"
 append = "console=ttyS0"
 shutdown-grace = 5
+iommu = true
 
 [[device]]
 type = "disk"
@@ -27,6 +28,19 @@ path = "root.raw"
 read-only = true
 direct = true
 serial = "ROOT"
+
+[[device]]
+type = "nvme"
+path = "fast.raw"
+vfs = 4
+
+[[device]]
+type = "vfio-user"
+socket = "/run/pf.sock"
+
+[[device]]
+type = "vfio"
+address = "03:00.1"
 
 [[device]]
 type = "net"
@@ -73,6 +87,11 @@ type = "console"
     EXPECT_FALSE(config.entropy);
     EXPECT_TRUE(config.balloon);
     EXPECT_TRUE(config.virtio_console);
+    ASSERT_EQ(config.cards.size(), 3u);
+    EXPECT_EQ(std::get<NvmeDevice>(config.cards[0]).virtual_functions, 4u);
+    EXPECT_EQ(std::get<VfioUserDevice>(config.cards[1]).socket, "/run/pf.sock");
+    EXPECT_EQ(std::get<VfioDevice>(config.cards[2]).address, "0000:03:00.1");
+    EXPECT_TRUE(config.iommu);
 }
 
 TEST(TomlConfig, KeepsTheDefaultsOfWhatIsNotSaid) {

@@ -5,7 +5,7 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
-#include <algorithm>
+#include <array>
 
 #include "configuration/values.hpp"
 #include "run_options.hpp"
@@ -49,7 +49,7 @@ std::unexpected<CommandLineError> unexpected_argument(const std::string& argumen
 
 std::unexpected<CommandLineError> unknown_command(const std::string& word) {
     if (word.starts_with('-')) return usage(fmt::format("unknown flag {}", word));
-    auto hint = suggestion(word, {"run", "verify", "target", "help"});
+    auto hint = suggestion(word, {"run", "verify", "target", "devices", "help"});
     return usage(fmt::format("unknown command \"{}\"", word),
                  hint.empty() ? "touka help lists the commands" : std::move(hint));
 }
@@ -62,7 +62,7 @@ public:
         app_.get_formatter()->column_width(kHelpColumn);
         app_.get_formatter()->label("SUBCOMMAND", "COMMAND");
         app_.set_help_flag("-h,--help", "print this help");
-        for (auto* command : {&run_, &verify_, &target_, &help_}) {
+        for (auto* command : commands()) {
             command->group("Commands");
             command->set_help_flag("-h,--help", "print this help");
             command->allow_extras();
@@ -106,6 +106,7 @@ public:
             return usage(fmt::format("touka target does not know \"{}\"", target_options_.action),
                          "write touka target ls");
         }
+        if (devices_.parsed()) return DevicesCommand{};
         if (!run_.parsed()) return usage("no command given");
         auto run = make_run_command(options_);
         if (!run) return std::unexpected(std::move(run.error()));
@@ -113,27 +114,35 @@ public:
     }
 
 private:
+    [[nodiscard]] std::array<CLI::App*, 5> commands() { return {&run_, &verify_, &target_, &devices_, &help_}; }
+
     /// Where more is said about the command that was given.
-    [[nodiscard]] std::string help_hint(std::string otherwise) const {
-        if (verify_.parsed()) return "touka help verify";
-        if (target_.parsed()) return "touka help target";
-        return run_.parsed() ? "touka help run" : std::move(otherwise);
+    [[nodiscard]] std::string help_hint(std::string otherwise) {
+        for (const auto* command : commands()) {
+            if (command->parsed() && command != &help_) return "touka help " + command->get_name();
+        }
+        return otherwise;
     }
-    [[nodiscard]] std::expected<void, CommandLineError> find_unknown() const {
-        if (const auto rest = run_.remaining(); !rest.empty()) return unexpected_argument(rest.front(), run_);
-        if (const auto rest = verify_.remaining(); !rest.empty()) return unexpected_argument(rest.front(), verify_);
-        if (const auto rest = target_.remaining(); !rest.empty()) return unexpected_argument(rest.front(), target_);
-        if (const auto rest = help_.remaining(); !rest.empty()) return unexpected_argument(rest.front(), help_);
+    [[nodiscard]] std::expected<void, CommandLineError> find_unknown() {
+        for (const auto* command : commands()) {
+            if (const auto rest = command->remaining(); !rest.empty())
+                return unexpected_argument(rest.front(), *command);
+        }
         if (const auto rest = app_.remaining(); !rest.empty()) return unknown_command(rest.front());
         return {};
     }
 
     std::expected<Command, CommandLineError> help() {
-        // CLI11 takes the name of a command after "help" for that command.
-        if (run_.parsed() || help_topic_ == "run") return PrintCommand{CommandLine().run_.help("touka")};
-        if (verify_.parsed() || help_topic_ == "verify") return PrintCommand{CommandLine().verify_.help("touka")};
-        if (target_.parsed() || help_topic_ == "target") return PrintCommand{CommandLine().target_.help("touka")};
-        if (help_topic_.empty()) return PrintCommand{CommandLine().app_.help()}; // of a command line with no command
+        CommandLine fresh; // of a command line with no command
+        for (std::size_t i = 0; i < commands().size(); ++i) {
+            const CLI::App& command = *commands()[i];
+            if (&command == &help_) continue;
+            // CLI11 takes the name of a command after "help" for that command.
+            if (command.parsed() || help_topic_ == command.get_name()) {
+                return PrintCommand{fresh.commands()[i]->help("touka")};
+            }
+        }
+        if (help_topic_.empty()) return PrintCommand{fresh.app_.help()};
         return unknown_command(help_topic_);
     }
 
@@ -141,6 +150,7 @@ private:
     CLI::App& run_ = *app_.add_subcommand("run", "run a virtual machine in the foreground");
     CLI::App& verify_ = *app_.add_subcommand("verify", "compare a SCSI unit inside a guest with itself outside");
     CLI::App& target_ = *app_.add_subcommand("target", "ask a running touka-target");
+    CLI::App& devices_ = *app_.add_subcommand("devices", "list what of the host a machine can be given");
     CLI::App& help_ = *app_.add_subcommand("help", "explain a command");
     RunOptions options_;
     VerifyOptions verify_options_;

@@ -39,7 +39,10 @@ struct TargetCommand {
     std::string socket;
 };
 
-using Command = std::variant<RunCommand, PrintCommand, VerifyCommand, TargetCommand>;
+/// `touka devices`: what of the host a machine can be given.
+struct DevicesCommand {};
+
+using Command = std::variant<RunCommand, PrintCommand, VerifyCommand, TargetCommand, DevicesCommand>;
 
 struct CommandLineError {
     ExitStatus status = ExitStatus::kUsage;

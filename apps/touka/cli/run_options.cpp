@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "configuration/config_error.hpp"
+#include "machine/card_flags.hpp"
 #include "machine/config_flags.hpp"
 #include "machine/config_validation.hpp"
 #include "machine/config_values.hpp"
@@ -105,6 +106,12 @@ std::string apply_device_flags(const RunOptions& options, machine::MachineConfig
             config.scsi_units.push_back(std::get<machine::ScsiUnitConfig>(*std::move(scsi)));
         }
     }
+    for (const auto& written : options.cards) {
+        auto card = machine::parse_card_flag(written);
+        if (!card) return card.error();
+        config.cards.push_back(*std::move(card));
+    }
+    if (options.iommu) config.iommu = true;
     return {};
 }
 
@@ -140,6 +147,12 @@ void declare_run_options(CLI::App& run, RunOptions& options) {
          "network card; may be repeated; none drops the file's. Options:\n"
          "mac=MAC, for user also restricted (no way to the host's networks)\n"
          "and forward=tcp|udp:ADDRESS:PORT-ADDRESS:PORT");
+    list("--device", options.cards, "nvme:|vfio-user:|vfio:...",
+         "PCI Express card in a slot of its own; may be repeated:\n"
+         "nvme:PATH[,vfs=N][,serial=S][,ro][,direct] an NVMe controller, with virtual functions if wanted,\n"
+         "vfio-user:SOCKET a device of touka-device or another server,\n"
+         "vfio:0000:03:00.1 a function of the host (touka devices lists them)");
+    run.add_flag("--iommu", options.iommu, "an IOMMU (VT-d): the guest remaps DMA and interrupts")->group("Devices");
     run.add_flag("--no-rng", options.no_rng, "no virtio entropy device")->group("Devices");
     run.add_flag("--balloon", options.balloon, "a virtio memory balloon")->group("Devices");
     text("--console", options.console, "KIND", "serial (ttyS0) or virtio (hvc0) (default serial)", "Devices");

@@ -1,0 +1,19 @@
+#pragma once
+
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "cli/exit_status.hpp"
+#include "cli/messages.hpp"
+#include "devices/passthrough/vfio/host_functions.hpp"
+
+namespace touka::cli {
+
+/// A line for each function, and below it what stands in the way of giving it to a machine.
+[[nodiscard]] std::string format_devices(const std::vector<devices::vfio::HostFunction>& functions);
+
+/// `touka devices`: prints the host's functions. Nothing to pass is no failure.
+[[nodiscard]] ExitStatus list_devices(std::ostream& out, Messages& messages);
+
+} // namespace touka::cli

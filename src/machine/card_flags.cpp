@@ -1,0 +1,77 @@
+#include "machine/card_flags.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <span>
+
+#include "machine/flag_options.hpp"
+
+namespace touka::machine {
+
+namespace {
+
+ValueOr<CardConfig> parse_nvme(const std::vector<std::string>& parts, const std::string& path) {
+    static constexpr std::array<std::string_view, 4> kOptions{"vfs", "serial", "ro", "direct"};
+    NvmeDevice card{.disk = {.path = path, .serial = {}}};
+    for (const auto& part : std::span(parts).subspan(1)) {
+        const auto [key, value, has_value] = split_option(part);
+        if (key == "ro" && !has_value) {
+            card.disk.read_only = true;
+        } else if (key == "direct" && !has_value) {
+            card.disk.direct = true;
+        } else if (key == "serial" && has_value) {
+            card.disk.serial = value;
+        } else if (key == "vfs" && has_value) {
+            const auto count = parse_number(value);
+            if (!count || *count > kVirtualFunctionLimit) {
+                return std::unexpected(fmt::format("--device: vfs is a number up to {}", kVirtualFunctionLimit));
+            }
+            card.virtual_functions = static_cast<std::uint32_t>(*count);
+        } else {
+            return unknown_option("--device", part, kOptions);
+        }
+    }
+    return card;
+}
+
+} // namespace
+
+ValueOr<std::string> parse_host_address(std::string_view text) {
+    constexpr std::string_view kPattern = "xxxx:xx:xx.o";
+    const std::string whole = std::ranges::count(text, ':') == 1 ? "0000:" + std::string(text) : std::string(text);
+    const auto fits = [](char character, char pattern) {
+        if (pattern == 'x') return std::isxdigit(static_cast<unsigned char>(character)) != 0;
+        return pattern == 'o' ? character >= '0' && character <= '7' : character == pattern;
+    };
+    if (!std::ranges::equal(whole, kPattern, fits)) {
+        return std::unexpected(fmt::format("\"{}\" is not a PCI address: write it as 0000:03:00.1; touka devices lists "
+                                           "what there is",
+                                           text));
+    }
+    std::string address(whole);
+    std::ranges::transform(address, address.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    return address;
+}
+
+ValueOr<CardConfig> parse_card_flag(std::string_view text) {
+    const auto parts = split_flag(text);
+    const std::size_t colon = parts.front().find(':');
+    const std::string kind = parts.front().substr(0, colon);
+    const std::string rest = colon == std::string::npos ? std::string() : parts.front().substr(colon + 1);
+    if ((kind != "nvme" && kind != "vfio-user" && kind != "vfio") || rest.empty()) {
+        return std::unexpected(
+            fmt::format("--device: \"{}\": write nvme:PATH, vfio-user:SOCKET or vfio:0000:03:00.1", text));
+    }
+    if (kind == "nvme") return parse_nvme(parts, rest);
+    if (parts.size() > 1) return std::unexpected(fmt::format("--device: {} takes no options", kind));
+    if (kind == "vfio-user") return VfioUserDevice{rest};
+    auto address = parse_host_address(rest);
+    if (!address) return std::unexpected("--device: " + address.error());
+    return VfioDevice{*std::move(address)};
+}
+
+} // namespace touka::machine

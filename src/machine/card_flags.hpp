@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string_view>
+
+#include "machine/config.hpp"
+#include "machine/config_values.hpp"
+
+namespace touka::machine {
+
+inline constexpr std::uint32_t kVirtualFunctionLimit = 64;
+
+/// @param text nvme:PATH[,vfs=N][,serial=S][,ro][,direct], vfio-user:SOCKET or vfio:DOMAIN:BUS:DEVICE.FUNCTION.
+[[nodiscard]] ValueOr<CardConfig> parse_card_flag(std::string_view text);
+
+/// @param text "0000:03:00.1", or without the domain, which is 0000 then.  @return with the domain, as sysfs names it.
+[[nodiscard]] ValueOr<std::string> parse_host_address(std::string_view text);
+
+} // namespace touka::machine

@@ -1,0 +1,48 @@
+#include "machine/card_flags.hpp"
+
+#include <gtest/gtest.h>
+
+namespace touka::machine {
+namespace {
+
+TEST(CardFlags, AnNvmeControllerHasAFileAndOptions) {
+    const auto card = parse_card_flag("nvme:a,,b.raw,vfs=8,serial=S1,ro,direct");
+    ASSERT_TRUE(card.has_value()) << card.error();
+    const auto& nvme = std::get<NvmeDevice>(*card);
+    EXPECT_EQ(nvme.disk.path, "a,b.raw");
+    EXPECT_EQ(nvme.virtual_functions, 8u);
+    EXPECT_EQ(nvme.disk.serial, "S1");
+    EXPECT_TRUE(nvme.disk.read_only);
+    EXPECT_TRUE(nvme.disk.direct);
+}
+
+TEST(CardFlags, MoreVirtualFunctionsThanThereCanBeAreRefused) {
+    EXPECT_FALSE(parse_card_flag("nvme:a,vfs=65").has_value());
+    EXPECT_FALSE(parse_card_flag("nvme:a,vfs=-1").has_value());
+}
+
+TEST(CardFlags, ADeviceOfAnotherProcessIsASocket) {
+    const auto card = parse_card_flag("vfio-user:/run/pf.sock");
+    ASSERT_TRUE(card.has_value());
+    EXPECT_EQ(std::get<VfioUserDevice>(*card).socket, "/run/pf.sock");
+    EXPECT_FALSE(parse_card_flag("vfio-user:/run/pf.sock,ro").has_value());
+}
+
+TEST(CardFlags, AFunctionOfTheHostIsAnAddress) {
+    const auto card = parse_card_flag("vfio:03:0A.1");
+    ASSERT_TRUE(card.has_value());
+    EXPECT_EQ(std::get<VfioDevice>(*card).address, "0000:03:0a.1");
+    EXPECT_EQ(std::get<VfioDevice>(*parse_card_flag("vfio:0001:03:00.7")).address, "0001:03:00.7");
+    for (const char* wrong : {"vfio:03:00.8", "vfio:../etc", "vfio:0000:03:00", "vfio:"}) {
+        EXPECT_FALSE(parse_card_flag(wrong).has_value()) << wrong;
+    }
+}
+
+TEST(CardFlags, AnUnknownKindIsToldWhatThereIs) {
+    const auto card = parse_card_flag("nvm:disk.raw");
+    ASSERT_FALSE(card.has_value());
+    EXPECT_NE(card.error().find("nvme:PATH"), std::string::npos);
+}
+
+} // namespace
+} // namespace touka::machine
