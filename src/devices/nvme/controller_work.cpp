@@ -1,0 +1,261 @@
+#include <algorithm>
+#include <utility>
+
+#include "devices/nvme/command_set.hpp"
+#include "devices/nvme/controller.hpp"
+#include "devices/nvme/data_pointer.hpp"
+
+namespace touka::devices::nvme {
+
+using namespace spec::nvme;
+
+namespace {
+
+constexpr unsigned kTurnBudget = 256; // commands, before the reactor does something else
+constexpr std::uint64_t kCoalescingUnitNs = 100'000;
+
+} // namespace
+
+void Controller::work() {
+    (void)wake_.consume();
+    waking_.store(false);
+    if (paused_) return; // what is rung stays rung
+    doorbells_.take([this](std::size_t index) { on_doorbell(index); });
+    if (phase_ != Phase::kEnabled || failed_ || !context_.port.bus_master()) return;
+    working_ = true;
+    if (shadow_doorbells_ != 0) read_shadow_doorbells();
+    const bool more = run_queues();
+    commit_volumes();
+    working_ = false;
+    signal_completions();
+    update_pin();
+    if (more) wake();
+}
+
+void Controller::on_doorbell(std::size_t index) {
+    if (phase_ != Phase::kEnabled) return;
+    const auto queue = static_cast<std::uint32_t>(index / 2);
+    const auto bad = [this](std::uint8_t what) {
+        events_.add(EventType::kError, what, LogId::kErrors);
+        tell_events();
+    };
+    // With shadow doorbells a write only wakes; admin queues are not shadowed by drivers.
+    const bool shadowed = shadow_doorbells_ != 0 && queue != 0;
+    if (index % 2 == 0) {
+        SubmissionQueue* const target = submission_queue(queue);
+        if (target == nullptr) return bad(kErrorInvalidDoorbellRegister);
+        if (!shadowed && !target->set_tail(doorbells_.value(index))) return bad(kErrorInvalidDoorbellValue);
+        return;
+    }
+    CompletionQueue* const target = completion_queue(queue);
+    if (target == nullptr) return bad(kErrorInvalidDoorbellRegister);
+    if (shadowed) return;
+    if (!target->set_head(doorbells_.value(index))) return bad(kErrorInvalidDoorbellValue);
+    after_post(*target, target->flush(context_.dma));
+}
+
+// --- arbitration: round robin, by bursts (NVMe Base 2.0 §3.4.4.1) ---
+
+bool Controller::ready(const SubmissionQueue& queue) const {
+    return !queue.empty() && queue.has_room() && queue.deletion == nullptr && queue.completions().held_back().empty() &&
+           (queue.id() == 0 || !shutting_down_);
+}
+
+bool Controller::run_queues() {
+    const std::uint32_t burst_exponent = features_.arbitration & 0x7;
+    const unsigned burst = burst_exponent == 7 ? kTurnBudget : 1u << burst_exponent;
+    unsigned budget = kTurnBudget;
+    const std::size_t count = submission_queues_.size();
+    for (std::size_t idle_queues = 0; idle_queues < count && budget > 0; next_queue_ = (next_queue_ + 1) % count) {
+        ++idle_queues;
+        for (unsigned i = 0; i < burst && budget > 0; ++i, --budget) {
+            SubmissionQueue* const queue = submission_queues_[next_queue_].get(); // a command may delete it
+            if (queue == nullptr || !ready(*queue)) break;
+            if (queue->id() != 0 && pacer_.limited()) {
+                const std::uint64_t now = now_ns();
+                if (const std::uint64_t at = pacer_.ready_at(now); at > now) {
+                    pacing_timer_->arm(at);
+                    break;
+                }
+            }
+            if (!run_one(*queue)) return false;
+            idle_queues = 0;
+        }
+    }
+    return budget == 0;
+}
+
+/// @return false: the controller does not go on.
+bool Controller::run_one(SubmissionQueue& queue) {
+    Request* const request = queue.fetch(context_.dma);
+    if (request == nullptr) {
+        fail();
+        return false;
+    }
+    ++active_;
+    if (const Outcome outcome = execute(*request)) complete(*request, *outcome);
+    return phase_ == Phase::kEnabled && !failed_;
+}
+
+Outcome Controller::execute(Request& request) {
+    if ((request.command.flags & kFuseMask) != 0) return Status::kInvalidField;
+    const bool admin = request.queue->id() == 0;
+    const Command* const command = find_command(admin ? admin_commands() : io_commands(), request.command.opcode);
+    return command == nullptr ? Outcome(Status::kInvalidOpcode) : command->execute(*this, request);
+}
+
+// --- shadow doorbells (§5.11) ---
+
+void Controller::read_shadow_doorbells() {
+    const auto shadow = [this](std::size_t index) -> std::optional<std::uint32_t> {
+        std::uint32_t value = 0;
+        const memory::Iova at{shadow_doorbells_ + index * kDoorbellBytes};
+        if (!context_.dma.read(at, std::as_writable_bytes(std::span(&value, 1)))) return std::nullopt;
+        return value & 0xFFFF;
+    };
+    for (std::uint32_t id = 1; id < completion_queues_.size(); ++id) {
+        CompletionQueue* const completions = completion_queue(id);
+        if (completions == nullptr) continue;
+        if (const auto head = shadow(2 * id + 1); head && completions->set_head(*head)) {
+            after_post(*completions, completions->flush(context_.dma));
+        }
+        // A full queue has to hear of the next entry that is taken; others do not care.
+        if (!completions->held_back().empty()) write_event_index(2 * id + 1, completions->head());
+    }
+    for (std::uint32_t id = 1; id < submission_queues_.size(); ++id) {
+        SubmissionQueue* const queue = submission_queue(id);
+        if (queue == nullptr) continue;
+        // The driver looks at the index after it stored the tail, so the tail is read again after the index is stored.
+        for (std::optional<std::uint32_t> tail = shadow(2 * id); tail;) {
+            if (!queue->set_tail(*tail)) break;
+            write_event_index(2 * id, *tail);
+            std::atomic_thread_fence(std::memory_order_seq_cst);
+            const auto again = shadow(2 * id);
+            if (again == tail) break;
+            tail = again;
+        }
+    }
+}
+
+void Controller::write_event_index(std::size_t index, std::uint32_t value) {
+    const memory::Iova at{event_indices_ + index * kDoorbellBytes};
+    (void)context_.dma.write(at, std::as_bytes(std::span(&value, 1))); // a driver that took the page away polls
+}
+
+// --- the way back ---
+
+void Controller::complete(Request& request, Status status) {
+    if (status != Status::kSuccess) log_error(request, status);
+    if (phase_ == Phase::kEnabled) post_completion(request, status);
+    finish_request(request);
+    if (working_) return;
+    commit_volumes();
+    signal_completions();
+    update_pin();
+}
+
+void Controller::finish_request(Request& request) {
+    SubmissionQueue& queue = *request.queue;
+    const bool stalled = !queue.has_room();
+    if (!request.bounce.empty()) {
+        if (Request* const next = bounce_buffers_.give_back(request)) {
+            context_.reactor.post([this, next] { start_bounced(*next); });
+        }
+    }
+    queue.give_back(request);
+    --active_;
+    if (stalled) wake();
+    // Not here: a volume may be calling a function that the queue owns.
+    const bool queue_over = queue.deletion != nullptr && queue.in_flight() == 0;
+    if (queue_over) context_.reactor.post([this, id = queue.id()] { finish_deletion(id); });
+    if (active_ == 0 && (phase_ == Phase::kResetting || shutting_down_ || paused_)) {
+        context_.reactor.post([this] { settle_down(); });
+    }
+}
+
+void Controller::start_bounced(Request& request) {
+    if (phase_ != Phase::kEnabled) return finish_request(request);
+    if (const Outcome outcome = request.start(*this, request)) complete(request, *outcome);
+}
+
+void Controller::finish_deletion(std::uint16_t id) {
+    SubmissionQueue* const queue = submission_queue(id);
+    if (queue == nullptr || queue->deletion == nullptr || queue->in_flight() != 0) return;
+    Request& deletion = *queue->deletion;
+    --queue->completions().submission_queues;
+    submission_queues_[id].reset();
+    complete(deletion, Status::kSuccess);
+}
+
+void Controller::post_completion(Request& request, Status status) {
+    SubmissionQueue& queue = *request.queue;
+    auto bits = static_cast<std::uint16_t>(status);
+    if (will_fail_again(status)) bits |= kStatusDoNotRetry;
+    const CompletionEntry entry{.dw0 = request.dw0,
+                                .dw1 = request.dw1,
+                                .sq_head = static_cast<std::uint16_t>(queue.head()),
+                                .sq_id = queue.id(),
+                                .cid = request.command.cid,
+                                .status_phase = static_cast<std::uint16_t>(bits << 1)};
+    after_post(queue.completions(), queue.completions().post(context_.dma, entry));
+}
+
+void Controller::after_post(CompletionQueue& queue, CompletionQueue::Posted posted) {
+    if (posted == CompletionQueue::Posted::kFault) return fail();
+    if (queue.signalled) return;
+    if (std::ranges::find(unsignalled_, &queue) == unsignalled_.end()) unsignalled_.push_back(&queue);
+}
+
+void Controller::commit_volumes() {
+    while (!uncommitted_.empty()) { // a commit may complete requests, and those submit others
+        NamespaceView* const each = uncommitted_.back();
+        uncommitted_.pop_back();
+        each->uncommitted = false;
+        each->opened_volume()->commit();
+    }
+}
+
+// --- interrupts (§5.27.1.6: coalescing) ---
+
+void Controller::signal_completions(bool time_is_up) {
+    const bool coalesces = features_.coalescing_time != 0 && features_.coalescing_threshold != 0;
+    std::erase_if(unsignalled_, [&](CompletionQueue* queue) {
+        const std::uint16_t vector = queue->setup().vector;
+        const bool waits = coalesces && !time_is_up && queue->id() != 0 &&
+                           queue->unsignalled <= features_.coalescing_threshold &&
+                           std::ranges::find(features_.uncoalesced, vector) == features_.uncoalesced.end();
+        if (waits) return false;
+        queue->signalled = true;
+        queue->unsignalled = 0;
+        if (queue->setup().interrupts && context_.port.message_signalled()) context_.port.raise(vector);
+        return true;
+    });
+    if (unsignalled_.empty() || coalescing_armed_) return;
+    coalescing_armed_ = true;
+    coalescing_timer_->arm(now_ns() + features_.coalescing_time * kCoalescingUnitNs);
+}
+
+/// The pin says that some queue has entries that the driver has not taken.
+void Controller::update_pin() {
+    if (context_.port.message_signalled() || phase_ != Phase::kEnabled) return;
+    const bool masked = (registers_.lock()->interrupt_mask & 1) != 0;
+    context_.port.set_pin(!masked && std::ranges::any_of(completion_queues_, [](const auto& queue) {
+        return queue != nullptr && queue->setup().interrupts && !queue->empty();
+    }));
+}
+
+void Controller::log_error(const Request& request, Status status) {
+    if (status == Status::kAbortRequested || status == Status::kAbortedSqDeletion) return;
+    const SubmissionEntry& command = request.command;
+    if (static_cast<std::uint16_t>(status) >> 8 == 2 && status != Status::kCompareFailure) {
+        ++logs_.counters.media_errors;
+    }
+    logs_.add_error({.sqid = request.queue->id(),
+                     .cid = command.cid,
+                     .status = static_cast<std::uint16_t>(status),
+                     .parameter_location = 0xFFFF,
+                     .lba = request.queue->id() == 0 ? 0 : command.cdw10 | std::uint64_t{command.cdw11} << 32,
+                     .nsid = command.nsid});
+}
+
+} // namespace touka::devices::nvme

@@ -1,0 +1,62 @@
+// Format NVM: the namespace reads as zeros, in blocks of the size that was asked for. (NVM Express Base 2.0 §5.14)
+#include <algorithm>
+#include <utility>
+
+#include "devices/nvme/command_set.hpp"
+#include "devices/nvme/controller.hpp"
+
+namespace touka::devices::nvme {
+
+using namespace spec::nvme;
+using storage::BlockStatus;
+
+namespace {
+
+constexpr std::uint64_t kPieceBytes = 1 << 30;
+
+void finish_format(Controller& controller, Request& request, Status status) {
+    Namespace& ns = *request.ns->ns;
+    if (status == Status::kSuccess) ns.set_format(static_cast<std::uint8_t>(request.command.cdw10 & 0xF));
+    ns.formatting.store(false, std::memory_order_release);
+    const std::uint32_t nsid = ns.nsid();
+    controller.complete(request, status);
+    if (status == Status::kSuccess) controller.subsystem().namespace_changed(nsid, &controller);
+}
+
+void format_piece(Controller& controller, Request& request, BlockStatus status) {
+    if (status != BlockStatus::kOk) return finish_format(controller, request, write_status(status));
+    const std::uint64_t size = request.ns->ns->geometry().size_bytes;
+    if (request.position == size) return finish_format(controller, request, Status::kSuccess);
+    const std::uint64_t length = std::min(kPieceBytes, size - request.position);
+    request.block.force_unit_access = false;
+    request.block.may_unmap = true;
+    const std::uint64_t at = std::exchange(request.position, request.position + length);
+    controller.submit(request, storage::BlockOperation::kWriteZeroes, at, length, {}, format_piece);
+}
+
+} // namespace
+
+Outcome format_nvm(Controller& controller, Request& request) {
+    const std::uint32_t cdw10 = request.command.cdw10;
+    const std::uint32_t format = cdw10 & 0xF;
+    if (request.command.nsid == kAllNamespaces) return Status::kInvalidNamespaceOrFormat; // one at a time
+    Namespace* const ns = controller.subsystem().find(request.command.nsid);
+    if (ns == nullptr) return Status::kInvalidNamespaceOrFormat;
+    // Protection information, metadata, cryptographic erase: not offered. The upper half of the index, neither.
+    if (format >= ns->formats().size() || (cdw10 >> 4 & 0x1F) != 0 || (cdw10 >> 12 & 0x3) != 0) {
+        return Status::kInvalidFormat;
+    }
+    if ((cdw10 >> 9 & 0x7) > 1) return Status::kInvalidField;
+    if (const Status status = controller.open_namespace(request, NamespaceView::kWritable);
+        status != Status::kSuccess) {
+        return status;
+    }
+    if (ns->formatting.exchange(true)) return Status::kFormatInProgress;
+    request.namespace_use.end(); // it waits for the others
+    controller.subsystem().when_quiet(ns->nsid(), nullptr, [&controller, &request] {
+        controller.post([&controller, &request] { format_piece(controller, request, BlockStatus::kOk); });
+    });
+    return std::nullopt;
+}
+
+} // namespace touka::devices::nvme
