@@ -1,0 +1,69 @@
+// Interrupt remapping. (VT-d Rev. 4.1 chapter 5)
+// Absent: posted interrupts (an entry with IM set has a reserved bit set), a cache of entries: they are read from the
+// guest's memory at each interrupt.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <expected>
+
+#include "iommu/fault_log.hpp"
+#include "iommu/interrupt_delivery.hpp"
+#include "iommu/requester_id.hpp"
+#include "memory/guest_memory.hpp"
+#include "platform/interrupt_line.hpp"
+#include "spec/vtd/interrupt_remapping.hpp"
+
+namespace touka::iommu {
+
+/// Takes what devices send and gives on what the guest's table makes of it. Any thread, no lock.
+class InterruptRemapper {
+public:
+    InterruptRemapper(memory::GuestMemory& memory, FaultLog& faults, platform::MsiSink& unremapped,
+                      InterruptDelivery& delivery)
+        : memory_(memory), faults_(faults), unremapped_(unremapped), delivery_(delivery) {}
+
+    void send(RequesterId requester, const platform::MsiMessage& message);
+
+    /// IRTA as it is taken by GCMD.SIRTP.
+    void set_table(std::uint64_t table) { table_.store(table); }
+    void set_enabled(bool enabled) { enabled_.store(enabled); }
+    void set_compatibility(bool allowed) { compatibility_.store(allowed); }
+    [[nodiscard]] std::uint64_t table() const { return table_.load(); }
+    [[nodiscard]] bool enabled() const { return enabled_.load(); }
+    [[nodiscard]] bool compatibility() const { return compatibility_.load(); }
+
+private:
+    struct Blocked {
+        spec::vtd::FaultReason reason{};
+        bool recorded = true;
+    };
+    [[nodiscard]] std::expected<platform::InterruptMessage, Blocked> look_up(RequesterId requester, std::uint32_t index,
+                                                                             std::uint64_t table) const;
+    void block(RequesterId requester, std::uint32_t index, const Blocked& blocked);
+
+    memory::GuestMemory& memory_;
+    FaultLog& faults_;
+    platform::MsiSink& unremapped_;
+    InterruptDelivery& delivery_;
+    std::atomic<std::uint64_t> table_{0};
+    std::atomic<bool> enabled_{false}, compatibility_{false};
+};
+
+/// The interrupts of one requester: what a function or the I/O APIC sends its messages to.
+class RemappedMsi final : public platform::MsiSink {
+public:
+    /// @param remapper outlives it.
+    RemappedMsi(InterruptRemapper& remapper, RequesterId requester)
+        : remapper_(remapper), requester_(requester.value) {}
+    void send(const platform::MsiMessage& message) override {
+        remapper_.send(RequesterId{requester_.load(std::memory_order_relaxed)}, message);
+    }
+    void set_requester(RequesterId requester) { requester_.store(requester.value, std::memory_order_relaxed); }
+
+private:
+    InterruptRemapper& remapper_;
+    std::atomic<std::uint16_t> requester_;
+};
+
+} // namespace touka::iommu

@@ -1,0 +1,229 @@
+#include "iommu/remapped_space.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "iommu/unit_options.hpp"
+
+namespace touka::iommu {
+
+using memory::DmaAccess;
+using memory::DmaFault;
+using memory::Iova;
+using spec::vtd::AddressType;
+using spec::vtd::FaultReason;
+using spec::vtd::Granularity;
+using spec::vtd::TranslationType;
+
+namespace {
+
+/// Requests to it are interrupts, whatever the tables say. (§3.14)
+constexpr std::uint64_t kInterruptRange = 0xFEE0'0000, kInterruptRangeBytes = 0x10'0000;
+constexpr bool in_interrupt_range(std::uint64_t address) { return address - kInterruptRange < kInterruptRangeBytes; }
+
+constexpr bool permits(const Translation& translation, DmaAccess access) {
+    return access == DmaAccess::kWrite ? translation.write : translation.read;
+}
+
+constexpr std::uint64_t aligned_down(std::uint64_t address, unsigned shift) { return address >> shift << shift; }
+
+} // namespace
+
+RemappedSpace::RemappedSpace(TranslationRoot& root, RequesterId requester)
+    : root_(root), identity_(root.memory), requester_(requester.value),
+      mode_(root.enabled.load() ? Mode::kRemapped : Mode::kIdentity) {}
+
+RemappedSpace::Span RemappedSpace::translate(Iova address, std::uint64_t length_bytes, DmaAccess access) {
+    const Mode mode = mode_.load(std::memory_order_acquire);
+    if (mode == Mode::kRemapped) [[likely]] {
+        const auto hit = cache_.find(address.value, access);
+        if (hit.length_bytes == 0) [[unlikely]]
+            return translate_slowly(address, length_bytes, access);
+        const std::uint64_t bytes = extend(address, hit.guest, hit.length_bytes, length_bytes, access);
+        return std::span(root_.memory.base() + hit.guest, bytes);
+    }
+    auto found = identity_.translate(address, length_bytes, access);
+    if (!found && mode == Mode::kPassThrough) return translate_slowly(address, length_bytes, access);
+    return found;
+}
+
+std::uint64_t RemappedSpace::extend(Iova address, std::uint64_t guest, std::uint64_t known_bytes,
+                                    std::uint64_t length_bytes, DmaAccess access) const {
+    while (known_bytes < length_bytes) {
+        const auto next = cache_.find(address.value + known_bytes, access);
+        if (next.length_bytes == 0 || next.guest != guest + known_bytes) return known_bytes;
+        known_bytes += next.length_bytes;
+    }
+    return length_bytes;
+}
+
+std::expected<Context, RemappingFault> RemappedSpace::context() {
+    if (context_) return *context_;
+    auto found = root_.walker.context(root_.table.load(), requester());
+    if (found) context_ = *found; // what is not present or wrong is never kept: CM is off
+    return found;
+}
+
+std::expected<Translation, RemappingFault> RemappedSpace::walk(std::uint64_t address) {
+    const auto known = context();
+    if (!known) return std::unexpected(known.error());
+    walk_count_.fetch_add(1, std::memory_order_relaxed);
+    if (known->type == TranslationType::kPassThrough) {
+        if (address >> kAddressWidth != 0)
+            return std::unexpected(RemappingFault{FaultReason::kBeyondAddressWidth, known->faults_recorded});
+        mode_.store(Mode::kPassThrough, std::memory_order_release);
+        constexpr unsigned kShift = TranslationCache::kSmallShift;
+        return Translation{aligned_down(address, kShift), kShift, true, true};
+    }
+    const auto found = root_.walker.walk(*known, address);
+    if (!found) return std::unexpected(RemappingFault{found.error(), known->faults_recorded});
+    return *found;
+}
+
+void RemappedSpace::fill(std::uint64_t address, const Translation& translation) {
+    constexpr unsigned kSmall = TranslationCache::kSmallShift, kLarge = TranslationCache::kLargeShift;
+    const auto piece = [&](unsigned shift) {
+        const std::uint64_t within = aligned_down(address, shift) - aligned_down(address, translation.shift);
+        return TranslationCache::Page{.address = aligned_down(address, shift),
+                                      .guest = translation.page + within,
+                                      .shift = shift,
+                                      .read = translation.read,
+                                      .write = translation.write,
+                                      .huge = translation.shift > kLarge};
+    };
+    if (translation.shift >= kLarge) {
+        const auto large = piece(kLarge);
+        const bool all_ram = !root_.memory.span(memory::GuestAddress{large.guest}, 1u << kLarge).empty();
+        if (all_ram && large.address != aligned_down(kInterruptRange, kLarge)) return cache_.fill(large);
+    }
+    // A small piece of a greater page would outlive an invalidation that names another address of that page.
+    if (translation.shift == kSmall) cache_.fill(piece(kSmall));
+}
+
+RemappedSpace::Span RemappedSpace::translate_slowly(Iova address, std::uint64_t length_bytes, DmaAccess access) {
+    RemappingFault fault;
+    {
+        const std::scoped_lock lock(mutex_);
+        if (mode_.load(std::memory_order_relaxed) == Mode::kIdentity)
+            return identity_.translate(address, length_bytes, access);
+        if (in_interrupt_range(address.value)) return std::unexpected(DmaFault{address, access});
+        const auto found = walk(address.value);
+        if (found && permits(*found, access)) {
+            const std::uint64_t page_bytes = std::uint64_t{1} << found->shift;
+            const std::uint64_t within = address.value & (page_bytes - 1);
+            const auto span = identity_.translate(Iova{found->page + within}, page_bytes - within, access);
+            if (!span) return std::unexpected(DmaFault{address, access});
+            if (mode_.load(std::memory_order_relaxed) == Mode::kRemapped) fill(address.value, *found);
+            std::uint64_t bytes = std::min<std::uint64_t>(span->size(), length_bytes);
+            if (address.value < kInterruptRange) bytes = std::min(bytes, kInterruptRange - address.value);
+            return span->first(bytes);
+        }
+        if (found) {
+            const bool recorded = context_ && context_->faults_recorded;
+            fault = {access == DmaAccess::kWrite ? FaultReason::kWriteNotPermitted : FaultReason::kReadNotPermitted,
+                     recorded};
+        } else {
+            fault = found.error();
+        }
+    }
+    report(fault, address.value, access, AddressType::kUntranslated);
+    return std::unexpected(DmaFault{address, access});
+}
+
+void RemappedSpace::report(const RemappingFault& fault, std::uint64_t address, DmaAccess access, AddressType type) {
+    if (fault.recorded) root_.faults.record({requester(), fault.reason, address, access, type});
+}
+
+std::expected<AtsTranslation, AtsStatus> RemappedSpace::translation_request(Iova address) {
+    RemappingFault fault;
+    {
+        const std::scoped_lock lock(mutex_);
+        // Without translation there is nobody to ask. (§4.2.2)
+        if (mode_.load(std::memory_order_relaxed) == Mode::kIdentity)
+            return std::unexpected(AtsStatus::kUnsupportedRequest);
+        if (in_interrupt_range(address.value)) return AtsTranslation{};
+        const auto known = context();
+        if (known && known->type == TranslationType::kAll) {
+            const auto found = walk(address.value);
+            if (found && (found->read || found->write))
+                return AtsTranslation{memory::GuestAddress{found->page}, std::uint64_t{1} << found->shift, found->read,
+                                      found->write};
+            // A page that is not there is an answer, and nothing to tell the guest of: the device may ask again.
+            if (found || found.error().reason == FaultReason::kBeyondAddressWidth) return AtsTranslation{};
+            fault = found.error();
+        } else {
+            fault = known ? RemappingFault{FaultReason::kTranslatedBlocked, known->faults_recorded} : known.error();
+        }
+    }
+    report(fault, address.value, DmaAccess::kRead, AddressType::kTranslationRequest);
+    return std::unexpected(AtsStatus::kUnsupportedRequest);
+}
+
+RemappedSpace::Span RemappedSpace::translated(spec::GuestAddress address, std::uint64_t length_bytes,
+                                              DmaAccess access) {
+    RemappingFault fault;
+    {
+        const std::scoped_lock lock(mutex_);
+        if (mode_.load(std::memory_order_relaxed) == Mode::kIdentity)
+            return std::unexpected(DmaFault{Iova{address.value}, access});
+        const auto known = context();
+        if (known && known->type == TranslationType::kAll)
+            return identity_.translate(Iova{address.value}, length_bytes, access);
+        fault = known ? RemappingFault{FaultReason::kTranslatedBlocked, known->faults_recorded} : known.error();
+    }
+    report(fault, address.value, access, AddressType::kTranslated);
+    return std::unexpected(DmaFault{Iova{address.value}, access});
+}
+
+void RemappedSpace::forget_context() {
+    context_.reset();
+    cache_.clear();
+    mode_.store(root_.enabled.load() ? Mode::kRemapped : Mode::kIdentity, std::memory_order_release);
+}
+
+void RemappedSpace::set_requester(RequesterId requester) {
+    {
+        const std::scoped_lock lock(mutex_);
+        requester_.store(requester.value, std::memory_order_relaxed);
+        forget_context();
+    }
+    revoked([] {});
+}
+
+void RemappedSpace::translation_changed(std::function<void()> done) {
+    {
+        const std::scoped_lock lock(mutex_);
+        forget_context();
+    }
+    revoked(std::move(done));
+}
+
+bool RemappedSpace::concerns(const Invalidation& invalidation) const {
+    if (invalidation.granularity == Granularity::kGlobal) return true;
+    if (invalidation.cache == Invalidation::Cache::kContext && invalidation.granularity == Granularity::kSelective)
+        return requester().matches(invalidation.requester, invalidation.function_mask);
+    // Who has no context entry may have had one of that domain a moment ago, and be on the way by it still.
+    return !context_ || context_->domain == invalidation.domain;
+}
+
+void RemappedSpace::invalidate(const Invalidation& invalidation, std::function<void()> done) {
+    bool concerned = false;
+    {
+        const std::scoped_lock lock(mutex_);
+        concerned = concerns(invalidation);
+        if (concerned) forget(invalidation);
+    }
+    if (!concerned) return done();
+    revoked(std::move(done));
+}
+
+void RemappedSpace::forget(const Invalidation& invalidation) {
+    // Of a context entry translations by it, too: they could not be found again under the old domain.
+    if (invalidation.cache == Invalidation::Cache::kContext) return forget_context();
+    if (invalidation.granularity != Granularity::kSelective) return cache_.clear();
+    const std::uint64_t bytes = std::uint64_t{1} << (invalidation.address_mask + TranslationCache::kSmallShift);
+    const std::uint64_t first = invalidation.address & ~(bytes - 1);
+    cache_.clear_range(first, first + (bytes - 1));
+}
+
+} // namespace touka::iommu
