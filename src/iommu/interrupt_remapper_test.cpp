@@ -169,5 +169,27 @@ TEST_F(InterruptRemapperTest, AddressesOfNoInterruptAreNotLookedUp) {
     EXPECT_EQ(test_.msi().sent.size(), 1u) << "who takes messages knows what to do with it";
 }
 
+TEST_F(InterruptRemapperTest, AnIoApicEntryInTheRemappableFormatIsLookedUp) {
+    platform::LocalApicBus bus;
+    platform::IoApic io_apic(bus);
+    RemappedMsi from_io_apic(test_.unit().interrupts(), kIoApicRequester);
+    io_apic.send_messages_to(from_io_apic);
+    set_entry(0x85, kEntry | to(0x0001'0203), 1u << 18 | kIoApicRequester.value);
+    const auto program = [&](unsigned pin, std::uint64_t entry) {
+        io_apic.write(0, 4, 0x11 + 2 * pin);
+        io_apic.write(0x10, 4, entry >> 32);
+        io_apic.write(0, 4, 0x10 + 2 * pin);
+        io_apic.write(0x10, 4, entry & 0xFFFF'FFFF);
+    };
+    program(20, std::uint64_t{0x85} << 49 | std::uint64_t{1} << 48 | 0x8000 | 20); // level; the vector is the pin
+    io_apic.set_pin(20, true);
+    ASSERT_EQ(delivered_.size(), 1u);
+    EXPECT_EQ(delivered_[0].destination, 0x0001'0203u);
+    EXPECT_EQ(delivered_[0].vector, 0x41);
+    program(21, std::uint64_t{1} << 48 | 1u << 11); // index 8000h
+    io_apic.set_pin(21, true);
+    EXPECT_EQ(test_.take_faults().at(0).address, std::uint64_t{0x8000} << 48);
+}
+
 } // namespace
 } // namespace touka::iommu

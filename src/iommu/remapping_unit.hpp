@@ -22,6 +22,8 @@ namespace touka::iommu {
 
 /// Where the machine has its unit: above the HPET, below the local APICs. Length: spec::vtd::kRegisterBytes.
 inline constexpr spec::GuestAddress kUnitBase{0xFED9'0000};
+/// Whom the I/O APIC's interrupts come from: on a bus that has no functions, so that nobody else can be it.
+inline constexpr RequesterId kIoApicRequester{0xFF00};
 
 /// What a unit works with; everything outlives it.
 struct RemappingUnitContext {

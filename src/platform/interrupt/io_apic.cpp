@@ -7,6 +7,28 @@ using spec::apic::IoApicWindow;
 using spec::apic::RedirectionEntry;
 namespace redirection = spec::apic::redirection;
 
+namespace {
+
+/// The message that stands for an entry. (82093AA §3.2.4; SDM vol. 3 §11.11; VT-d Rev. 4.1 §5.1.5.1) Bits 63:48 go to
+/// 19:4 of the address, bit 11 to bit 2, in either format of the entry.
+MsiMessage message_of(RedirectionEntry entry) {
+    namespace address = spec::apic::message_address;
+    namespace data = spec::apic::message_data;
+    const std::uint64_t destination = entry.raw >> 48 << 4;
+    return {.address = spec::apic::MessageAddress{destination}
+                           .set(address::PREFIX, address::kPrefix)
+                           .set(address::DESTINATION_MODE, entry.get(redirection::DESTMOD))
+                           .raw,
+            .data = spec::apic::MessageData{}
+                        .set(data::VECTOR, entry.get(redirection::INTVEC))
+                        .set(data::DELIVERY_MODE, entry.get(redirection::DELMOD))
+                        .set(data::LEVEL, entry.get(redirection::TRIGGER_MODE))
+                        .set(data::TRIGGER_MODE, entry.get(redirection::TRIGGER_MODE))
+                        .raw};
+}
+
+} // namespace
+
 IoApic::IoApic(LocalApicBus& bus) : bus_(bus) { bus.connect(*this); }
 
 void IoApic::reset() {
@@ -32,6 +54,17 @@ void IoApic::set_pin(unsigned pin, bool asserted) {
 
 void IoApic::deliver(unsigned pin) {
     RedirectionEntry entry{state_.redirection[pin]};
+    // The EOI may come from another thread before we are back: it waits for our lock and finds Remote IRR set.
+    const bool accepted = send(entry);
+    if (accepted && entry.get(redirection::TRIGGER_MODE))
+        state_.redirection[pin] = entry.set(redirection::REMOTE_IRR, true).raw;
+}
+
+bool IoApic::send(RedirectionEntry entry) {
+    if (messages_ != nullptr) {
+        messages_->send(message_of(entry));
+        return true;
+    }
     InterruptMessage message;
     message.destination = entry.get(redirection::DEST) | entry.get(redirection::EXTENDED_DEST) << 8;
     message.logical = entry.get(redirection::DESTMOD);
@@ -40,9 +73,7 @@ void IoApic::deliver(unsigned pin) {
     message.mode = entry.get(redirection::DELMOD);
     message.vector = entry.get(redirection::INTVEC);
     message.level = entry.get(redirection::TRIGGER_MODE);
-    // The EOI may come from another thread before we are back: it waits for our lock and finds Remote IRR set.
-    const bool accepted = bus_.deliver(message);
-    if (accepted && message.level) state_.redirection[pin] = entry.set(redirection::REMOTE_IRR, true).raw;
+    return bus_.deliver(message);
 }
 
 void IoApic::deliver_if_level_pending(unsigned pin) {

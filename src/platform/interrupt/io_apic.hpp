@@ -21,6 +21,10 @@ public:
     /// Connects itself to the bus, which outlives it.
     explicit IoApic(LocalApicBus& bus);
 
+    /// Sends messages there instead of over the bus: to a remapping unit. A level-triggered one always counts as
+    /// accepted then. @param sink outlives it.  Before the machine starts.
+    void send_messages_to(MsiSink& sink) { messages_ = &sink; }
+
     /// @pre pin < kIoApicPinCount.
     void set_pin(unsigned pin, bool asserted);
     /// A level-triggered interrupt was finished: delivers it again where the pin is still asserted.
@@ -38,9 +42,11 @@ private:
     [[nodiscard]] std::uint32_t read_register() const;
     void write_register(std::uint32_t value);
     void deliver(unsigned pin);
+    [[nodiscard]] bool send(spec::apic::RedirectionEntry entry);
     void deliver_if_level_pending(unsigned pin);
 
     LocalApicBus& bus_;
+    MsiSink* messages_ = nullptr;
     mutable std::mutex mutex_; // guards what follows
     cpu::IoApicState state_;
 };

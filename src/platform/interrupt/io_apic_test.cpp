@@ -123,7 +123,7 @@ TEST_F(IoApicTest, AMessageThatNobodyTakesDoesNotSetRemoteIrr) {
 
 TEST_F(IoApicTest, ReadOnlyBitsCannotBeWritten) {
     program(3, ~std::uint64_t{0});
-    EXPECT_EQ(entry(3), 0xFFFE'0000'0001'AFFFu);
+    EXPECT_EQ(entry(3), 0xFFFF'0000'0001'AFFFu);
 }
 
 TEST_F(IoApicTest, AnNmiEntryReachesTheProcessor) {
@@ -158,6 +158,36 @@ TEST_F(IoApicTest, ResetMasksAllPinsAndForgetsNoWire) {
     EXPECT_EQ(entry(20), kMask);
     program(20, kLevel | 0x51);
     EXPECT_EQ(apic.acknowledge(), 0x51);
+}
+
+class MessageLog final : public MsiSink {
+public:
+    void send(const MsiMessage& message) override { sent.push_back(message); }
+    std::vector<MsiMessage> sent;
+};
+
+TEST_F(IoApicTest, MessagesForARemappingUnitCarryTheEntryInEitherFormat) {
+    MessageLog log;
+    io_apic.send_messages_to(log);
+    program(4, 0x31 | 1u << 8 | 1u << 11 | std::uint64_t{0x1203} << 48); // lowest priority, logical
+    program(5, 0x05 | 1u << 11 | std::uint64_t{0x1235} << 48);           // bit 48: an index
+    io_apic.set_pin(4, true);
+    io_apic.set_pin(5, true);
+    EXPECT_EQ(log.sent, (std::vector<MsiMessage>{{0xFEE1'2034, 0x131}, {0xFEE1'2354, 0x05}}));
+    EXPECT_FALSE(apic.has_interrupt());
+}
+
+TEST_F(IoApicTest, ALevelSentAsAMessageWaitsForItsEoi) {
+    MessageLog log;
+    io_apic.send_messages_to(log);
+    program(20, kLevel | 20);
+    io_apic.set_pin(20, true);
+    EXPECT_EQ(log.sent, (std::vector<MsiMessage>{{0xFEE0'0000, 0xC014}}));
+    EXPECT_EQ(entry(20) & kRemoteIrr, kRemoteIrr);
+    // Linux' way without an EOI register: an edge for a moment.
+    program(20, kMask | 20);
+    program(20, kLevel | 20);
+    EXPECT_EQ(log.sent.size(), 2u) << "still asserted";
 }
 
 } // namespace

@@ -40,8 +40,10 @@ inline constexpr Field<RedirectionEntryTag, 16, 1, bool> MASK;
 inline constexpr Field<RedirectionEntryTag, 56, 8> DEST;
 // Bits 14:8 of the destination, in the place where the MSI address has them too (interrupt_message.hpp).
 inline constexpr Field<RedirectionEntryTag, 49, 7> EXTENDED_DEST;
+// With a remapping unit bit 48 says that bits 63:49 and 11 are an index. (Intel VT-d Rev. 4.1 §5.1.5.1)
+inline constexpr Field<RedirectionEntryTag, 48, 1, bool> FORMAT;
 inline constexpr std::uint64_t kReset = 0x1'0000;
-inline constexpr std::uint64_t kWritable = 0xFFFE'0000'0001'AFFF;
+inline constexpr std::uint64_t kWritable = 0xFFFF'0000'0001'AFFF;
 } // namespace redirection
 static_assert(RedirectionEntry{redirection::kReset}.get(redirection::MASK));
 static_assert((redirection::kWritable & 0x5000) == 0); // DELIVS and REMOTE_IRR

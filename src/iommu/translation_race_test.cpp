@@ -1,0 +1,60 @@
+// Accesses and invalidations at once: after an invalidation is complete nobody writes by what it took away.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "iommu/test_unit.hpp"
+
+namespace touka::iommu {
+namespace {
+
+using memory::DmaAccess;
+using memory::Iova;
+
+TEST(TranslationRace, NoAccessByAnOldTranslationAfterTheWaitIsComplete) {
+    constexpr RequesterId kFunction{0x0018};
+    constexpr std::uint64_t kIova = 0x1234'5000;
+    constexpr int kRounds = 200;
+    TestUnit test;
+    const auto table = test.set_context(kFunction, 1);
+    const auto leaf = test.paging_entry(table, kIova, 1);
+    const auto place = [](int round) { return TestUnit::kData + 0x1000 * static_cast<std::uint64_t>(round % 2); };
+    test.map(table, kIova, place(0));
+    test.enable_translation();
+    test.enable_queue();
+    const auto space = test.unit().add_requester(kFunction);
+
+    std::atomic<bool> over{false};
+    std::atomic<std::uint64_t> writes{0};
+    std::jthread device([&] {
+        while (!over.load()) {
+            const auto use = space->use();
+            const auto to = space->translate(Iova{kIova}, 8, DmaAccess::kWrite);
+            if (!to) continue;
+            std::atomic_ref(*reinterpret_cast<std::uint64_t*>(to->data())).store(1);
+            ++writes;
+        }
+    });
+    int stale = 0;
+    for (int round = 1; round <= kRounds; ++round) {
+        const auto before = writes.load();
+        while (writes.load() == before) std::this_thread::yield();
+        std::atomic_ref(*reinterpret_cast<std::uint64_t*>(test.ram().base() + leaf)).store(place(round) | 3);
+        test.submit(2 | 3 << 4 | 1 << 16, kIova);
+        test.submit_wait();
+        const auto status = std::atomic_ref(*reinterpret_cast<std::uint32_t*>(test.ram().base() + TestUnit::kStatus));
+        while (status.load() != 5) std::this_thread::yield();
+        // Whatever stands there from now on was written too late.
+        const auto old = std::atomic_ref(*reinterpret_cast<std::uint64_t*>(test.ram().base() + place(round - 1)));
+        old.store(0);
+        const auto later = writes.load();
+        while (writes.load() < later + 2) std::this_thread::yield();
+        stale += old.load() != 0;
+    }
+    over.store(true);
+    EXPECT_EQ(stale, 0);
+}
+
+} // namespace
+} // namespace touka::iommu
