@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "cli/exit_status.hpp"
-#include "cli/messages.hpp"
+#include "exit_status.hpp"
+#include "messages.hpp"
 #include "devices/passthrough/vfio/host_functions.hpp"
 
 namespace touka::cli {

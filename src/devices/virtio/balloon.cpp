@@ -64,7 +64,7 @@ bool Balloon::process_queue(unsigned index) {
             if (index == kInflateQueue) inflate(chain);
             if (index >= kFirstReportingQueue) report(chain);
             // Deflating needs nothing: the pages come back when the guest touches them.
-            queue.push_used(chain.head(), 0);
+            queue.push_used(chain, 0);
         });
     transport_->publish(index);
     if (!more) transport_->fail(more.error());

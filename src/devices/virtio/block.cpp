@@ -199,7 +199,7 @@ void Block::complete(Slot& slot, std::uint8_t status, std::uint64_t data_written
         // Bytes count from the first writable one on: the status byte only when all before it was stored (§2.7.8).
         if (slot.chain.writable_bytes() == 0 || data_written_bytes == slot.chain.writable_bytes()) ++written;
     }
-    transport_->queue(slot.queue_index).push_used(slot.chain.head(), static_cast<std::uint32_t>(written));
+    transport_->queue(slot.queue_index).push_used(slot.chain, static_cast<std::uint32_t>(written));
     slot.status = nullptr;
     slot.request.force_unit_access = slot.request.may_unmap = false;
     queues_[slot.queue_index].free.push_back(&slot);

@@ -61,7 +61,7 @@ bool Console::deliver_input() {
         }
         const std::size_t written = chain_.put(transport_->dma(), rest);
         rest = rest.subspan(written);
-        queue.push_used(chain_.head(), static_cast<std::uint32_t>(written));
+        queue.push_used(chain_, static_cast<std::uint32_t>(written));
     }
     if (!failed) transport_->publish(kPort0ReceiveQueue);
     {
@@ -83,7 +83,7 @@ bool Console::transmit() {
                 stream_.write({static_cast<const std::byte*>(buffer.iov_base), count});
                 left -= count;
             }
-            queue.push_used(chain.head(), 0);
+            queue.push_used(chain, 0);
         });
     transport_->publish(kPort0TransmitQueue);
     if (!more) transport_->fail(more.error());

@@ -38,7 +38,7 @@ bool Entropy::process_queue(unsigned index) {
             std::array<std::byte, kRequestLimitBytes> random;
             const auto wanted = std::span(random).first(std::min<std::uint64_t>(random.size(), chain.writable_bytes()));
             const std::size_t written = source_(wanted) ? chain.put(transport_->dma(), wanted) : 0;
-            queue.push_used(chain.head(), static_cast<std::uint32_t>(written));
+            queue.push_used(chain, static_cast<std::uint32_t>(written));
             ::explicit_bzero(random.data(), random.size()); // it is the guest's secret now
         });
     transport_->publish(index);

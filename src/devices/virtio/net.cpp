@@ -64,7 +64,7 @@ bool Net::process_queue(unsigned index) {
         kTurnBudget, [this]() -> DescriptorChain& { return transmitted_; },
         [this, &queue](DescriptorChain& chain) {
             transmit(chain);
-            queue.push_used(chain.head(), 0);
+            queue.push_used(chain, 0);
         });
     transport_->publish(kTransmitQueue);
     if (!more) transport_->fail(more.error());
@@ -119,7 +119,7 @@ Net::Gathered Net::gather(std::size_t needed_bytes) {
     std::uint64_t room_bytes = 0;
     for (received_count_ = 0; room_bytes < needed_bytes;) {
         if (received_count_ == chain_limit) {
-            queue.undo_pop(static_cast<std::uint16_t>(received_count_));
+            queue.undo_pop(std::span(received_).first(received_count_));
             return Gathered::kNever;
         }
         const auto popped = queue.pop(received_[received_count_]);
@@ -133,7 +133,7 @@ Net::Gathered Net::gather(std::size_t needed_bytes) {
         }
         // Asked for before the chains go back: what counts is the next one that arrives, not the first of these.
         if (queue.enable_notifications()) continue;
-        queue.undo_pop(static_cast<std::uint16_t>(received_count_));
+        queue.undo_pop(std::span(received_).first(received_count_));
         return Gathered::kTooFew;
     }
     return Gathered::kEnough;
@@ -152,7 +152,7 @@ void Net::scatter(std::span<const std::byte> header_and_frame) {
         header_done += of_header;
         const std::size_t of_frame = chain.put(transport_->dma(), frame);
         frame = frame.subspan(of_frame);
-        queue.push_used(chain.head(), static_cast<std::uint32_t>(of_header + of_frame));
+        queue.push_used(chain, static_cast<std::uint32_t>(of_header + of_frame));
     }
     transport_->publish(kReceiveQueue);
 }

@@ -111,7 +111,7 @@ void ScsiControlQueue::handle_notification(Slot& slot) {
 
 void ScsiControlQueue::finish(Slot& slot, std::span<const std::byte> response) {
     const std::size_t written = slot.chain.put(port_.transport->dma(), response);
-    port_.transport->queue(kScsiControlQueue).push_used(slot.chain.head(), static_cast<std::uint32_t>(written));
+    port_.transport->queue(kScsiControlQueue).push_used(slot.chain, static_cast<std::uint32_t>(written));
     free_.push_back(&slot);
     if (!processing_) port_.transport->publish(kScsiControlQueue);
     port_.end();

@@ -44,7 +44,7 @@ bool ScsiEventQueue::store(ScsiEvent event) {
         // A buffer that is too short for any event comes back empty, and the event looks for another one.
         const bool fits = chain_.writable_bytes() >= sizeof event;
         if (fits) (void)chain_.put(port_.transport->dma(), std::as_bytes(std::span(&event, 1)));
-        queue.push_used(chain_.head(), fits ? sizeof event : 0);
+        queue.push_used(chain_, fits ? sizeof event : 0);
         port_.transport->publish(kScsiEventQueue);
         if (fits) return true;
     }

@@ -33,7 +33,7 @@ void ScsiRequestQueue::abort_if(const scsi::Nexus& nexus, scsi::Lun lun, bool an
 }
 
 void ScsiRequestQueue::finish(ScsiRequest& request, std::uint32_t written_bytes) {
-    port_.transport->queue(index_).push_used(request.chain().head(), written_bytes);
+    port_.transport->queue(index_).push_used(request.chain(), written_bytes);
     free_.push_back(&request);
     if (!processing_) port_.transport->publish(index_);
     port_.end();

@@ -39,7 +39,7 @@ QueueSetup QueueRegisters::setup() const {
     return {size, memory::Iova{descriptors}, memory::Iova{driver_area}, memory::Iova{device_area}};
 }
 
-TransportRegisters::TransportRegisters(std::uint64_t features, std::vector<std::uint16_t> queue_sizes,
+TransportRegisters::TransportRegisters(TransportFeatures features, std::vector<std::uint16_t> queue_sizes,
                                        std::uint16_t vector_count)
     : features_(features), queue_sizes_(std::move(queue_sizes)), vector_count_(vector_count) {
     reset();
@@ -69,7 +69,7 @@ std::uint16_t TransportRegisters::checked_vector(std::uint64_t value) const {
 std::uint64_t TransportRegisters::read(std::uint32_t offset, unsigned width_bytes) const {
     Image image;
     image.put(CommonRegister::device_feature_select, state_.device_feature_select);
-    image.put(CommonRegister::device_feature, feature_word(features_, state_.device_feature_select));
+    image.put(CommonRegister::device_feature, feature_word(features_.offered, state_.device_feature_select));
     image.put(CommonRegister::driver_feature_select, state_.driver_feature_select);
     image.put(CommonRegister::driver_feature, feature_word(state_.driver_features, state_.driver_feature_select));
     image.put(CommonRegister::config_msix_vector, state_.config_vector);
@@ -135,7 +135,7 @@ TransportRegisters::Effect TransportRegisters::write_status(std::uint8_t value) 
     // Bits are only added (§2.1.1); the device decides on FEATURES_OK, and DRIVER_OK needs it.
     std::uint8_t wanted = state_.status | (value & device_status::kDriverBits);
     const bool acceptable =
-        (state_.driver_features & ~features_) == 0 && (state_.driver_features & VIRTIO_F_VERSION_1) != 0;
+        (state_.driver_features & ~features_.offered) == 0 && (features_.required & ~state_.driver_features) == 0;
     if (!acceptable) wanted &= static_cast<std::uint8_t>(~device_status::FEATURES_OK);
     if ((wanted & device_status::FEATURES_OK) == 0) wanted &= static_cast<std::uint8_t>(~device_status::DRIVER_OK);
     state_.status = wanted;
@@ -184,7 +184,7 @@ void TransportRegisters::write_queue_address(std::uint32_t offset, unsigned widt
 }
 
 bool TransportRegisters::restore(const TransportRegistersState& state) {
-    if (state.queues.size() != queue_sizes_.size() || (state.driver_features & ~features_) != 0) return false;
+    if (state.queues.size() != queue_sizes_.size() || (state.driver_features & ~features_.offered) != 0) return false;
     state_ = state;
     resetting_ = false;
     return true;

@@ -7,6 +7,7 @@
 
 #include "devices/virtio/virtqueue.hpp"
 #include "spec/virtio/pci_transport.hpp"
+#include "spec/virtio/virtio.hpp"
 
 namespace touka::devices::virtio {
 
@@ -33,6 +34,11 @@ struct TransportRegistersState {
     }
 };
 
+struct TransportFeatures {
+    std::uint64_t offered = 0;
+    std::uint64_t required = spec::virtio::VIRTIO_F_VERSION_1; ///< a driver without them does not get FEATURES_OK
+};
+
 /// The registers and nothing more: what has to happen is returned to the transport. Not synchronised.
 class TransportRegisters {
 public:
@@ -42,8 +48,8 @@ public:
         kStart, ///< the driver is ready, or enabled a queue when it already was
     };
 
-    /// @param features what is offered.  @param queue_sizes the limit of each queue.
-    TransportRegisters(std::uint64_t features, std::vector<std::uint16_t> queue_sizes, std::uint16_t vector_count);
+    /// @param queue_sizes the limit of each queue.
+    TransportRegisters(TransportFeatures features, std::vector<std::uint16_t> queue_sizes, std::uint16_t vector_count);
 
     [[nodiscard]] std::uint64_t read(std::uint32_t offset, unsigned width_bytes) const;
     /// Only accesses of a register's own width count, and halves of 64-bit ones. (§4.1.3.1)
@@ -72,7 +78,7 @@ private:
     [[nodiscard]] QueueRegisters* selected();
     [[nodiscard]] std::uint16_t checked_vector(std::uint64_t value) const;
 
-    std::uint64_t features_;
+    TransportFeatures features_;
     std::vector<std::uint16_t> queue_sizes_;
     std::uint16_t vector_count_;
     bool resetting_ = false;

@@ -21,6 +21,10 @@ namespace {
 constexpr std::uint64_t kTransportFeatures = VIRTIO_F_VERSION_1 | VIRTIO_F_INDIRECT_DESC | VIRTIO_F_EVENT_IDX;
 constexpr unsigned kNotifyBytes = 2; // drivers write the queue's number, 16 bits (§4.1.5.2)
 
+std::uint64_t platform_features(const VirtioPciContext& context) {
+    return context.access_platform ? VIRTIO_F_ACCESS_PLATFORM : 0;
+}
+
 platform::PciIdentity identity(const VirtioDevice& device) {
     const auto id = static_cast<std::uint16_t>(kPciDeviceBase + std::to_underlying(device.device_id()));
     return {.vendor_id = kPciVendor,
@@ -40,7 +44,9 @@ std::uint16_t vector_count(const VirtioDevice& device) {
 VirtioPciFunction::VirtioPciFunction(std::string name, std::unique_ptr<VirtioDevice> device,
                                      const VirtioPciContext& context)
     : PciFunction(std::move(name), identity(*device)), context_(context), device_(std::move(device)),
-      common_(device_->device_features() | kTransportFeatures, device_->queue_sizes(), vector_count(*device_)),
+      common_(TransportFeatures{.offered = device_->device_features() | kTransportFeatures | platform_features(context),
+                                .required = VIRTIO_F_VERSION_1 | platform_features(context)},
+              device_->queue_sizes(), vector_count(*device_)),
       isr_(pin()) {
     assert(device_->queue_sizes().size() <= kQueueLimit);
     define_bar(kRegisterBar, BarKind::kMemory64, kBarBytes, registers_);

@@ -1,6 +1,6 @@
 // Virtio over PCI Express, modern interface only. (Virtual I/O Device 1.2 §4.1)
 // Absent: legacy and transitional interfaces, notification data, queue reset, shared memory regions, administration
-// queues, VIRTIO_F_ACCESS_PLATFORM (the device sees guest physical addresses).
+// queues.
 #pragma once
 
 #include <atomic>
@@ -31,6 +31,9 @@ struct VirtioPciContext {
     memory::DmaSpace& dma;
     platform::MsiSink& msi;
     cpu::DoorbellRegistry& doorbells;
+    /// An IOMMU stands between device and memory: VIRTIO_F_ACCESS_PLATFORM is offered, and a driver that does not take
+    /// it refused. (§6.1, §6.2)
+    bool access_platform = false;
 };
 
 /// The transport: register file, queues and interrupts around one VirtioDevice.

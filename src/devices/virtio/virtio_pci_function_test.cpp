@@ -52,6 +52,19 @@ TEST_F(VirtioPci, IdentifiesItselfAsAModernDevice) {
     EXPECT_EQ(driver_->read(Register::num_queues, 2), 1u);
 }
 
+TEST_F(VirtioPci, BehindAnIommuOnlyADriverThatKnowsIsAccepted) {
+    TearDown();
+    VirtioPciContext context = machine_.context();
+    context.access_platform = true;
+    create(context);
+    driver_->enable();
+    EXPECT_EQ(driver_->device_features() & VIRTIO_F_ACCESS_PLATFORM, VIRTIO_F_ACCESS_PLATFORM);
+    EXPECT_FALSE(driver_->negotiate(VIRTIO_F_VERSION_1));
+    EXPECT_TRUE(driver_->negotiate(VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM));
+    auto queues = driver_->bring_up(VIRTIO_F_ACCESS_PLATFORM, 1, 8);
+    EXPECT_TRUE(works(queues[0]));
+}
+
 TEST_F(VirtioPci, DescribesItsStructuresInVendorCapabilities) {
     std::vector<unsigned> types;
     for (std::uint32_t at = driver_->config_read(0x34, 1); at != 0; at = driver_->config_read(at + 1, 1)) {

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
+#include <cstddef>
 #include <cstring>
+#include <utility>
 
 #include "spec/virtio/virtio.hpp"
 
@@ -20,8 +22,8 @@ namespace {
 constexpr std::uint32_t kChainLimit = 1026;
 constexpr std::uint32_t kDescriptorBytes = sizeof(Descriptor);
 
-std::atomic_ref<std::uint16_t> word(std::byte* part, std::uint64_t offset) {
-    return std::atomic_ref<std::uint16_t>(*reinterpret_cast<std::uint16_t*>(part + offset));
+std::atomic_ref<std::uint16_t> word(const RingPart& part, std::uint64_t offset) {
+    return std::atomic_ref<std::uint16_t>(*reinterpret_cast<std::uint16_t*>(part.at(offset)));
 }
 
 /// A copy that the compiler may not replace by looking at the guest's memory a second time.
@@ -35,14 +37,23 @@ T copy_once(const std::byte* from) {
 
 /// The table that a chain is walked in: the queue's own, or an indirect one.
 struct Table {
-    const std::byte* host = nullptr; // null: read through the DMA space
+    const RingPart* ring = nullptr;  // the queue's own
+    const std::byte* host = nullptr; // an indirect one in one piece; of several it is read through the DMA space
     Iova address;
     std::uint32_t length = 0;
 };
 
+std::expected<Table, QueueError> indirect_table(memory::DmaSpace& dma, Iova address, std::uint32_t length) {
+    const std::uint64_t bytes = std::uint64_t{length} * kDescriptorBytes;
+    const auto memory = dma.translate(address, bytes, DmaAccess::kRead);
+    if (!memory) return std::unexpected(QueueError::kBufferOutsideMemory);
+    return Table{nullptr, memory->size() == bytes ? memory->data() : nullptr, address, length};
+}
+
 std::expected<Descriptor, QueueError> read_descriptor(memory::DmaSpace& dma, const Table& table, std::uint32_t index) {
     const std::uint64_t offset = std::uint64_t{index} * kDescriptorBytes;
-    if (table.host) return copy_once<Descriptor>(table.host + offset);
+    if (table.ring != nullptr) return copy_once<Descriptor>(table.ring->at(offset));
+    if (table.host != nullptr) return copy_once<Descriptor>(table.host + offset);
     Descriptor descriptor;
     const auto read = dma.read(table.address + offset, std::as_writable_bytes(std::span(&descriptor, 1)));
     if (!read) return std::unexpected(QueueError::kBufferOutsideMemory);
@@ -69,6 +80,8 @@ std::expected<void, QueueError> Virtqueue::start(const QueueSetup& setup, std::u
     in_flight_ = 0;
     again_.clear();
     journal_ = nullptr;
+    broken_.reset();
+    const auto use = dma_.use();
     if (const auto mapped = map_rings(); !mapped) return fail(mapped.error());
     running_ = true;
     return {};
@@ -82,34 +95,49 @@ void Virtqueue::resume(std::vector<std::uint16_t> heads, ChainJournal& journal) 
 
 void Virtqueue::stop() { running_ = false; }
 
-std::expected<std::byte*, QueueError> Virtqueue::map_part(Iova address, std::uint64_t length_bytes,
-                                                          std::uint64_t alignment, DmaAccess access) {
+std::expected<void, QueueError> Virtqueue::map_part(RingPart& part, Iova address, std::uint64_t length_bytes,
+                                                    std::uint64_t alignment, DmaAccess access) {
     if (address.value % alignment != 0) return std::unexpected(QueueError::kMisaligned);
-    const auto part = dma_.translate(address, length_bytes, access);
-    if (!part || part->size() < length_bytes) return std::unexpected(QueueError::kRingOutsideMemory);
-    return part->data();
-}
-
-std::expected<void, QueueError> Virtqueue::map_rings() {
-    const auto descriptors =
-        map_part(setup_.descriptors, descriptor_table_bytes(setup_.size), kDescriptorAlignment, DmaAccess::kRead);
-    if (!descriptors) return std::unexpected(descriptors.error());
-    const auto avail = map_part(setup_.driver_area, avail_ring_bytes(setup_.size), kAvailAlignment, DmaAccess::kRead);
-    if (!avail) return std::unexpected(avail.error());
-    const auto used = map_part(setup_.device_area, used_ring_bytes(setup_.size), kUsedAlignment, DmaAccess::kWrite);
-    if (!used) return std::unexpected(used.error());
-    descriptors_ = *descriptors;
-    avail_ = *avail;
-    used_ = *used;
+    if (!part.map(dma_, address, length_bytes, access)) return std::unexpected(QueueError::kRingOutsideMemory);
     return {};
 }
 
-std::uint16_t Virtqueue::load_avail_index() const {
-    return word(avail_, kAvailIndexOffset).load(std::memory_order_acquire);
+std::expected<void, QueueError> Virtqueue::map_rings() {
+    generation_ = dma_.generation(); // first: what is taken away meanwhile shows as another one
+    const std::uint16_t size = setup_.size;
+    const auto descriptors = map_part(descriptors_, setup_.descriptors, descriptor_table_bytes(size),
+                                      kDescriptorAlignment, DmaAccess::kRead);
+    if (!descriptors) return descriptors;
+    const auto avail = map_part(avail_, setup_.driver_area, avail_ring_bytes(size), kAvailAlignment, DmaAccess::kRead);
+    if (!avail) return avail;
+    return map_part(used_, setup_.device_area, used_ring_bytes(size), kUsedAlignment, DmaAccess::kWrite);
+}
+
+bool Virtqueue::map_rings_again() {
+    if (broken_) return false;
+    if (const auto mapped = map_rings(); !mapped) broken_ = mapped.error();
+    return !broken_;
+}
+
+std::uint16_t Virtqueue::load_avail_index() {
+    const auto use = dma_.use();
+    return rings_ready() ? word(avail_, kAvailIndexOffset).load(std::memory_order_acquire) : next_avail_;
 }
 
 std::expected<bool, QueueError> Virtqueue::pop(DescriptorChain& chain) {
     if (!running_) return false;
+    chain.use_ = dma_.use(); // before anything is looked up
+    std::expected<bool, QueueError> taken = false;
+    if (rings_ready()) {
+        taken = take(chain);
+    } else {
+        taken = fail(*broken_);
+    }
+    if (!taken || !*taken) chain.use_.end();
+    return taken;
+}
+
+std::expected<bool, QueueError> Virtqueue::take(DescriptorChain& chain) {
     if (!again_.empty()) {
         const std::uint16_t head = again_.back();
         again_.pop_back();
@@ -117,7 +145,8 @@ std::expected<bool, QueueError> Virtqueue::pop(DescriptorChain& chain) {
         ++in_flight_;
         return true;
     }
-    const auto available = static_cast<std::uint16_t>(load_avail_index() - next_avail_);
+    const std::uint16_t index = word(avail_, kAvailIndexOffset).load(std::memory_order_acquire);
+    const auto available = static_cast<std::uint16_t>(index - next_avail_);
     if (available == 0) return false;
     if (available > setup_.size) return fail(QueueError::kIndexJump);
     if (in_flight_ >= setup_.size) return fail(QueueError::kTooManyInFlight);
@@ -130,14 +159,15 @@ std::expected<bool, QueueError> Virtqueue::pop(DescriptorChain& chain) {
     return true;
 }
 
-void Virtqueue::undo_pop(std::uint16_t count) {
-    next_avail_ = static_cast<std::uint16_t>(next_avail_ - count);
-    in_flight_ = static_cast<std::uint16_t>(in_flight_ - count);
+void Virtqueue::undo_pop(std::span<DescriptorChain> chains) {
+    for (DescriptorChain& chain : chains) chain.use_.end();
+    next_avail_ = static_cast<std::uint16_t>(next_avail_ - chains.size());
+    in_flight_ = static_cast<std::uint16_t>(in_flight_ - chains.size());
 }
 
 std::expected<void, QueueError> Virtqueue::walk(std::uint16_t head, DescriptorChain& chain) {
     chain.clear(head);
-    Table table{descriptors_, setup_.descriptors, setup_.size};
+    Table table{&descriptors_, nullptr, setup_.descriptors, setup_.size};
     std::uint32_t index = head, buffers = 0;
     for (std::uint32_t seen = 0;; ++seen) {
         if (index >= table.length) return std::unexpected(QueueError::kDescriptorOutOfTable);
@@ -148,8 +178,10 @@ std::expected<void, QueueError> Virtqueue::walk(std::uint16_t head, DescriptorCh
         if ((descriptor->flags & VIRTQ_DESC_F_INDIRECT) != 0) {
             const std::uint32_t length = descriptor->len / kDescriptorBytes;
             const bool whole = descriptor->len % kDescriptorBytes == 0 && length > 0 && length <= kChainLimit;
-            if (!indirect_ || !table.host || has_next || !whole) return std::unexpected(QueueError::kBadIndirect);
-            table = Table{nullptr, Iova{descriptor->addr}, length};
+            if (!indirect_ || !table.ring || has_next || !whole) return std::unexpected(QueueError::kBadIndirect);
+            const auto indirect = indirect_table(dma_, Iova{descriptor->addr}, length);
+            if (!indirect) return std::unexpected(indirect.error());
+            table = *indirect;
             index = 0;
             seen = ~std::uint32_t{0}; // the count starts again with the new table
             continue;
@@ -176,18 +208,23 @@ std::expected<void, QueueError> Virtqueue::add_buffer(const Descriptor& descript
     return {};
 }
 
-void Virtqueue::push_used(std::uint16_t head, std::uint32_t written_bytes) {
+void Virtqueue::push_used(DescriptorChain& chain, std::uint32_t written_bytes) {
+    const auto use = std::move(chain.use_); // lasts until the rings are left, too
     if (in_flight_ > 0) --in_flight_;
-    if (!running_) return;
-    const UsedElement element{head, written_bytes};
-    const std::uint64_t slot = next_used_ % setup_.size;
-    std::memcpy(used_ + kUsedRingOffset + slot * sizeof element, &element, sizeof element);
+    if (!running_ || !rings_ready()) return;
+    const std::uint32_t head = chain.head();
+    const std::uint64_t element = kUsedRingOffset + next_used_ % setup_.size * sizeof(UsedElement);
+    // By words: an element may lie on two pages.
+    std::memcpy(used_.at(element + offsetof(UsedElement, id)), &head, sizeof head);
+    std::memcpy(used_.at(element + offsetof(UsedElement, len)), &written_bytes, sizeof written_bytes);
     ++next_used_;
-    if (journal_ != nullptr) journal_->returned(head);
+    if (journal_ != nullptr) journal_->returned(chain.head());
 }
 
 bool Virtqueue::publish() {
     if (!running_ || next_used_ == published_used_) return false;
+    const auto use = dma_.use();
+    if (!rings_ready()) return false;
     const std::uint16_t before = published_used_;
     word(used_, kUsedIndexOffset).store(next_used_, std::memory_order_seq_cst);
     published_used_ = next_used_;
@@ -203,12 +240,16 @@ bool Virtqueue::publish() {
 
 void Virtqueue::disable_notifications() {
     if (!running_ || event_index_) return; // an old avail_event is passed already: the driver stays quiet
+    const auto use = dma_.use();
+    if (!rings_ready()) return;
     word(used_, 0).store(VIRTQ_USED_F_NO_NOTIFY, std::memory_order_relaxed);
     mark_used(0, kUsedRingOffset);
 }
 
 bool Virtqueue::enable_notifications() {
     if (!running_) return false;
+    const auto use = dma_.use();
+    if (!rings_ready()) return true; // the next look finds out
     if (event_index_) {
         const std::uint64_t avail_event = kUsedRingOffset + sizeof(UsedElement) * setup_.size;
         word(used_, avail_event).store(next_avail_, std::memory_order_seq_cst);
@@ -221,7 +262,7 @@ bool Virtqueue::enable_notifications() {
 }
 
 void Virtqueue::mark_used(std::uint64_t offset, std::uint64_t length_bytes) {
-    dma_.written({used_ + offset, length_bytes});
+    used_.written(dma_, offset, length_bytes);
 }
 
 void Virtqueue::mark_elements(std::uint16_t from) {

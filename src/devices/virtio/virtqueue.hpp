@@ -1,14 +1,16 @@
 // A split virtqueue, the device's side. (Virtual I/O Device 1.2 §2.7)
-// Absent: packed rings, in-order use, resetting one queue, rings that are not contiguous in host memory.
+// Absent: packed rings, in-order use, resetting one queue.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "devices/virtio/descriptor_chain.hpp"
+#include "devices/virtio/ring_part.hpp"
 #include "memory/dma_space.hpp"
 #include "spec/virtio/split_queue.hpp"
 
@@ -41,7 +43,7 @@ public:
 enum class QueueError {
     kBadSize,              ///< 0, not a power of two, or more than the device offered
     kMisaligned,           ///< one of its parts
-    kRingOutsideMemory,    ///< one of its parts is not wholly RAM, or not in one piece
+    kRingOutsideMemory,    ///< one of its parts is not wholly RAM that the device may reach
     kIndexJump,            ///< the available index moved by more than the queue holds
     kTooManyInFlight,      ///< more chains handed over than the queue holds, without waiting for their return
     kDescriptorOutOfTable, ///< a head or next beyond the table
@@ -59,6 +61,8 @@ enum class QueueError {
 /// it are seen; used.idx is stored with release or stronger after the elements. In publish() and enable_notifications()
 /// the store of one index and the load of the other side's word are sequentially consistent, as the driver's barriers
 /// make its own, so that not both sides sleep.
+///
+/// The rings are reached within uses of the space, and translated anew when memory was taken from it.
 class Virtqueue {
 public:
     /// @param dma the device's view of memory, outlives the queue.  @param size_limit a power of two, 32768 at most.
@@ -75,11 +79,12 @@ public:
     /// Takes the next chain that the driver made available. @return false when there is none.
     [[nodiscard]] std::expected<bool, QueueError> pop(DescriptorChain& chain);
     /// Gives the chains popped last back, as if they had never been taken; they will come again.
-    void undo_pop(std::uint16_t count);
+    void undo_pop(std::span<DescriptorChain> chains);
 
-    /// Returns a chain. The driver sees it after publish(). Nothing happens on a queue that failed or was stopped.
+    /// Returns a chain, whose memory is not to be touched any more. The driver sees it after publish(), and nothing of
+    /// it on a queue that failed or was stopped.
     /// @param written_bytes how many of its writable bytes, from the first on, were stored.
-    void push_used(std::uint16_t head, std::uint32_t written_bytes);
+    void push_used(DescriptorChain& chain, std::uint32_t written_bytes);
     /// Shows the driver what was pushed. @return whether it wants an interrupt for it.
     [[nodiscard]] bool publish();
 
@@ -89,7 +94,7 @@ public:
     [[nodiscard]] bool enable_notifications();
 
     /// avail.idx as the driver has it now. @pre running.
-    [[nodiscard]] std::uint16_t load_avail_index() const;
+    [[nodiscard]] std::uint16_t load_avail_index();
     [[nodiscard]] std::uint16_t size() const { return setup_.size; }
     /// Chains popped and not pushed back.
     [[nodiscard]] std::uint16_t in_flight() const { return in_flight_; }
@@ -117,9 +122,20 @@ public:
 
 private:
     [[nodiscard]] std::unexpected<QueueError> fail(QueueError error);
+    // @pre for all that touch rings: within a use.
     [[nodiscard]] std::expected<void, QueueError> map_rings();
-    [[nodiscard]] std::expected<std::byte*, QueueError> map_part(memory::Iova address, std::uint64_t length_bytes,
-                                                                 std::uint64_t alignment, memory::DmaAccess access);
+    [[nodiscard]] std::expected<void, QueueError> map_part(RingPart& part, memory::Iova address,
+                                                           std::uint64_t length_bytes, std::uint64_t alignment,
+                                                           memory::DmaAccess access);
+    /// Follows the space when memory was taken from it. @return false when the rings are out of reach, which the next
+    /// pop reports.
+    [[nodiscard]] bool rings_ready() {
+        if (dma_.generation() == generation_) [[likely]]
+            return !broken_;
+        return map_rings_again();
+    }
+    [[nodiscard]] bool map_rings_again();
+    [[nodiscard]] std::expected<bool, QueueError> take(DescriptorChain& chain);
     [[nodiscard]] std::expected<void, QueueError> walk(std::uint16_t head, DescriptorChain& chain);
     [[nodiscard]] std::expected<void, QueueError> add_buffer(const spec::virtio::Descriptor& descriptor,
                                                              DescriptorChain& chain);
@@ -133,9 +149,9 @@ private:
     bool event_index_ = false;
     bool indirect_ = false;
     QueueSetup setup_;
-    std::byte* descriptors_ = nullptr; // three parts in guest memory
-    std::byte* avail_ = nullptr;
-    std::byte* used_ = nullptr;
+    RingPart descriptors_, avail_, used_;
+    std::uint64_t generation_ = 0;     // of the space, in which they were translated
+    std::optional<QueueError> broken_; // not reported yet
     std::vector<std::uint16_t> again_; // of a process before this one, the next one last
     ChainJournal* journal_ = nullptr;
     std::uint16_t next_avail_ = 0;     // free-running, as the ring's indices are

@@ -41,7 +41,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         if (std::byte* status = each.take_last_writable()) *status = std::byte{1};
         const std::size_t written = each.put(dma, bytes);
         each.written(dma, each.writable_bytes());
-        queue.push_used(each.head(), static_cast<std::uint32_t>(written));
+        queue.push_used(each, static_cast<std::uint32_t>(written));
         (void)queue.publish();
     };
     // The device writes into the memory that it reads its rings from: bounded turns, as on a reactor.

@@ -107,7 +107,7 @@ TEST_F(VirtqueueTest, ReturnsChainsInTheUsedRingAndMarksItDirty) {
     offer(2);
     ASSERT_TRUE(queue_.pop(chain_).value());
     ram_->dirty_log().set_enabled(true);
-    queue_.push_used(chain_.head(), 8);
+    queue_.push_used(chain_, 8);
     EXPECT_EQ(load<std::uint16_t>(kUsed + 2), 0);
     EXPECT_TRUE(queue_.publish());
     EXPECT_EQ(load<std::uint16_t>(kUsed + 2), 1);
@@ -178,7 +178,7 @@ TEST_F(VirtqueueTest, WithoutEventIndexTheFlagsSuppressInterruptsAndNotification
         8, [this]() -> DescriptorChain& { return chain_; },
         [this](DescriptorChain& chain) {
             EXPECT_EQ(load<std::uint16_t>(kUsed), VIRTQ_USED_F_NO_NOTIFY);
-            queue_.push_used(chain.head(), 0);
+            queue_.push_used(chain, 0);
         });
     EXPECT_FALSE(more.value());
     EXPECT_EQ(load<std::uint16_t>(kUsed), 0);
@@ -194,7 +194,7 @@ TEST_F(VirtqueueTest, WithEventIndexInterruptsOnlyWhenTheEventIsPassed) {
         describe(0, {kBuffers, 8, 0, 0});
         offer(0);
         ASSERT_TRUE(queue_.pop(chain_).value());
-        queue_.push_used(0, 0);
+        queue_.push_used(chain_, 0);
         interrupt = queue_.publish();
     }
     EXPECT_EQ(interrupts, (std::array{false, true, false}));
@@ -230,7 +230,7 @@ TEST_F(VirtqueueTest, IndicesWrapAroundAt65536) {
     for (int i = 0; i < 2; ++i) {
         offer(0);
         ASSERT_TRUE(queue_.pop(chain_).value());
-        queue_.push_used(0, 0);
+        queue_.push_used(chain_, 0);
         EXPECT_TRUE(queue_.publish());
     }
     EXPECT_EQ(load<std::uint16_t>(kUsed + 2), 1);
@@ -243,9 +243,9 @@ TEST_F(VirtqueueTest, UndonePopsComeAgain) {
     describe(1, {kBuffers, 8, 0, 0});
     offer(0);
     offer(1);
-    ASSERT_TRUE(queue_.pop(chain_).value());
-    ASSERT_TRUE(queue_.pop(chain_).value());
-    queue_.undo_pop(2);
+    std::array<DescriptorChain, 2> chains;
+    for (DescriptorChain& chain : chains) ASSERT_TRUE(queue_.pop(chain).value());
+    queue_.undo_pop(chains);
     EXPECT_EQ(queue_.in_flight(), 0);
     ASSERT_TRUE(queue_.pop(chain_).value());
     EXPECT_EQ(chain_.head(), 0);
@@ -287,7 +287,7 @@ TEST_F(VirtqueueTest, AnIndexThatJumpsBreaksTheQueueForGood) {
     EXPECT_EQ(error_of_pop(), QueueError::kIndexJump);
     store<std::uint16_t>(kAvail + 2, 1);
     EXPECT_FALSE(queue_.pop(chain_).value());
-    queue_.push_used(0, 0);
+    queue_.push_used(chain_, 0);
     EXPECT_FALSE(queue_.publish());
 }
 

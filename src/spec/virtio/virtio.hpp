@@ -20,7 +20,7 @@ constexpr std::uint64_t feature(unsigned bit) { return std::uint64_t{1} << bit; 
 
 /// §6: Reserved Feature Bits.
 inline constexpr std::uint64_t VIRTIO_F_INDIRECT_DESC = feature(28), VIRTIO_F_EVENT_IDX = feature(29),
-                               VIRTIO_F_VERSION_1 = feature(32);
+                               VIRTIO_F_VERSION_1 = feature(32), VIRTIO_F_ACCESS_PLATFORM = feature(33);
 static_assert(VIRTIO_F_VERSION_1 == 0x1'0000'0000);
 
 } // namespace touka::spec::virtio

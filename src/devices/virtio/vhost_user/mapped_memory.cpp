@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <atomic>
 #include <limits>
+#include <memory>
+#include <utility>
 
 namespace touka::devices::virtio {
 
@@ -35,12 +37,27 @@ bool MappedMemory::add(const VhostUserMemoryRegion& region, const runtime::Uniqu
     return true;
 }
 
-bool MappedMemory::remove(const VhostUserMemoryRegion& region) {
-    return std::erase_if(regions_, [&](const Region& r) {
-               return r.place.guest_address == region.guest_address && r.place.size == region.size &&
-                      r.place.user_address == region.user_address;
-           }) > 0;
+void MappedMemory::unmap_when_unused(std::vector<Region> regions) {
+    if (regions.empty()) return;
+    const auto unused = std::make_shared<std::vector<Region>>(std::move(regions)); // std::function copies
+    revoked([unused] { unused->clear(); });
 }
+
+bool MappedMemory::remove(const VhostUserMemoryRegion& region) {
+    const auto same = [&](const Region& r) {
+        return r.place.guest_address == region.guest_address && r.place.size == region.size &&
+               r.place.user_address == region.user_address;
+    };
+    const auto found = std::ranges::find_if(regions_, same); // one at most: regions do not overlap
+    if (found == regions_.end()) return false;
+    std::vector<Region> removed;
+    removed.push_back(std::move(*found));
+    regions_.erase(found);
+    unmap_when_unused(std::move(removed));
+    return true;
+}
+
+void MappedMemory::clear() { unmap_when_unused(std::exchange(regions_, {})); }
 
 std::optional<memory::Iova> MappedMemory::from_user_address(std::uint64_t user_address) const {
     for (const Region& region : regions_) {

@@ -20,9 +20,9 @@ public:
     /// one
     ///   too many.
     [[nodiscard]] bool add(const spec::virtio::VhostUserMemoryRegion& region, const runtime::UniqueFd& file);
-    /// @return false when there is no such region. Spans of it are invalid from now on.
+    /// Its memory is mapped until nobody uses it any more. @return false when there is no such region.
     [[nodiscard]] bool remove(const spec::virtio::VhostUserMemoryRegion& region);
-    void clear() { regions_.clear(); }
+    void clear();
     [[nodiscard]] std::size_t region_count() const { return regions_.size(); }
 
     /// The guest address behind an address of the front-end's process, in which it names rings.
@@ -41,6 +41,8 @@ private:
         spec::virtio::VhostUserMemoryRegion place{};
         SharedMapping mapping;
     };
+    void unmap_when_unused(std::vector<Region> regions);
+
     std::vector<Region> regions_;
     SharedMapping log_;
     bool log_enabled_ = false;
