@@ -13,10 +13,10 @@
 #include <thread>
 
 #include "devices/virtio/vhost_user/message_channel.hpp"
-#include "devices/virtio/vhost_user/shared_mapping.hpp"
 #include "load.hpp"
 #include "request_ring.hpp"
 #include "runtime/notification.hpp"
+#include "runtime/shared_mapping.hpp"
 #include "spec/virtio/scsi.hpp"
 #include "spec/virtio/virtio.hpp"
 
@@ -24,7 +24,7 @@ using namespace touka;
 using namespace touka::bench;
 using namespace touka::spec::virtio;
 using devices::virtio::MessageChannel;
-using devices::virtio::SharedMapping;
+using runtime::SharedMapping;
 
 namespace {
 

@@ -14,14 +14,16 @@
 #include <vector>
 
 #include "devices/virtio/vhost_user/message_channel.hpp"
-#include "devices/virtio/vhost_user/shared_mapping.hpp"
 #include "devices/virtio/virtio_device.hpp"
 #include "memory/guest_memory.hpp"
 #include "runtime/guarded.hpp"
 #include "runtime/notification.hpp"
+#include "runtime/shared_mapping.hpp"
 #include "spec/virtio/scsi.hpp"
 
 namespace touka::devices::virtio {
+
+using runtime::SharedMapping;
 
 struct VhostUserConfiguration {
     std::string socket_path;

@@ -1,8 +1,6 @@
 // How a VhostUserScsi finds its back-end and tells it everything.
 #include <poll.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include <algorithm>
 #include <array>
@@ -56,16 +54,9 @@ VhostUserScsi::create(const VhostUserConfiguration& configuration, memory::Guest
 }
 
 std::expected<std::unique_ptr<MessageChannel>, std::string> VhostUserScsi::dial(const std::string& path) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.empty() || path.size() >= sizeof address.sun_path)
-        return std::unexpected(path + ": too long for a socket");
-    std::memcpy(address.sun_path, path.data(), path.size());
-    runtime::UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (!socket || ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) {
-        return std::unexpected(path + ": " + std::strerror(errno));
-    }
-    return std::make_unique<MessageChannel>(std::move(socket));
+    auto socket = runtime::DescriptorSocket::dial(path);
+    if (!socket) return std::unexpected(socket.error());
+    return std::make_unique<MessageChannel>(std::move(*socket));
 }
 
 std::expected<VhostUserScsi::Nature, std::string> VhostUserScsi::ask_nature(MessageChannel& channel,

@@ -8,6 +8,7 @@
 #include "devices/virtio/vhost_user/back_end.hpp"
 #include "runtime/reactor.hpp"
 #include "runtime/unique_fd.hpp"
+#include "runtime/unix_listener.hpp"
 
 namespace touka::devices::virtio {
 
@@ -30,15 +31,13 @@ public:
     [[nodiscard]] VhostUserBackEnd* connection() { return connection_.get(); }
 
 private:
-    VhostUserListener(runtime::Reactor& reactor, runtime::UniqueFd socket, std::string path, MakeDevice make_device);
-    void accept();
+    VhostUserListener(runtime::Reactor& reactor, MakeDevice make_device);
+    void accept(runtime::UniqueFd peer);
 
     runtime::Reactor& reactor_;
-    runtime::UniqueFd socket_;
-    std::string path_;
     MakeDevice make_device_;
     std::unique_ptr<VhostUserBackEnd> connection_;
-    std::unique_ptr<runtime::Reactor::Watch> watch_;
+    std::unique_ptr<runtime::UnixListener> socket_;
 };
 
 } // namespace touka::devices::virtio

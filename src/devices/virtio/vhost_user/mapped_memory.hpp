@@ -7,11 +7,13 @@
 #include <span>
 #include <vector>
 
-#include "devices/virtio/vhost_user/shared_mapping.hpp"
 #include "memory/dma_space.hpp"
+#include "runtime/shared_mapping.hpp"
 #include "spec/virtio/vhost_user.hpp"
 
 namespace touka::devices::virtio {
+
+using runtime::SharedMapping;
 
 /// Covers the shared regions and nothing else (rule T5): addresses of the space are guest addresses. On one reactor.
 class MappedMemory final : public memory::DmaSpace {

@@ -7,8 +7,10 @@
 #include <expected>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
+#include "runtime/descriptor_socket.hpp"
 #include "runtime/unique_fd.hpp"
 #include "spec/virtio/vhost_user.hpp"
 
@@ -42,8 +44,9 @@ class MessageChannel {
 public:
     static constexpr std::size_t kPayloadLimitBytes = 4096, kDescriptorLimit = spec::virtio::kVhostUserRegionLimit;
 
-    explicit MessageChannel(runtime::UniqueFd socket);
-    [[nodiscard]] int fd() const { return socket_.get(); }
+    explicit MessageChannel(runtime::UniqueFd socket) : socket_(std::move(socket)) {}
+    explicit MessageChannel(runtime::DescriptorSocket socket) : socket_(std::move(socket)) {}
+    [[nodiscard]] int fd() const { return socket_.fd(); }
 
     /// The next message that is complete. @return nothing when it is not here yet; then more comes with EPOLLIN.
     [[nodiscard]] std::expected<std::optional<VhostUserMessage>, ChannelError> receive();
@@ -60,7 +63,7 @@ private:
     /// @return whether `to` is full.
     [[nodiscard]] std::expected<bool, ChannelError> fill(std::span<std::byte> to, std::size_t& have);
 
-    runtime::UniqueFd socket_;
+    runtime::DescriptorSocket socket_;
     spec::virtio::VhostUserHeader header_{};
     std::size_t header_bytes_ = 0, payload_bytes_ = 0; // of the message that is coming in
     VhostUserMessage message_;

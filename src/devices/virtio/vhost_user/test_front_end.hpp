@@ -2,7 +2,6 @@
 #pragma once
 
 #include <poll.h>
-#include <sys/socket.h>
 
 #include <array>
 #include <cstring>
@@ -11,12 +10,14 @@
 #include <vector>
 
 #include "devices/virtio/vhost_user/message_channel.hpp"
-#include "devices/virtio/vhost_user/shared_mapping.hpp"
 #include "runtime/notification.hpp"
+#include "runtime/shared_mapping.hpp"
 #include "spec/virtio/split_queue.hpp"
 #include "spec/virtio/virtio.hpp"
 
 namespace touka::devices::virtio::test {
+
+using runtime::SharedMapping;
 
 /// Memory at guest address 0, which the front-end's process has somewhere else.
 struct SharedRam {
@@ -41,11 +42,7 @@ public:
 
     TestFrontEnd(SharedRam& ram, runtime::UniqueFd socket) : ram_(ram), channel_(std::move(socket)) {}
 
-    static std::pair<runtime::UniqueFd, runtime::UniqueFd> connection() {
-        int ends[2];
-        (void)!::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends);
-        return {runtime::UniqueFd(ends[0]), runtime::UniqueFd(ends[1])};
-    }
+    static std::pair<runtime::UniqueFd, runtime::UniqueFd> connection() { return runtime::DescriptorSocket::pair(); }
 
     template <class T>
     bool send(VhostUserRequest request, const T& payload, std::vector<int> descriptors = {}, std::uint32_t flags = 0) {

@@ -1,4 +1,4 @@
-#include "devices/virtio/vhost_user/shared_mapping.hpp"
+#include "runtime/shared_mapping.hpp"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -7,7 +7,7 @@
 
 #include <limits>
 
-namespace touka::devices::virtio {
+namespace touka::runtime {
 
 namespace {
 
@@ -15,7 +15,7 @@ constexpr std::uint64_t kPageBytes = 4096;
 
 } // namespace
 
-std::expected<SharedMapping, MappingError> SharedMapping::map(const runtime::UniqueFd& file, std::uint64_t offset_bytes,
+std::expected<SharedMapping, MappingError> SharedMapping::map(const UniqueFd& file, std::uint64_t offset_bytes,
                                                               std::uint64_t length_bytes) {
     const int seals = ::fcntl(file.get(), F_GET_SEALS);
     if (seals < 0 || (seals & F_SEAL_SHRINK) == 0) return std::unexpected(MappingError::kNotSealed);
@@ -34,9 +34,9 @@ std::expected<SharedMapping, MappingError> SharedMapping::map(const runtime::Uni
     return mapping;
 }
 
-std::expected<std::pair<runtime::UniqueFd, SharedMapping>, MappingError>
-SharedMapping::create(const char* name, std::uint64_t length_bytes) {
-    runtime::UniqueFd file(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+std::expected<std::pair<UniqueFd, SharedMapping>, MappingError> SharedMapping::create(const char* name,
+                                                                                      std::uint64_t length_bytes) {
+    UniqueFd file(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
     if (!file || ::ftruncate(file.get(), static_cast<off_t>(length_bytes)) < 0 ||
         ::fcntl(file.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
         return std::unexpected(MappingError::kRefused);
@@ -50,4 +50,4 @@ SharedMapping::~SharedMapping() {
     if (!mapped_.empty()) ::munmap(mapped_.data(), mapped_.size());
 }
 
-} // namespace touka::devices::virtio
+} // namespace touka::runtime

@@ -8,7 +8,7 @@
 
 #include "runtime/unique_fd.hpp"
 
-namespace touka::devices::virtio {
+namespace touka::runtime {
 
 enum class MappingError {
     kNotSealed, ///< the other process could make the file shorter, and this one die of it (SIGBUS)
@@ -22,9 +22,9 @@ public:
     SharedMapping() = default;
     /// @param offset_bytes need not be that of a page.
     [[nodiscard]] static std::expected<SharedMapping, MappingError>
-    map(const runtime::UniqueFd& file, std::uint64_t offset_bytes, std::uint64_t length_bytes);
+    map(const UniqueFd& file, std::uint64_t offset_bytes, std::uint64_t length_bytes);
     /// A new memory file of zeros, sealed against becoming shorter, and a mapping of it.
-    [[nodiscard]] static std::expected<std::pair<runtime::UniqueFd, SharedMapping>, MappingError>
+    [[nodiscard]] static std::expected<std::pair<UniqueFd, SharedMapping>, MappingError>
     create(const char* name, std::uint64_t length_bytes);
     ~SharedMapping();
     SharedMapping(SharedMapping&& other) noexcept
@@ -42,4 +42,4 @@ private:
     std::span<std::byte> bytes_;
 };
 
-} // namespace touka::devices::virtio
+} // namespace touka::runtime
