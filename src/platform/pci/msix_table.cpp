@@ -27,9 +27,16 @@ MsixTable::MsixTable(unsigned vector_count, MsiSink& sink)
 
 void MsixTable::raise(unsigned vector) {
     const std::scoped_lock lock(mutex_);
-    if (vector >= entries_.size() || !enabled_) return;
+    if (vector >= entries_.size()) return;
+    if (outlet_ != nullptr) return outlet_->raise(vector);
+    if (!enabled_) return;
     entries_[vector].pending = true;
     deliver(entries_[vector]);
+}
+
+void MsixTable::set_outlet(MsixOutlet* outlet) {
+    const std::scoped_lock lock(mutex_);
+    outlet_ = outlet;
 }
 
 void MsixTable::set_control(bool enabled, bool function_masked, bool bus_master) {

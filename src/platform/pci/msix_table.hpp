@@ -23,6 +23,14 @@ struct MsixState {
     void describe(auto& archive) { archive(entries); }
 };
 
+/// Takes vectors by number, where somebody else keeps the table that the driver writes: a client in another process.
+/// Any thread.
+class MsixOutlet {
+public:
+    virtual ~MsixOutlet() = default;
+    virtual void raise(unsigned vector) = 0;
+};
+
 /// The contents of the BAR that holds table and pending bit array. Any thread; messages leave under its lock, so
 /// that none comes after the write that masked it.
 class MsixTable final : public IoHandler {
@@ -32,6 +40,9 @@ public:
 
     /// Sends the vector's message, or remembers it while masked. Vectors that do not exist are ignored.
     void raise(unsigned vector);
+    /// From now on vectors go there, masked or not, instead of to the sink; null ends that. When this returns, the
+    /// earlier outlet is not called any more.
+    void set_outlet(MsixOutlet* outlet);
     /// From the capability and Command.BUS_MASTER: a function that may not master the bus sends nothing.
     void set_control(bool enabled, bool function_masked, bool bus_master);
     [[nodiscard]] bool enabled() const;
@@ -58,6 +69,7 @@ private:
 
     mutable std::mutex mutex_;
     MsiSink& sink_;
+    MsixOutlet* outlet_ = nullptr;
     std::vector<MsixState::Entry> entries_;
     std::uint32_t bar_bytes_;
     bool enabled_ = false;

@@ -109,6 +109,12 @@ public:
     /// Command.BUS_MASTER: the function may reach memory and send messages. Any thread.
     [[nodiscard]] bool bus_master_enabled() const { return bus_master_.load(std::memory_order_acquire); }
 
+    /// For who puts the function on another process's bus: its vectors, and where they go (MsixTable::set_outlet).
+    [[nodiscard]] unsigned msix_vector_count() const { return msix_ ? msix_->vector_count() : 0; }
+    void set_msix_outlet(MsixOutlet* outlet) {
+        if (msix_) msix_->set_outlet(outlet);
+    }
+
     void reset() override;
 
 protected:
