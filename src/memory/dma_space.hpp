@@ -45,9 +45,10 @@ public:
     /// To be called when the device has stored into spans that it got for kWrite, before it tells the guest.
     virtual void written(std::span<const std::byte> host_memory) = 0;
 
-    /// Copies out of or into the space; on a fault nothing or a prefix was copied.
-    [[nodiscard]] std::expected<void, DmaFault> read(Iova address, std::span<std::byte> to);
-    [[nodiscard]] std::expected<void, DmaFault> write(Iova address, std::span<const std::byte> from);
+    /// Copies out of or into the space; on a fault nothing or a prefix was copied. Also reaches what has no host memory
+    /// to translate to.
+    [[nodiscard]] virtual std::expected<void, DmaFault> read(Iova address, std::span<std::byte> to);
+    [[nodiscard]] virtual std::expected<void, DmaFault> write(Iova address, std::span<const std::byte> from);
 
     [[nodiscard]] DmaUses::Use use() { return uses_.begin(); }
     /// Another one after memory was taken away. @pre within a use.
