@@ -1,0 +1,184 @@
+#include "devices/passthrough/vfio_user/interrupt_table.hpp"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace touka::devices::passthrough {
+
+using namespace spec::vfio;
+
+namespace {
+
+/// Anything else could make a write to it wait, or tell the client what it should not know.
+bool is_eventfd(int fd) {
+    std::array<char, 64> target{};
+    const ssize_t length = ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), target.data(), target.size());
+    return length > 0 && std::string_view(target.data(), static_cast<std::size_t>(length)) == "anon_inode:[eventfd]";
+}
+
+void signal(const runtime::UniqueFd& event) {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const auto written = ::write(event.get(), &one, sizeof one); // a full counter is raised already
+}
+
+bool maskable(std::uint32_t index) { return index <= VFIO_PCI_MSIX_IRQ_INDEX; }
+
+} // namespace
+
+InterruptTable::InterruptTable(runtime::Reactor& reactor, const std::array<std::uint32_t, VFIO_PCI_NUM_IRQS>& counts)
+    : reactor_(reactor) {
+    for (std::size_t i = 0; i < counts.size(); ++i) interrupts_[i] = std::vector<Interrupt>(counts[i]);
+}
+
+std::uint32_t InterruptTable::count(std::uint32_t index) const {
+    return static_cast<std::uint32_t>(interrupts_.at(index).size());
+}
+
+std::uint32_t InterruptTable::info_flags(std::uint32_t index) {
+    switch (index) {
+        case VFIO_PCI_INTX_IRQ_INDEX: return VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED;
+        case VFIO_PCI_MSI_IRQ_INDEX:
+        case VFIO_PCI_MSIX_IRQ_INDEX: return VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_MASKABLE;
+        default: return VFIO_IRQ_INFO_EVENTFD;
+    }
+}
+
+// --- messages ---
+
+std::expected<void, int> InterruptTable::validate(const IrqSet& set, const Message& message) const {
+    const std::uint32_t data = set.flags & VFIO_IRQ_SET_DATA_TYPE_MASK;
+    const std::uint32_t action = set.flags & VFIO_IRQ_SET_ACTION_TYPE_MASK;
+    if (set.argsz < sizeof set || set.flags != (data | action) || !std::has_single_bit(data) ||
+        !std::has_single_bit(action) || set.index >= VFIO_PCI_NUM_IRQS) {
+        return std::unexpected(EINVAL);
+    }
+    if (std::uint64_t{set.start} + set.count > count(set.index)) return std::unexpected(EINVAL);
+    const bool trigger = action == VFIO_IRQ_SET_ACTION_TRIGGER;
+    if (!trigger && !maskable(set.index)) return std::unexpected(EINVAL);
+    if (set.count == 0 && (set.start != 0 || data != VFIO_IRQ_SET_DATA_NONE || !trigger)) {
+        return std::unexpected(EINVAL);
+    }
+    const std::size_t bytes = message.payload.size() - sizeof set;
+    if (data == VFIO_IRQ_SET_DATA_BOOL && bytes != set.count) return std::unexpected(EINVAL);
+    if (data != VFIO_IRQ_SET_DATA_EVENTFD && !message.descriptors.empty()) return std::unexpected(EINVAL);
+    if (!message.descriptors.empty() && message.descriptors.size() != set.count) return std::unexpected(EINVAL);
+    const bool eventfds = std::ranges::all_of(message.descriptors, [](const auto& fd) { return is_eventfd(fd.get()); });
+    if (!eventfds) return std::unexpected(EINVAL);
+    return {};
+}
+
+std::expected<void, int> InterruptTable::set(Message& message) {
+    const auto set = message.at<IrqSet>();
+    if (!set) return std::unexpected(EINVAL);
+    if (const auto valid = validate(*set, message); !valid) return valid;
+    if ((set->flags & VFIO_IRQ_SET_DATA_EVENTFD) != 0) {
+        assign(*set, std::move(message.descriptors));
+        return {};
+    }
+    if (set->count == 0) {
+        disable(set->index);
+        return {};
+    }
+    const auto chosen = message.after(sizeof *set);
+    for (std::uint32_t i = 0; i < set->count; ++i) {
+        if ((set->flags & VFIO_IRQ_SET_DATA_BOOL) != 0 && chosen[i] == std::byte{0}) continue;
+        const std::uint32_t number = set->start + i;
+        if ((set->flags & VFIO_IRQ_SET_ACTION_TRIGGER) != 0) {
+            fire(set->index, number);
+        } else {
+            mask(set->index, number, (set->flags & VFIO_IRQ_SET_ACTION_MASK) != 0);
+        }
+    }
+    return {};
+}
+
+void InterruptTable::assign(const IrqSet& set, std::vector<runtime::UniqueFd> descriptors) {
+    for (std::uint32_t i = 0; i < set.count; ++i) {
+        runtime::UniqueFd event;
+        if (!descriptors.empty()) event = std::move(descriptors[i]);
+        // A counter that is full must not stop the device.
+        if (event) ::fcntl(event.get(), F_SETFL, ::fcntl(event.get(), F_GETFL) | O_NONBLOCK);
+        const std::uint32_t number = set.start + i;
+        if ((set.flags & VFIO_IRQ_SET_ACTION_TRIGGER) != 0) {
+            const std::scoped_lock lock(mutex_);
+            Interrupt& interrupt = interrupts_[set.index][number];
+            interrupt.trigger = std::move(event);
+            // A level that stands is seen by who connects to it.
+            if (set.index == VFIO_PCI_INTX_IRQ_INDEX && asserted_) fire_locked(set.index, interrupt);
+            continue;
+        }
+        const bool masks = (set.flags & VFIO_IRQ_SET_ACTION_MASK) != 0;
+        auto made = event ? make_switch(set.index, number, masks, std::move(event)) : nullptr;
+        {
+            const std::scoped_lock lock(mutex_);
+            Interrupt& interrupt = interrupts_[set.index][number];
+            std::swap(masks ? interrupt.mask : interrupt.unmask, made);
+        }
+    }
+}
+
+std::unique_ptr<InterruptTable::Switch> InterruptTable::make_switch(std::uint32_t index, std::uint32_t number,
+                                                                    bool masks, runtime::UniqueFd event) {
+    auto made = std::make_unique<Switch>();
+    const int fd = event.get();
+    made->event = std::move(event);
+    made->watch = reactor_.watch(fd, EPOLLIN, [this, index, number, masks, fd](std::uint32_t) {
+        std::uint64_t count = 0;
+        if (::read(fd, &count, sizeof count) == sizeof count) mask(index, number, masks);
+    });
+    return made;
+}
+
+void InterruptTable::disable(std::uint32_t index) {
+    std::vector<Interrupt> gone(interrupts_[index].size());
+    const std::scoped_lock lock(mutex_);
+    std::swap(interrupts_[index], gone);
+}
+
+void InterruptTable::clear() {
+    for (std::uint32_t i = 0; i < VFIO_PCI_NUM_IRQS; ++i) disable(i);
+}
+
+// --- the function's side ---
+
+void InterruptTable::fire(std::uint32_t index, std::uint32_t number) {
+    const std::scoped_lock lock(mutex_);
+    if (number < interrupts_[index].size()) fire_locked(index, interrupts_[index][number]);
+}
+
+void InterruptTable::fire_locked(std::uint32_t index, Interrupt& interrupt) {
+    if (interrupt.masked) {
+        interrupt.pending = index != VFIO_PCI_INTX_IRQ_INDEX;
+        return;
+    }
+    if (!interrupt.trigger) return;
+    signal(interrupt.trigger);
+    interrupt.masked = index == VFIO_PCI_INTX_IRQ_INDEX;
+}
+
+void InterruptTable::mask(std::uint32_t index, std::uint32_t number, bool masked) {
+    const std::scoped_lock lock(mutex_);
+    Interrupt& interrupt = interrupts_[index][number];
+    interrupt.masked = masked;
+    if (masked) return;
+    const bool due = std::exchange(interrupt.pending, false) || (index == VFIO_PCI_INTX_IRQ_INDEX && asserted_);
+    if (due) fire_locked(index, interrupt);
+}
+
+void InterruptTable::set(bool asserted) {
+    const std::scoped_lock lock(mutex_);
+    asserted_ = asserted;
+    if (asserted && !interrupts_[VFIO_PCI_INTX_IRQ_INDEX].empty()) {
+        fire_locked(VFIO_PCI_INTX_IRQ_INDEX, interrupts_[VFIO_PCI_INTX_IRQ_INDEX][0]);
+    }
+}
+
+} // namespace touka::devices::passthrough

@@ -1,0 +1,200 @@
+#include "devices/passthrough/vfio_user/mapped_dma_space.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+namespace touka::devices::passthrough {
+
+using memory::DmaAccess;
+using memory::DmaFault;
+using memory::Iova;
+
+MappedDmaSpace::MappedDmaSpace(std::string requester) : faults_(std::move(requester)) {}
+
+// --- the owner's side ---
+
+void MappedDmaSpace::publish(Table table, std::function<void()> done) {
+    auto old = std::exchange(current_, std::make_shared<const Table>(std::move(table)));
+    table_.store(current_.get());
+    revoked([old = std::move(old), done = std::move(done)]() mutable {
+        old.reset();
+        if (done) done();
+    });
+}
+
+std::size_t MappedDmaSpace::grant_count() const { return current_->size(); }
+
+std::uint64_t MappedDmaSpace::mapped_bytes() const {
+    std::uint64_t sum = 0;
+    for (const Grant& grant : *current_) sum += grant.mapping ? grant.length_bytes : 0;
+    return sum;
+}
+
+std::expected<void, GrantError> MappedDmaSpace::grant(Iova start, std::uint64_t length_bytes, DmaRights rights,
+                                                      const runtime::UniqueFd& file, std::uint64_t file_offset) {
+    if (length_bytes == 0 || (!rights.read && !rights.write)) return std::unexpected(GrantError::kEmpty);
+    if (length_bytes - 1 > std::numeric_limits<std::uint64_t>::max() - start.value) {
+        return std::unexpected(GrantError::kWraps);
+    }
+    Grant grant{start, length_bytes, rights, nullptr, nullptr};
+    Table table = *current_;
+    const auto next = std::ranges::upper_bound(table, start, {}, &Grant::start);
+    const bool overlaps = (next != table.end() && next->start <= grant.last()) ||
+                          (next != table.begin() && std::prev(next)->last() >= start);
+    if (overlaps) return std::unexpected(GrantError::kOverlaps);
+    if (table.size() >= kGrantLimit) return std::unexpected(GrantError::kTooMany);
+    if (file) {
+        if (length_bytes > kMappedLimitBytes - std::min(kMappedLimitBytes, mapped_bytes())) {
+            return std::unexpected(GrantError::kTooMany);
+        }
+        auto mapping = runtime::SharedMapping::map(file, file_offset, length_bytes);
+        if (mapping) {
+            grant.mapping = std::make_shared<const runtime::SharedMapping>(std::move(*mapping));
+        } else if (mapping.error() != runtime::MappingError::kNotSealed) {
+            return std::unexpected(GrantError::kNotInFile);
+        }
+    }
+    if (logging_ && grant.mapping && rights.write) grant.dirty = std::make_shared<DirtyPages>(length_bytes);
+    table.insert(next, std::move(grant));
+    publish(std::move(table), {});
+    return {};
+}
+
+std::expected<void, GrantError> MappedDmaSpace::revoke(Iova start, std::uint64_t length_bytes, OnRevoked on_revoked) {
+    Table table = *current_;
+    const auto found = std::ranges::lower_bound(table, start, {}, &Grant::start);
+    if (found == table.end() || found->start != start || found->length_bytes != length_bytes) {
+        return std::unexpected(GrantError::kNoSuch);
+    }
+    auto dirty = std::move(found->dirty);
+    table.erase(found);
+    publish(std::move(table), [dirty = std::move(dirty), on_revoked = std::move(on_revoked)] { on_revoked(dirty); });
+    return {};
+}
+
+void MappedDmaSpace::revoke_all(OnRevoked on_revoked) {
+    publish({}, [on_revoked = std::move(on_revoked)] { on_revoked(nullptr); });
+}
+
+// --- the dirty log ---
+
+void MappedDmaSpace::start_logging(std::span<const Range> ranges) {
+    Table table = *current_;
+    for (Grant& grant : table) {
+        const bool within = ranges.empty() || std::ranges::any_of(ranges, [&](const Range& range) {
+                                return range.length_bytes != 0 && range.start <= grant.last() &&
+                                       grant.start <= range.start + (range.length_bytes - 1);
+                            });
+        grant.dirty =
+            within && grant.mapping && grant.rights.write ? std::make_shared<DirtyPages>(grant.length_bytes) : nullptr;
+    }
+    logging_ = true;
+    publish(std::move(table), {});
+}
+
+void MappedDmaSpace::stop_logging() {
+    logging_ = false;
+    Table table = *current_;
+    for (Grant& grant : table) grant.dirty = nullptr;
+    publish(std::move(table), {});
+}
+
+void collect_dirty(DirtyPages& pages, std::uint64_t offset, std::uint64_t length_bytes, std::uint64_t first_bit_offset,
+                   std::uint64_t page_bytes, std::span<std::byte> bitmap) {
+    pages.take(offset, length_bytes, [&](std::uint64_t at) {
+        // A page that begins before the range counts as the range's first one.
+        const std::uint64_t bit = (std::max(at, offset) - first_bit_offset) / page_bytes;
+        if (bit / 8 < bitmap.size()) bitmap[bit / 8] |= static_cast<std::byte>(1u << bit % 8);
+    });
+}
+
+std::vector<std::byte> MappedDmaSpace::take_dirty(Range range, std::uint64_t page_bytes) {
+    std::vector<std::byte> bitmap(bitmap_bytes(range.length_bytes, page_bytes));
+    if (range.length_bytes == 0) return bitmap;
+    const Iova last = range.start + (range.length_bytes - 1);
+    for (const Grant& grant : *current_) {
+        if (!grant.dirty || grant.start > last || range.start > grant.last()) continue;
+        const std::uint64_t from = std::max(grant.start, range.start) - grant.start;
+        const std::uint64_t to = std::min(grant.last(), last) - grant.start;
+        collect_dirty(*grant.dirty, from, to - from + 1, range.start - grant.start, page_bytes, bitmap);
+    }
+    return bitmap;
+}
+
+// --- the device's side ---
+
+const MappedDmaSpace::Grant* MappedDmaSpace::find(const Table& table, Iova address) {
+    const auto next = std::ranges::upper_bound(table, address, {}, &Grant::start);
+    if (next == table.begin() || std::prev(next)->last() < address) return nullptr;
+    return &*std::prev(next);
+}
+
+std::unexpected<DmaFault> MappedDmaSpace::fault(Iova address, std::uint64_t length_bytes, DmaAccess access) {
+    faults_.record(address, length_bytes, access);
+    return std::unexpected(DmaFault{address, access});
+}
+
+std::expected<std::span<std::byte>, DmaFault> MappedDmaSpace::translate(Iova address, std::uint64_t length_bytes,
+                                                                        DmaAccess access) {
+    const auto held = use();
+    const Grant* const grant = find(*table_.load(), address);
+    if (!grant || !grant->allows(access) || !grant->mapping) return fault(address, length_bytes, access);
+    const std::uint64_t offset = address - grant->start;
+    return grant->mapping->bytes().subspan(offset, std::min(length_bytes, grant->length_bytes - offset));
+}
+
+void MappedDmaSpace::written(std::span<const std::byte> host_memory) {
+    if (!logging_ || host_memory.empty()) return;
+    const auto held = use();
+    for (const Grant& grant : *table_.load()) {
+        if (!grant.mapping) continue;
+        const auto bytes = grant.mapping->bytes();
+        if (host_memory.data() < bytes.data() || host_memory.data() >= bytes.data() + bytes.size()) continue;
+        const auto offset = static_cast<std::uint64_t>(host_memory.data() - bytes.data());
+        if (grant.dirty) grant.dirty->mark(offset, host_memory.size());
+        return;
+    }
+}
+
+std::expected<void, DmaFault> MappedDmaSpace::read(Iova address, std::span<std::byte> to) {
+    const auto held = use();
+    while (!to.empty()) {
+        const Grant* const grant = find(*table_.load(), address);
+        if (!grant || !grant->rights.read) return fault(address, to.size(), DmaAccess::kRead);
+        const std::uint64_t offset = address - grant->start;
+        const std::size_t count = std::min(to.size(), grant->length_bytes - offset);
+        if (grant->mapping) {
+            std::memcpy(to.data(), grant->mapping->bytes().data() + offset, count);
+        } else {
+            const auto remote = *remote_.lock();
+            if (!remote || !remote->read(address, to.first(count))) return fault(address, count, DmaAccess::kRead);
+        }
+        address = address + count;
+        to = to.subspan(count);
+    }
+    return {};
+}
+
+std::expected<void, DmaFault> MappedDmaSpace::write(Iova address, std::span<const std::byte> from) {
+    const auto held = use();
+    while (!from.empty()) {
+        const Grant* const grant = find(*table_.load(), address);
+        if (!grant || !grant->rights.write) return fault(address, from.size(), DmaAccess::kWrite);
+        const std::uint64_t offset = address - grant->start;
+        const std::size_t count = std::min(from.size(), grant->length_bytes - offset);
+        if (grant->mapping) {
+            std::memcpy(grant->mapping->bytes().data() + offset, from.data(), count);
+            if (grant->dirty) grant->dirty->mark(offset, count);
+        } else {
+            const auto remote = *remote_.lock();
+            if (!remote || !remote->write(address, from.first(count))) return fault(address, count, DmaAccess::kWrite);
+        }
+        address = address + count;
+        from = from.subspan(count);
+    }
+    return {};
+}
+
+} // namespace touka::devices::passthrough

@@ -1,0 +1,132 @@
+// The memory of a client, as far as it was granted. (vfio-user Protocol, "Client memory access", "VFIO_USER_DMA_MAP")
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "devices/passthrough/dma_fault_log.hpp"
+#include "devices/passthrough/vfio_user/dirty_pages.hpp"
+#include "memory/dma_space.hpp"
+#include "runtime/shared_mapping.hpp"
+#include "runtime/unique_fd.hpp"
+
+namespace touka::devices::passthrough {
+
+/// Memory that only its owner reaches, who is asked. Any thread; bounded in time.
+class RemoteMemory {
+public:
+    virtual ~RemoteMemory() = default;
+    /// @return false when the owner refuses, does not answer or is gone.
+    [[nodiscard]] virtual bool read(memory::Iova address, std::span<std::byte> to) = 0;
+    [[nodiscard]] virtual bool write(memory::Iova address, std::span<const std::byte> from) = 0;
+};
+
+struct DmaRights {
+    bool read = false;
+    bool write = false;
+};
+
+enum class GrantError {
+    kEmpty,     ///< no bytes, or no rights
+    kWraps,     ///< over the end of all addresses
+    kOverlaps,  ///< a region that is granted already
+    kTooMany,   ///< regions, or bytes to map
+    kNotInFile, ///< the file does not have that part
+    kNoSuch,    ///< nothing was granted exactly so
+};
+
+/// A DMA space of grants: an access outside of them is a fault, recorded and never performed (rule T5).
+///
+/// A region with a file that cannot become shorter is mapped. One without, or with another file (whose owner could
+/// make this process die of SIGBUS), is reached through RemoteMemory: by read() and write() alone, translate() refuses.
+/// The space is any thread's; grant, revoke and logging are its owner's, one thread's.
+class MappedDmaSpace final : public memory::DmaSpace {
+public:
+    static constexpr std::size_t kGrantLimit = 8192;
+    static constexpr std::uint64_t kMappedLimitBytes = std::uint64_t{4} << 40;
+
+    /// @param requester who is named in faults.
+    explicit MappedDmaSpace(std::string requester);
+    /// @pre no use is left.
+    ~MappedDmaSpace() override = default;
+
+    /// @param file not owned by anybody else: empty when the region is not mappable.
+    [[nodiscard]] std::expected<void, GrantError> grant(memory::Iova start, std::uint64_t length_bytes,
+                                                        DmaRights rights, const runtime::UniqueFd& file,
+                                                        std::uint64_t file_offset);
+    /// Called when nobody reaches what was revoked, with its dirty pages if they were logged; on any thread.
+    using OnRevoked = std::function<void(std::shared_ptr<DirtyPages>)>;
+    /// Takes a region away at once; what was granted must be named exactly.
+    [[nodiscard]] std::expected<void, GrantError> revoke(memory::Iova start, std::uint64_t length_bytes,
+                                                         OnRevoked on_revoked);
+    void revoke_all(OnRevoked on_revoked);
+    [[nodiscard]] std::size_t grant_count() const;
+
+    /// Whom to ask from now on; nobody when empty. Any thread.
+    void set_remote(std::shared_ptr<RemoteMemory> remote) { *remote_.lock() = std::move(remote); }
+
+    struct Range {
+        memory::Iova start;
+        std::uint64_t length_bytes = 0;
+    };
+    /// Starts a log of the pages that the device writes, all clean. @param ranges empty: everything.
+    void start_logging(std::span<const Range> ranges);
+    void stop_logging();
+    [[nodiscard]] bool logging() const { return logging_; }
+    /// Takes the log's bits for a range, one for each page_bytes, as bytes of a bitmap of 64-bit words.
+    /// @param page_bytes a power of two, 4096 at least.  @pre the range does not wrap around.
+    [[nodiscard]] std::vector<std::byte> take_dirty(Range range, std::uint64_t page_bytes);
+
+    [[nodiscard]] DmaFaultLog& faults() { return faults_; }
+
+    [[nodiscard]] std::expected<std::span<std::byte>, memory::DmaFault>
+    translate(memory::Iova address, std::uint64_t length_bytes, memory::DmaAccess access) override;
+    void written(std::span<const std::byte> host_memory) override;
+    [[nodiscard]] std::expected<void, memory::DmaFault> read(memory::Iova address, std::span<std::byte> to) override;
+    [[nodiscard]] std::expected<void, memory::DmaFault> write(memory::Iova address,
+                                                              std::span<const std::byte> from) override;
+
+private:
+    struct Grant {
+        memory::Iova start;
+        std::uint64_t length_bytes = 0;
+        DmaRights rights;
+        std::shared_ptr<const runtime::SharedMapping> mapping; // of several tables at once
+        std::shared_ptr<DirtyPages> dirty;
+        [[nodiscard]] memory::Iova last() const { return start + (length_bytes - 1); }
+        [[nodiscard]] bool allows(memory::DmaAccess access) const {
+            return access == memory::DmaAccess::kRead ? rights.read : rights.write;
+        }
+    };
+    using Table = std::vector<Grant>; // ascending, disjoint
+    static const Grant* find(const Table& table, memory::Iova address);
+    [[nodiscard]] std::unexpected<memory::DmaFault> fault(memory::Iova address, std::uint64_t length_bytes,
+                                                          memory::DmaAccess access);
+    void publish(Table table, std::function<void()> done);
+    [[nodiscard]] std::uint64_t mapped_bytes() const;
+
+    // Readers take the pointer within a use; a table goes when the uses that may have seen it are over.
+    std::shared_ptr<const Table> current_ = std::make_shared<const Table>();
+    std::atomic<const Table*> table_{current_.get()};
+    std::atomic<bool> logging_{false};
+    runtime::Guarded<std::shared_ptr<RemoteMemory>> remote_; // taken alone
+    DmaFaultLog faults_;
+};
+
+/// Sets the bits of a bitmap of 64-bit words for the dirty pages of a part of a region.
+/// @param first_bit_offset where in the region bit 0 stands, which may be before its start (then it wraps around).
+void collect_dirty(DirtyPages& pages, std::uint64_t offset, std::uint64_t length_bytes, std::uint64_t first_bit_offset,
+                   std::uint64_t page_bytes, std::span<std::byte> bitmap);
+/// Bytes of a bitmap for so many pages, in whole 64-bit words.
+[[nodiscard]] constexpr std::uint64_t bitmap_bytes(std::uint64_t length_bytes, std::uint64_t page_bytes) {
+    const std::uint64_t pages = length_bytes / page_bytes + (length_bytes % page_bytes != 0 ? 1 : 0);
+    return (pages / 64 + (pages % 64 != 0 ? 1 : 0)) * 8;
+}
+
+} // namespace touka::devices::passthrough

@@ -1,0 +1,40 @@
+#include "devices/passthrough/vfio_user/server.hpp"
+
+#include <utility>
+
+namespace touka::devices::passthrough {
+
+VfioUserServer::~VfioUserServer() {
+    listener_.reset();
+    session_.reset();
+}
+
+std::expected<void, std::string> VfioUserServer::listen(const std::string& path) {
+    auto listener =
+        runtime::UnixListener::listen(reactor_, path, [this](runtime::UniqueFd peer) { accept(std::move(peer)); });
+    if (!listener) return std::unexpected(listener.error());
+    listener_ = std::move(*listener);
+    return {};
+}
+
+void VfioUserServer::accept(runtime::UniqueFd socket) {
+    if (!session_) return start(std::move(socket));
+    if (!next_) next_ = std::move(socket);
+}
+
+void VfioUserServer::start(runtime::UniqueFd socket) {
+    session_ = std::make_unique<Session>(reactor_, std::move(socket), served_, settings_.memory_limit, [this] {
+        reactor_.post([this, alive = std::weak_ptr(alive_)] {
+            if (!alive.lock()) return;
+            session_.reset();
+            if (next_) start(std::exchange(next_, {}));
+        });
+    });
+}
+
+void VfioUserServer::close() {
+    next_.reset();
+    if (session_) session_->end();
+}
+
+} // namespace touka::devices::passthrough
