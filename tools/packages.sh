@@ -8,6 +8,7 @@ PACKAGES_TEST="acpica-tools e2fsprogs iproute2 iperf3 cpio busybox-static python
 # Unpacked for a guest, not installed: fence_scsi, and what it imports that the guest has not.
 PACKAGES_FENCE="fence-agents python3-pexpect python3-ptyprocess python3-pycurl libcurl3-gnutls libnghttp2-14 librtmp1
  libssh2-1 libpsl5 libldap-2.5-0 libsasl2-2 libbrotli1"
+PACKAGES_DEVICES="nvme-cli libnvme1 libjson-c5 pciutils libpci3"
 PACKAGES_GUEST="mmdebstrap e2fsprogs lz4"
 PACKAGES_CLANG="clang-19 clang-tidy-19 libclang-rt-19-dev"
 PACKAGES_FORMAT="clang-format-19"

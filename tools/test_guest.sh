@@ -28,23 +28,35 @@ make_test_guest() {
     done
     pack_root "$root" "$TEST_GUEST/initrd.cpio"
     make_fence_agent
+    make_device_tools
     cp "$GUEST/vmlinuz" "$TEST_GUEST/vmlinuz"
     echo "$stamp" >"$TEST_GUEST/stamp"
 }
 
-# fence_scsi as Debian has it, for fencing.py; a guest finds it under /tmp/more.
+# fence_scsi as Debian has it, for fencing.py.
 make_fence_agent() {
-    local work=$TEST_GUEST/fence package file
+    make_more fence "$PACKAGES_FENCE" usr/sbin/fence_scsi usr/share/cluster/fence_scsi_check usr/share/fence/fencing.py \
+        usr/lib/python3/dist-packages usr/lib/x86_64-linux-gnu
+}
+
+# nvme and lspci, for nvme.py and those after it.
+make_device_tools() {
+    make_more devices "$PACKAGES_DEVICES" usr/sbin/nvme usr/bin/lspci usr/bin/setpci usr/lib/x86_64-linux-gnu
+}
+
+# make_more NAME PACKAGES PATH...: these files of Debian's packages as NAME.cpio; a guest finds them under /tmp/more.
+make_more() {
+    local name=$1 packages=$2 work=$TEST_GUEST/$1 package file
+    shift 2
     mkdir -p "$work/packages" "$work/tree" "$work/root/more"
     # shellcheck disable=SC2086
-    (cd "$work/packages" && { download $PACKAGES_FENCE || { as_root apt-get update -q >/dev/null && download $PACKAGES_FENCE; }; })
+    (cd "$work/packages" && { download $packages || { as_root apt-get update -q >/dev/null && download $packages; }; })
     for package in "$work"/packages/*.deb; do dpkg-deb -x "$package" "$work/tree"; done
-    for file in usr/sbin/fence_scsi usr/share/cluster/fence_scsi_check usr/share/fence/fencing.py \
-        usr/lib/python3/dist-packages usr/lib/x86_64-linux-gnu; do
+    for file; do
         mkdir -p "$work/root/more/$(dirname "$file")"
         cp -a "$work/tree/$file" "$work/root/more/$file"
     done
-    pack_root "$work/root" "$TEST_GUEST/fence.cpio"
+    pack_root "$work/root" "$TEST_GUEST/$name.cpio"
     rm -rf --one-file-system "$work"
 }
 download() { apt-get -qq -o APT::Sandbox::User=root download "$@"; }

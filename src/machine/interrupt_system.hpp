@@ -12,6 +12,7 @@
 #include "platform/address_space.hpp"
 #include "platform/device.hpp"
 #include "platform/interrupt/gsi_lines.hpp"
+#include "platform/interrupt/interrupt_chips.hpp"
 #include "platform/interrupt_line.hpp"
 #include "runtime/timers.hpp"
 
@@ -25,6 +26,8 @@ public:
     /// Where devices plug their wires in.
     [[nodiscard]] virtual platform::GsiLines& lines() = 0;
     [[nodiscard]] virtual platform::MsiSink& msi() = 0;
+    /// Touka's own chips; null when they are the kernel's.
+    [[nodiscard]] virtual platform::InterruptChips* chips() { return nullptr; }
     /// What the processor `index` is made with; null when its APIC is in the kernel.
     [[nodiscard]] virtual cpu::InterruptPort* port(std::uint32_t index) = 0;
     /// Processors are there, in order; they outlive this object's use.

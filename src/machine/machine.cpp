@@ -8,11 +8,14 @@
 #include <chrono>
 #include <utility>
 
+#include "machine/cards.hpp"
 #include "machine/chipset.hpp"
 #include "machine/engine_choice.hpp"
 #include "machine/engine_switches.hpp"
+#include "machine/function_paths.hpp"
 #include "machine/interrupt_system.hpp"
 #include "machine/machine_events.hpp"
+#include "machine/machine_iommu.hpp"
 #include "machine/peripherals.hpp"
 #include "machine/processors.hpp"
 #include "machine/system_bus.hpp"
@@ -72,11 +75,14 @@ public:
         if (!engine) return std::unexpected(engine.error());
         std::unique_ptr<Parts> parts(new Parts(config, host, std::move(*memory), std::move(*engine)));
 
-        auto peripherals = Peripherals::create(config, {*parts->memory_, parts->root_, parts->interrupts_->msi(),
-                                                        *parts->engine_.engine, parts->io_, *host.console,
-                                                        parts->engine_.kvm == nullptr});
+        auto peripherals =
+            Peripherals::create(config, {*parts->memory_, parts->root_, parts->paths_, *parts->engine_.engine,
+                                         parts->io_, *host.console, parts->engine_.kvm == nullptr});
         if (!peripherals) return std::unexpected(peripherals.error());
         parts->peripherals_ = std::move(*peripherals);
+        auto cards = Cards::create(config, {parts->root_, parts->paths_, parts->io_});
+        if (!cards) return std::unexpected(cards.error());
+        parts->cards_ = std::move(*cards);
 
         auto processors = Processors::create(*parts->engine_.engine, config.cpu_count, parts->bus_, *parts->interrupts_,
                                              parts->events_);
@@ -130,6 +136,9 @@ private:
           chipset_(bus_, *interrupts_, timers_, *host.console, events_),
           root_(bus_.memory(), bus_.ports(),
                 make_root_config(*memory_, interrupts_->lines(), chipset_.reset_control_port())),
+          iommu_(config.iommu ? std::make_unique<MachineIommu>(*memory_, *interrupts_, timers_, bus_.memory())
+                              : nullptr),
+          paths_(*memory_, interrupts_->msi(), iommu_ ? &iommu_->unit() : nullptr),
           switches_(config.engine_switches_ms, timers_, [this] { events_.put(MachineEvent::kEngineSwitchDue); }) {}
 
     /// Everything with a state except the processors, in the order of restoring.
@@ -139,13 +148,17 @@ private:
         append(chipset_.devices());
         append(root_.chipset());
         all.push_back(&root_);
+        if (iommu_) all.push_back(&iommu_->unit());
         append(peripherals_->devices());
+        append(cards_->devices());
         return all;
     }
 
     /// Kernel, tables and boot processor as at the start. @pre paused.
     std::expected<void, MachineError> power_on() {
-        const auto tables = platform::acpi::make_acpi_tables(layout_, platform::boot::kAcpiArea);
+        std::vector<platform::acpi::TableBytes> more;
+        if (iommu_) more.push_back(iommu_->table(layout_));
+        const auto tables = platform::acpi::make_acpi_tables(layout_, platform::boot::kAcpiArea, std::move(more));
         if (!tables || !platform::acpi::write_acpi_tables(*memory_, *tables)) {
             return std::unexpected(MachineError{MachineErrorKind::kFailed, "the ACPI tables do not fit their area"});
         }
@@ -197,7 +210,10 @@ private:
     std::unique_ptr<InterruptSystem> interrupts_;
     Chipset chipset_;
     platform::PciRoot root_;
+    std::unique_ptr<MachineIommu> iommu_; // null: none
+    FunctionPaths paths_;
     std::unique_ptr<Peripherals> peripherals_;
+    std::unique_ptr<Cards> cards_;
     EngineSwitches switches_;
     std::uint64_t switch_count_ = 0;
     std::chrono::microseconds longest_switch_{0};

@@ -144,9 +144,13 @@ std::expected<void, MachineError> Peripherals::add_others(const MachineConfig& c
 std::expected<void, MachineError> Peripherals::plug(std::string_view type,
                                                     std::unique_ptr<virtio::VirtioDevice> device) {
     const platform::PciAddress place = place_of(functions_.size());
+    // Queues of another process see all RAM as it is, and the balloon's pages are the guest's physical ones.
+    const bool remapped = context_.paths.remapped() && device->foreign_queues() == nullptr && type != "balloon";
+    FunctionPaths::Path& path = remapped ? context_.paths.open() : context_.paths.open_direct();
     auto function = std::make_unique<virtio::VirtioPciFunction>(
         fmt::format("virtio-{}@00:{:02x}.0", type, place.device), std::move(device),
-        virtio::VirtioPciContext{context_.reactor, dma_, context_.msi, context_.doorbells});
+        virtio::VirtioPciContext{context_.reactor, path.dma(), path.msi(), context_.doorbells, remapped});
+    path.belongs_to(*function);
     if (!context_.root.plug(place, *function)) {
         return std::unexpected(
             MachineError{MachineErrorKind::kConfiguration,

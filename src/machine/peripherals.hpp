@@ -10,12 +10,11 @@
 #include "devices/virtio/virtio_pci_function.hpp"
 #include "machine/balloon_memory.hpp"
 #include "machine/config.hpp"
+#include "machine/function_paths.hpp"
 #include "machine/machine_error.hpp"
 #include "machine/scsi_adapter.hpp"
-#include "memory/dma_space.hpp"
 #include "memory/guest_memory.hpp"
 #include "network/frame_port.hpp"
-#include "platform/interrupt_line.hpp"
 #include "platform/pci/pci_root.hpp"
 #include "runtime/byte_stream.hpp"
 #include "runtime/reactor.hpp"
@@ -27,7 +26,7 @@ namespace touka::machine {
 struct PeripheralContext {
     memory::GuestMemory& memory;
     platform::PciRoot& root;
-    platform::MsiSink& msi;
+    FunctionPaths& paths;
     cpu::DoorbellRegistry& doorbells;
     runtime::Reactor& reactor; ///< does their work
     runtime::ByteStream& console;
@@ -46,7 +45,7 @@ public:
     [[nodiscard]] std::vector<platform::Device*> devices();
 
 private:
-    explicit Peripherals(const PeripheralContext& context) : context_(context), dma_(context.memory) {}
+    explicit Peripherals(const PeripheralContext& context) : context_(context) {}
     [[nodiscard]] std::expected<void, MachineError> add_disk(const DiskConfig& config, std::uint32_t queue_count);
     [[nodiscard]] std::expected<void, MachineError> add_vhost_user(const std::string& socket);
     [[nodiscard]] std::expected<void, MachineError> add_scsi(const MachineConfig& config);
@@ -57,7 +56,6 @@ private:
                                                          std::unique_ptr<devices::virtio::VirtioDevice> device);
 
     PeripheralContext context_;
-    memory::IdentityDmaSpace dma_;
     HostBalloonMemory balloon_memory_;
     // Destroyed from the end: functions before what is behind them.
     std::vector<std::unique_ptr<storage::RawFile>> files_;

@@ -18,8 +18,8 @@ public:
 class PeripheralsTest : public testing::Test {
 protected:
     [[nodiscard]] std::unique_ptr<Peripherals> make(const MachineConfig& config) {
-        auto made = Peripherals::create(
-            config, {*host_.ram, host_.root, host_.messages, host_.doorbells, host_.reactor, console_});
+        auto made =
+            Peripherals::create(config, {*host_.ram, host_.root, paths_, host_.doorbells, host_.reactor, console_});
         return made ? std::move(*made) : nullptr;
     }
     [[nodiscard]] std::uint32_t vendor(std::uint8_t device) {
@@ -27,6 +27,7 @@ protected:
     }
 
     devices::virtio::test::TestMachine host_;
+    FunctionPaths paths_{*host_.ram, host_.messages, nullptr};
     NoConsole console_;
 };
 

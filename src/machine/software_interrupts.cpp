@@ -28,6 +28,7 @@ public:
 
     [[nodiscard]] platform::GsiLines& lines() override { return lines_; }
     [[nodiscard]] platform::MsiSink& msi() override { return chips_.msi(); }
+    [[nodiscard]] platform::InterruptChips* chips() override { return &chips_; }
     [[nodiscard]] cpu::InterruptPort* port(std::uint32_t index) override { return &chips_.local_apic(index); }
 
     void connect(const std::vector<cpu::Vcpu*>& vcpus) override {

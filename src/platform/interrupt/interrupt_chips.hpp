@@ -30,6 +30,7 @@ public:
 
     [[nodiscard]] LocalApic& local_apic(std::uint32_t vcpu_index) { return *local_apics_[vcpu_index]; }
     [[nodiscard]] MsiSink& msi() { return bus_; }
+    [[nodiscard]] LocalApicBus& bus() { return bus_; }
     [[nodiscard]] IoApic& io_apic() { return io_apic_; }
     [[nodiscard]] PicPair& pic() { return pic_; }
     /// All of them, in the order in which they are to be restored (after the processors).

@@ -169,6 +169,8 @@ void PciFunction::attach(const Attachment& attachment) {
     attachment_ = attachment;
     config_.define(offset::kInterruptLine, 1, attachment.interrupt_line, 0xFF);
     if (attachment.below_port) become_link_partner();
+    captured_requester_.reset();
+    capture_requester();
     pin_.connect(attachment.interrupt);
     config_changed();
 }
@@ -196,7 +198,14 @@ bool PciFunction::shows_multi_function() const {
     return attachment_.bus != nullptr && place.function == 0 && attachment_.bus->multi_function(place.device);
 }
 
+void PciFunction::capture_requester() {
+    if (attachment_.bus == nullptr || captured_requester_ == requester_id()) return;
+    captured_requester_ = requester_id();
+    if (requester_changed_) requester_changed_(*captured_requester_);
+}
+
 void PciFunction::write_config(std::uint32_t at, unsigned width_bytes, std::uint32_t value) {
+    capture_requester();
     config_.write(at, width_bytes, value);
     if (express_capability_ != 0) {
         const std::uint32_t control = express_capability_ + kDeviceControlOffset;

@@ -5,6 +5,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -93,6 +94,9 @@ public:
 
     /// Bus, device and function number as software numbered them: who it is to an IOMMU. Any thread, while attached.
     [[nodiscard]] std::uint16_t requester_id() const;
+    /// @param changed called when it is plugged in, and when a configuration write finds it at another number: that is
+    /// when a function learns its bus number. (PCIe Base 5.0 §2.2.6.2) Under the configuration lock.
+    void follow_requester(std::function<void(std::uint16_t)> changed) { requester_changed_ = std::move(changed); }
 
     // Of virtual functions, whose physical one decides where their BARs are. (PCIe Base 5.0 §9.3.4)
     /// From now on it is one; before it is plugged in.
@@ -160,6 +164,7 @@ private:
     [[nodiscard]] std::optional<std::uint64_t> bar_address(unsigned index) const;
     void config_changed();
     void become_link_partner();
+    void capture_requester();
     [[nodiscard]] bool shows_multi_function() const;
     void update_mapping(unsigned index);
     void unmap(unsigned index);
@@ -171,6 +176,8 @@ private:
     std::array<Bar, spec::pci::kBarCount> bars_{};
     Attachment attachment_;
     InterruptPin pin_;
+    std::function<void(std::uint16_t)> requester_changed_;
+    std::optional<std::uint16_t> captured_requester_;
     std::unique_ptr<MsixTable> msix_;
     std::unique_ptr<SriovCapability> sriov_;
     bool virtual_ = false;

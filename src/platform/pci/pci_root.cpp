@@ -54,6 +54,12 @@ std::expected<void, PciError> PciRoot::plug_port(const PciAddress& address, Root
     return plugged;
 }
 
+void PciRoot::unplug_port(const PciAddress& address, RootPort& port) {
+    unplug(address);
+    const std::scoped_lock lock(mutex_);
+    std::erase(root_ports_, &port);
+}
+
 void PciRoot::unplug(const PciAddress& address) {
     if (address.bus != 0) return;
     const std::scoped_lock lock(mutex_);

@@ -53,8 +53,10 @@ public:
     /// @param address on bus 0.
     [[nodiscard]] std::expected<void, PciError> plug(const PciAddress& address, PciFunction& function);
     void unplug(const PciAddress& address);
-    /// Before the machine runs; the port gets the next bus number and windows, and stays as long as the root.
+    /// Before the machine runs; the port gets the next bus number and windows.
     [[nodiscard]] std::expected<void, PciError> plug_port(const PciAddress& address, RootPort& port);
+    /// @pre nobody is behind it.
+    void unplug_port(const PciAddress& address, RootPort& port);
     /// The same behind a port that is plugged in: a card with several functions is there when function 0 is, which so
     /// comes last and goes first.
     /// @param devfn its place on the port's bus, whatever number software gave to that.

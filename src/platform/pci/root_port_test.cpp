@@ -112,6 +112,16 @@ TEST_F(RootPortTest, SoftwareNumbersBuses) {
     EXPECT_EQ(card_.requester_id(), 0x0700);
 }
 
+TEST_F(RootPortTest, AFunctionLearnsItsNumberWhenItIsPluggedInAndByConfigurationWrites) {
+    std::vector<std::uint16_t> learnt;
+    card_.follow_requester([&](std::uint16_t requester) { learnt.push_back(requester); });
+    ASSERT_TRUE(root_.plug(port_, 0, card_).has_value());
+    write(kPort, bridge::kSecondaryBus, 1, 7);
+    write({7, 0, 0}, offset::kInterruptLine, 1, 5);
+    write({7, 0, 0}, offset::kInterruptLine, 1, 6);
+    EXPECT_EQ(learnt, (std::vector<std::uint16_t>{0x0100, 0x0700}));
+}
+
 TEST_F(RootPortTest, FunctionsBeyondSevenAreReachedOnlyByAlternativeRoutingIds) {
     ASSERT_TRUE(root_.plug(port_, 9, second_).has_value());
     ASSERT_TRUE(root_.plug(port_, 0, card_).has_value());

@@ -50,8 +50,7 @@ inline constexpr std::uint8_t kHeaderMultiFunction = 0x80;
 namespace class_code {
 inline constexpr std::uint32_t kScsiStorage = 0x01'00'00, kNvmExpress = 0x01'08'02, kEthernet = 0x02'00'00,
                                kHostBridge = 0x06'00'00, kIsaBridge = 0x06'01'00, kPciBridge = 0x06'04'00,
-                               kOtherCommunication = 0x07'80'00,
-                               kOther = 0xFF'00'00;
+                               kOtherCommunication = 0x07'80'00, kOther = 0xFF'00'00;
 } // namespace class_code
 
 /// Configuration mechanism #1. (§3.2.2.3.2) The ports, and CONFIG_ADDRESS.

@@ -1,0 +1,115 @@
+#include "machine/cards.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace touka::machine {
+
+using namespace devices;
+
+namespace {
+
+constexpr std::uint8_t kFirstPortDevice = 0x10;
+
+platform::PciAddress place_of_port(std::size_t number) {
+    return {.device = static_cast<std::uint8_t>(kFirstPortDevice + number)};
+}
+
+std::unexpected<MachineError> unusable(std::string text) {
+    return std::unexpected(MachineError{MachineErrorKind::kUnusable, std::move(text)});
+}
+
+} // namespace
+
+std::expected<std::unique_ptr<Cards>, MachineError> Cards::create(const MachineConfig& config,
+                                                                  const CardContext& context) {
+    std::unique_ptr<Cards> all(new Cards(context));
+    for (const CardConfig& card : config.cards) {
+        auto added = std::visit([&](const auto& kind) { return all->add(kind, config.name); }, card);
+        if (!added) return std::unexpected(added.error());
+    }
+    return all;
+}
+
+Cards::~Cards() {
+    for (platform::Device* device : devices()) {
+        device->reset();
+        device->pause(); // nothing in flight when the volumes go
+    }
+    for (std::size_t i = 0; i < ports_.size(); ++i) {
+        context_.root.unplug(*ports_[i], 0);
+        context_.root.unplug_port(place_of_port(i), *ports_[i]);
+    }
+}
+
+std::vector<platform::Device*> Cards::devices() {
+    std::vector<platform::Device*> all;
+    for (const auto& port : ports_) all.push_back(port.get());
+    for (const auto& card : nvme_cards_) {
+        for (platform::Device* device : card->devices()) all.push_back(device);
+    }
+    return all;
+}
+
+std::expected<platform::RootPort*, MachineError> Cards::add_port() {
+    const std::size_t number = ports_.size();
+    const platform::PciAddress place = place_of_port(number);
+    // Nobody waits for a card that the guest lets go: it stays in its slot, without power.
+    auto port = std::make_unique<platform::RootPort>(fmt::format("root-port@{}", place.text()),
+                                                     static_cast<std::uint16_t>(number + 1), [] {});
+    if (number >= kSlotLimit || !context_.root.plug_port(place, *port)) {
+        return std::unexpected(MachineError{
+            MachineErrorKind::kConfiguration,
+            fmt::format("there is no slot for card {}; {} are the most that a machine has", number + 1, kSlotLimit)});
+    }
+    ports_.push_back(std::move(port));
+    return ports_.back().get();
+}
+
+std::expected<void, MachineError> Cards::plug(platform::PciFunction& function) {
+    const auto port = add_port();
+    if (!port) return std::unexpected(port.error());
+    if (context_.root.plug(**port, 0, function)) return {};
+    return std::unexpected(
+        MachineError{MachineErrorKind::kConfiguration,
+                     fmt::format("{}: its BARs are larger than its slot's windows", function.name())});
+}
+
+std::expected<void, MachineError> Cards::add(const NvmeDevice& config, const std::string& machine_name) {
+    storage::RawFile::Options options;
+    options.read_only = config.disk.read_only;
+    options.direct = config.disk.direct;
+    auto file = storage::RawFile::open(config.disk.path, options);
+    if (!file) return unusable(file.error().text);
+    storage::RawFile& volume = *files_.emplace_back(std::move(*file));
+
+    const std::size_t slot = ports_.size() + 1;
+    nvme::NvmeCardConfiguration card;
+    card.name = fmt::format("nvme@{}", slot);
+    card.subsystem.nqn = fmt::format("nqn.2014-08.org.nvmexpress:touka:{}:{}", machine_name, slot);
+    card.subsystem.serial = config.disk.serial.empty() ? fmt::format("TOUKA{:04}", slot) : config.disk.serial;
+    card.subsystem.namespace_limit = 1;
+    card.virtual_functions = static_cast<std::uint16_t>(config.virtual_functions);
+    card.namespaces.push_back({.geometry = volume.geometry(),
+                               .open = [&volume](runtime::Reactor& reactor) { return volume.open_queue(reactor); }});
+    std::vector<FunctionPaths::Path*> paths;
+    for (std::uint32_t i = 0; i <= config.virtual_functions; ++i) paths.push_back(&context_.paths.open());
+    nvme_cards_.push_back(std::make_unique<nvme::NvmeCard>(card, [&](std::uint16_t function) {
+        return nvme::NvmePciContext{context_.reactor, paths[function]->dma(), paths[function]->msi()};
+    }));
+    nvme::NvmeCard& made = *nvme_cards_.back();
+    paths[0]->belongs_to(made.physical());
+    for (std::uint16_t i = 0; i < card.virtual_functions; ++i) paths[i + 1u]->belongs_to(made.virtual_function(i));
+    return plug(made.physical());
+}
+
+std::expected<void, MachineError> Cards::add(const VfioUserDevice& config, const std::string&) {
+    return unusable(fmt::format("{}: devices of other processes cannot be attached yet", config.socket));
+}
+
+std::expected<void, MachineError> Cards::add(const VfioDevice& config, const std::string&) {
+    return unusable(fmt::format("{}: functions of the host cannot be attached yet", config.address));
+}
+
+} // namespace touka::machine

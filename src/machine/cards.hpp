@@ -1,0 +1,55 @@
+#pragma once
+
+#include <expected>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "devices/nvme/nvme_card.hpp"
+#include "machine/config.hpp"
+#include "machine/function_paths.hpp"
+#include "machine/machine_error.hpp"
+#include "platform/pci/pci_root.hpp"
+#include "platform/pci/root_port.hpp"
+#include "runtime/reactor.hpp"
+#include "storage/raw_file.hpp"
+
+namespace touka::machine {
+
+/// What cards are built with; everything outlives them.
+struct CardContext {
+    platform::PciRoot& root;
+    FunctionPaths& paths;
+    runtime::Reactor& reactor;
+};
+
+/// PCI Express cards, each in the slot behind a root port of its own, from 00:10.0 on. @thread control.
+class Cards {
+public:
+    static constexpr std::size_t kSlotLimit = 12;
+
+    [[nodiscard]] static std::expected<std::unique_ptr<Cards>, MachineError> create(const MachineConfig& config,
+                                                                                    const CardContext& context);
+    ~Cards();
+    Cards(const Cards&) = delete;
+    Cards& operator=(const Cards&) = delete;
+
+    /// Ports before what is behind them, physical functions before virtual ones.
+    [[nodiscard]] std::vector<platform::Device*> devices();
+
+private:
+    explicit Cards(const CardContext& context) : context_(context) {}
+    [[nodiscard]] std::expected<void, MachineError> add(const NvmeDevice& config, const std::string& machine_name);
+    [[nodiscard]] std::expected<void, MachineError> add(const VfioUserDevice& config, const std::string& machine_name);
+    [[nodiscard]] std::expected<void, MachineError> add(const VfioDevice& config, const std::string& machine_name);
+    [[nodiscard]] std::expected<platform::RootPort*, MachineError> add_port();
+    [[nodiscard]] std::expected<void, MachineError> plug(platform::PciFunction& function);
+
+    CardContext context_;
+    // Destroyed from the end: cards before the ports that they are behind, and before their volumes.
+    std::vector<std::unique_ptr<storage::RawFile>> files_;
+    std::vector<std::unique_ptr<platform::RootPort>> ports_;
+    std::vector<std::unique_ptr<devices::nvme::NvmeCard>> nvme_cards_;
+};
+
+} // namespace touka::machine

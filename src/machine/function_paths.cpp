@@ -1,0 +1,48 @@
+#include "machine/function_paths.hpp"
+
+namespace touka::machine {
+
+using iommu::RequesterId;
+
+namespace {
+
+/// Of functions that are in no slot yet.
+constexpr RequesterId kNobody{0xFFFF};
+
+} // namespace
+
+FunctionPaths::~FunctionPaths() {
+    for (Path& path : paths_) {
+        if (path.remapped_ == nullptr) continue;
+        unit_->remove_requester(std::static_pointer_cast<iommu::RemappedSpace>(path.dma_));
+    }
+}
+
+FunctionPaths::Path& FunctionPaths::open() {
+    Path& path = open_direct();
+    if (unit_ == nullptr) return path;
+    auto space = unit_->add_requester(kNobody);
+    path.remapped_ = space.get();
+    path.dma_ = std::move(space);
+    return path;
+}
+
+FunctionPaths::Path& FunctionPaths::open_direct() {
+    Path& path = paths_.emplace_back();
+    path.dma_ = std::make_shared<memory::IdentityDmaSpace>(memory_);
+    path.msi_ = &msi_;
+    if (unit_ == nullptr) return path;
+    path.remapped_msi_ = std::make_unique<iommu::RemappedMsi>(unit_->interrupts(), kNobody);
+    path.msi_ = path.remapped_msi_.get();
+    return path;
+}
+
+void FunctionPaths::Path::belongs_to(platform::PciFunction& function) {
+    if (remapped_msi_ == nullptr) return;
+    function.follow_requester([this](std::uint16_t number) {
+        if (remapped_ != nullptr) remapped_->set_requester(RequesterId{number});
+        remapped_msi_->set_requester(RequesterId{number});
+    });
+}
+
+} // namespace touka::machine

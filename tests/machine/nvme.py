@@ -1,0 +1,99 @@
+"""The stock nvme driver and nvme-cli on `--device nvme:`: what was written is at the same block of the file, commands and
+identify data are what a controller of its own would give, virtual functions come up through virt-mgmt (T1, T2)."""
+import hashlib
+import pathlib
+import re
+import tempfile
+
+from guest import check, run
+
+MIB = 1 << 20
+VIRTUAL = 2
+SCRIPT = """#root
+export PATH=$PATH:/tmp/more/usr/sbin:/tmp/more/usr/bin LD_LIBRARY_PATH=/tmp/more/usr/lib/x86_64-linux-gnu
+n=/dev/nvme0n1
+for i in $(seq 50); do [ -e $n ] && break; sleep 0.2; done
+echo SIZE $(cat /sys/block/nvme0n1/size)
+nvme id-ctrl /dev/nvme0 | sed 's/^/ID /'
+nvme smart-log /dev/nvme0 | sed 's/^/SMART /'
+lspci -vvv -s 01:00.0 2>&1 | sed 's/^/LSPCI /'
+fio --name=verify --filename=$n --size=16m --rw=randwrite --bsrange=512-64k --ioengine=libaio --iodepth=16 --direct=1 \\
+    --verify=crc32c --do_verify=1 --fsync=64 --minimal >/tmp/fio.log 2>&1 || cat /tmp/fio.log
+echo FIO $?
+dd if=/dev/urandom of=/tmp/pattern bs=64k count=1 2>/dev/null
+dd if=/tmp/pattern of=$n bs=64k seek=300 oflag=direct 2>/dev/null
+sha256sum /tmp/pattern | sed 's/^/HASH /'
+nvme compare $n --start-block=$((300 * 128)) --block-count=127 --data-size=65536 --data=/tmp/pattern | sed 's/^/COMPARE /'
+nvme compare $n --start-block=$((301 * 128)) --block-count=127 --data-size=65536 --data=/tmp/pattern 2>&1 | sed 's/^/OTHER /'
+nvme resv-register $n --nrkey=0xa --rrega=0 && nvme resv-acquire $n --crkey=0xa --rtype=1 --racqa=0 && echo RESERVED
+nvme resv-report $n | sed 's/^/REPORT /'
+"""
+FUNCTIONS = """
+p=/sys/bus/pci/devices/0000:01:00.0
+echo 0 >$p/sriov_drivers_autoprobe
+echo %d >$p/sriov_numvfs && echo "ENABLED $(cat $p/sriov_numvfs)"
+for c in 1 2; do
+    nvme virt-mgmt /dev/nvme0 -c $c -r 0 -a 8 -n 3 >/dev/null && nvme virt-mgmt /dev/nvme0 -c $c -r 1 -a 8 -n 3 >/dev/null
+    nvme virt-mgmt /dev/nvme0 -c $c -a 9 >/dev/null && echo "ONLINE $c"
+done
+nvme list-secondary /dev/nvme0 | sed 's/^/SECONDARY /'
+echo 0000:01:00.1 >/sys/bus/pci/drivers/nvme/bind
+for i in $(seq 50); do [ -e /dev/nvme1 ] && break; sleep 0.2; done
+ls /dev | sed -n 's/^nvme/NODE nvme/p'
+dd if=/dev/nvme1n1 bs=64k skip=300 count=1 iflag=direct 2>/dev/null | sha256sum | sed 's/^/THROUGH-VF /'
+echo 1 >/sys/bus/pci/devices/0000:01:00.1/reset && echo "VF RESET"
+dd if=/dev/nvme0n1 bs=64k skip=300 count=1 iflag=direct 2>/dev/null | sha256sum | sed 's/^/AFTER-RESET /'
+echo 0 >$p/sriov_numvfs && echo "DISABLED"
+echo 1 >$p/reset && echo "PF RESET"
+dd if=/dev/nvme0n1 bs=64k skip=300 count=1 iflag=direct 2>/dev/null | sha256sum | sed 's/^/AFTER-PF-RESET /'
+""" % VIRTUAL
+
+
+def marked(output, word):
+    return [line.split(word + " ", 1)[1] for line in output.splitlines() if line.startswith(word + " ")]
+
+
+def check_commands(output, disk):
+    check(marked(output, "SIZE") == [str(64 * MIB // 512)], "the namespace has the file's size", output)
+    check(any(re.match(r"sn +: SERIAL1", line) for line in marked(output, "ID")), "id-ctrl has the serial", output)
+    check(any("critical_warning" in line for line in marked(output, "SMART")), "smart-log answers", output)
+    complaints = [line for line in marked(output, "LSPCI") if "pcilib" in line or "!!!" in line]
+    check(not complaints and any("Non-Volatile memory controller" in line for line in marked(output, "LSPCI")),
+          "lspci -vvv reads all capabilities", output)
+    check("FIO 0" in output, "fio --verify finds what it wrote", output)
+    pattern = marked(output, "HASH")[0].split()[0]
+    with open(disk, "rb") as file:
+        file.seek(300 * 65536)
+        check(hashlib.sha256(file.read(65536)).hexdigest() == pattern, "the file has it at the same block", output)
+    check(any("Success" in line for line in marked(output, "COMPARE")), "COMPARE of the same succeeds", output)
+    check(not any("Success" in line for line in marked(output, "OTHER")), "COMPARE of other data fails", output)
+    check("RESERVED" in output and any("rtype     : 1" in line for line in marked(output, "REPORT")),
+          "a reservation is reported", output)
+    return pattern
+
+
+def check_functions(output, pattern):
+    check(f"ENABLED {VIRTUAL}" in output, "virtual functions are enabled", output)
+    check("ONLINE 1" in output and "ONLINE 2" in output, "virt-mgmt brings them online", output)
+    check(len(marked(output, "NODE")) > 2, "the stock driver binds one", output)
+    for step in ("THROUGH-VF", "AFTER-RESET", "AFTER-PF-RESET"):
+        check(marked(output, step)[0].split()[0] == pattern, f"the data are there {step.lower()}", output)
+    for step in ("VF RESET", "DISABLED", "PF RESET"):
+        check(step in output, step.lower(), output)
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix="touka-nvme-") as folder:
+        disk = pathlib.Path(folder) / "data.raw"
+        with open(disk, "wb") as file:
+            file.truncate(64 * MIB)
+        for extra in ((), ("--iommu",)):
+            print(" ".join(extra) or "without IOMMU")
+            status, output = run(SCRIPT + FUNCTIONS, "--device", f"nvme:{disk},serial=SERIAL1,vfs={VIRTUAL}", "--cpus", "2",
+                                 "--memory", "512M", *extra, command_line="intel_iommu=on", more=("devices.cpio",))
+            check(status == 0, "the guest powers off", output)
+            check_functions(output, check_commands(output, disk))
+
+
+if __name__ == "__main__":
+    main()
