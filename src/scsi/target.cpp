@@ -178,11 +178,18 @@ void Target::manage(TaskManagementFunction function, Nexus& nexus, Lun lun, std:
     }
     const auto units = nexus.units; // the nexus may go with the last answer
     if (units.empty()) return done(TaskManagementResponse::kComplete);
-    const auto left = std::make_shared<std::size_t>(units.size()); // shared by the units' callbacks
-    const auto shared_done = std::make_shared<std::function<void(TaskManagementResponse)>>(std::move(done));
+    struct Answers {
+        std::size_t left;
+        bool failed;
+        std::function<void(TaskManagementResponse)> done;
+    };
+    const auto answers =
+        std::make_shared<Answers>(units.size(), false, std::move(done)); // the units' callbacks share it
     for (const MappedUnit& mapped : units) {
-        mapped.unit->manage(function, nexus, tag, [left, shared_done](TaskManagementResponse response) {
-            if (--*left == 0) (*shared_done)(response);
+        mapped.unit->manage(function, nexus, tag, [answers](TaskManagementResponse response) {
+            answers->failed |= response == TaskManagementResponse::kTargetFailure;
+            if (--answers->left > 0) return;
+            answers->done(answers->failed ? TaskManagementResponse::kTargetFailure : response);
         });
     }
 }

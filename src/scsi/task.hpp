@@ -66,6 +66,12 @@ public:
 
     /// The task is over; it may be destroyed or used again within this call.
     virtual void complete() = 0;
+    /// The task was aborted, and the host does not let go of it in time. Calls nothing of the unit.
+    /// @return true when the initiator takes it as ended from now on (`aborted` and `status` are set): `complete` still
+    /// comes, and tells nobody. Until then the buffers are the host's, whatever becomes of the session, and `nexus`
+    /// points to one with the same name, perhaps without units. False when the buffers are not the port's own, so that
+    /// the command cannot be over while the host may still write to them: it ends with `complete` alone.
+    [[nodiscard]] virtual bool give_up() { return false; }
 
     /// For the task set of the unit that has the task.
     struct TaskSetLink {
@@ -74,6 +80,8 @@ public:
         bool started = false;
         bool abort_requested = false;
         bool abort_told = false; ///< its end is told with TASK ABORTED
+        bool late = false;       ///< aborted, and has not ended in time
+        bool given_up = false;   ///< late, and over for its initiator
     } link;
     /// Makes the object ready for the next command; buffers and request are the port's to fill in.
     void clear_response() {

@@ -34,6 +34,10 @@ public:
         ++completions;
         if (on_complete) on_complete(*this);
     }
+    [[nodiscard]] bool give_up() override {
+        if (own_memory) given_up = true;
+        return own_memory;
+    }
 
     /// What the initiator received.
     [[nodiscard]] std::span<const std::uint8_t> received() const { return std::span(buffer_).first(data_in_bytes); }
@@ -50,6 +54,8 @@ public:
 
     std::vector<std::uint8_t> sent; ///< unchanged while the task is on its way
     bool no_memory = false;         ///< data_in has none
+    bool own_memory = true;         ///< may be given up
+    bool given_up = false;
     int completions = 0;
     std::function<void(TestTask&)> on_complete;
 

@@ -57,6 +57,9 @@ public:
     virtual void submit(BlockRequest& request) = 0;
     /// Hands what was submitted to the host; call once after a batch of submits.
     virtual void commit() = 0;
+    /// Takes a request back that the host has not begun with. @return true: it is never carried out, and `complete` is
+    /// not called; false: it goes on.
+    [[nodiscard]] virtual bool withdraw(BlockRequest& /*request*/) { return false; }
     /// Requests that were taken and not completed yet.
     [[nodiscard]] virtual std::size_t in_flight() const = 0;
     /// What is known of the volume from `offset_bytes` on. @pre offset_bytes is below the size.

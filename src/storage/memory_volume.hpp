@@ -25,6 +25,7 @@ public:
         if (!held) complete_all();
     }
     void commit() override { ++commits; }
+    [[nodiscard]] bool withdraw(BlockRequest& request) override { return !begun && std::erase(waiting_, &request) > 0; }
     [[nodiscard]] std::size_t in_flight() const override { return waiting_.size(); }
 
     /// On the reactor: does what was held back.
@@ -40,6 +41,7 @@ public:
     std::vector<BlockOperation> operations;
     BlockStatus status = BlockStatus::kOk; ///< what every request ends with
     bool held = false;
+    bool begun = true; ///< what is held back cannot be withdrawn
     bool last_force_unit_access = false;
     bool last_may_unmap = false;
     int commits = 0;

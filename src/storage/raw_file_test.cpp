@@ -284,6 +284,38 @@ TEST_P(RawFileOn, DestroyingAQueueCompletesWhatIsInFlight) {
     EXPECT_EQ(disk.bytes(0, text.size()), text);
 }
 
+TEST_P(RawFileOn, ARequestThatWaitsForItsPlaceCanBeWithdrawnAndOneThatHasItCannot) {
+    const DiskFile disk(1 << 20);
+    ASSERT_NO_FATAL_FAILURE(open(disk.path, false, false, 1));
+    std::array<std::string, 3> texts{std::string(512, 'a'), std::string(512, 'b'), std::string(512, 'c')};
+    std::array<iovec, 3> vectors;
+    std::array<BlockRequest, 3> requests;
+    std::array<int, 3> completions{};
+    std::promise<void> last;
+    reactor.post([&] {
+        for (std::size_t i = 0; i < 3; ++i) {
+            vectors[i] = vector_of(texts[i]);
+            requests[i] = {.operation = BlockOperation::kWrite,
+                           .offset_bytes = i * 512,
+                           .length_bytes = 512,
+                           .buffers = {&vectors[i], 1},
+                           .complete = [&, i](BlockStatus) {
+                               ++completions[i];
+                               if (i == 2) last.set_value();
+                           }};
+            queue->submit(requests[i]);
+        }
+        EXPECT_FALSE(queue->withdraw(requests[0]));
+        EXPECT_TRUE(queue->withdraw(requests[1]));
+        EXPECT_EQ(queue->in_flight(), 2u);
+        queue->commit();
+    });
+    last.get_future().get();
+    reactor.run_and_wait([&] { EXPECT_EQ(queue->in_flight(), 0u); });
+    EXPECT_EQ(completions, (std::array{1, 0, 1}));
+    EXPECT_EQ(disk.bytes(0, 1536), texts[0] + std::string(512, '\0') + texts[2]);
+}
+
 TEST_P(RawFileOn, QueuesOfOneFileSeeEachOthersWrites) {
     const DiskFile disk(1 << 20);
     ASSERT_NO_FATAL_FAILURE(open(disk.path));

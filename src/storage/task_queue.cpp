@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <numeric>
@@ -58,6 +59,15 @@ void TaskQueue::submit(BlockRequest& request) {
     if (const auto status = refusal(file_.geometry, request)) return request.complete(*status);
     ++in_flight_;
     if (first_waiting_ < waiting_.size() || !launch(request)) waiting_.push_back(&request);
+}
+
+bool TaskQueue::withdraw(BlockRequest& request) {
+    const auto first = waiting_.begin() + static_cast<std::ptrdiff_t>(first_waiting_);
+    const auto found = std::find(first, waiting_.end(), &request);
+    if (found == waiting_.end()) return false;
+    waiting_.erase(found);
+    --in_flight_;
+    return true;
 }
 
 bool TaskQueue::launch(BlockRequest& request) {

@@ -20,6 +20,7 @@ class TaskQueue : public BlockDevice {
 public:
     [[nodiscard]] const BlockGeometry& geometry() const final { return file_.geometry; }
     void submit(BlockRequest& request) final;
+    [[nodiscard]] bool withdraw(BlockRequest& request) final;
     [[nodiscard]] std::size_t in_flight() const final { return in_flight_; }
     [[nodiscard]] BlockExtent extent_at(std::uint64_t offset_bytes) const final;
     void prefetch(std::uint64_t offset_bytes, std::uint64_t length_bytes) final;

@@ -122,6 +122,8 @@ bool Scsi::process_queue(unsigned index) {
     return port_.transport->active() && control_.process(kTurnBudget);
 }
 
+/// The function may be answered before all commands have ended (kTargetFailure). They count as in flight as long as the
+/// host can reach the driver's memory for them, and the reset waits for that, however long it takes.
 void Scsi::abort_all() {
     if (!activated_) return;
     port_.bus.for_each([this](ScsiBus::Attachment& attachment) {

@@ -33,6 +33,7 @@ std::uint8_t response_of(TaskManagementResponse response) {
         case TaskManagementResponse::kSucceeded: return VIRTIO_SCSI_S_FUNCTION_SUCCEEDED;
         case TaskManagementResponse::kRejected: return VIRTIO_SCSI_S_FUNCTION_REJECTED;
         case TaskManagementResponse::kIncorrectLun: return VIRTIO_SCSI_S_INCORRECT_LUN;
+        case TaskManagementResponse::kTargetFailure: return VIRTIO_SCSI_S_FAILURE;
     }
     return VIRTIO_SCSI_S_FUNCTION_REJECTED;
 }

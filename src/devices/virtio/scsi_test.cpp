@@ -7,7 +7,10 @@
 
 #include "devices/virtio/test_driver.hpp"
 #include "devices/virtio/test_unit.hpp"
+#include "runtime/manual_timers.hpp"
+#include "scsi/disk/disk_unit.hpp"
 #include "spec/scsi/operation.hpp"
+#include "storage/memory_volume.hpp"
 
 namespace touka::devices::virtio {
 namespace {
@@ -84,10 +87,11 @@ protected:
         ScsiTaskManagement request{VIRTIO_SCSI_T_TMF, subtype, {}, id};
         std::ranges::copy(lun, request.lun);
         const std::uint64_t place = driver_->allocate(64);
+        answer_ = place + 32;
         driver_->store(place, request);
-        driver_->store(place + 32, std::uint8_t{0xEE});
-        driver_->send(queues_[kScsiControlQueue], {{place, sizeof request, false}, {place + 32, 1, true}});
-        return driver_->load<std::uint8_t>(place + 32);
+        driver_->store(answer_, std::uint8_t{0xEE});
+        driver_->send(queues_[kScsiControlQueue], {{place, sizeof request, false}, {answer_, 1, true}});
+        return driver_->load<std::uint8_t>(answer_);
     }
     std::uint64_t add_event_buffer(std::uint32_t bytes = sizeof(ScsiEvent)) {
         const std::uint64_t place = driver_->allocate(64);
@@ -103,6 +107,7 @@ protected:
     std::optional<TestDriver> driver_;
     std::vector<TestDriver::Queue> queues_;
     std::uint64_t header_ = 0, data_ = 0, response_ = 0;
+    std::uint64_t answer_ = 0; // of the last task management
     std::uint32_t cdb_bytes_ = kScsiDefaultCdbBytes, sense_bytes_ = kScsiDefaultSenseBytes;
     std::uint8_t attribute_ = VIRTIO_SCSI_S_SIMPLE;
 };
@@ -534,6 +539,40 @@ TEST_F(VirtioScsi, AResetIsNotOverWhileAUnitStillAborts) {
     on_reactor([this] { unit_.waiting_functions.front()(scsi::TaskManagementResponse::kComplete); });
     EXPECT_EQ(driver_->status(), 0);
     EXPECT_FALSE(driver_->has_used(queues_[2]));
+}
+
+TEST_F(VirtioScsi, AbortingWhatAVolumeDoesNotAnswerFailsInBoundedTimeAndTheCommandEndsWhenItDoes) {
+    runtime::ManualTimers timers;
+    storage::MemoryVolume volume(1 << 20);
+    volume.bytes[0] = std::byte{0x5A};
+    scsi::DiskUnit stuck(volume, {.identity = {.product = "DISK", .revision = "1", .serial = "1"}, .ports = {}});
+    stuck.server().limit_aborts(timers);
+    bring_up();
+    on_reactor([&] { scsi_->attach(9, second_target_, 1, {{Lun::from_number(0), &stuck.unit()}}); });
+    command(lun_bytes(9, 0), {kTestUnitReady}); // the unit attention
+    on_reactor([&] { volume.held = true; });
+    command(lun_bytes(9, 0), {0x28, 0, 0, 0, 0, 0, 0, 0, 1, 0}, {}, {{data_, 512, true}}, 7);
+    const std::uint64_t late_response = std::exchange(response_, driver_->allocate(4096));
+    const std::uint64_t late_data = std::exchange(data_, driver_->allocate(4096));
+    EXPECT_EQ(manage(VIRTIO_SCSI_T_TMF_ABORT_TASK, lun_bytes(9, 0), 7), 0xEE);
+    EXPECT_EQ(response_value(lun_bytes(3, 0), {kTestUnitReady}), VIRTIO_SCSI_S_OK) << "another unit goes on";
+    const std::uint16_t used = driver_->used_index(queues_[2]);
+    on_reactor([&] { timers.advance(scsi::kAbortLimitNs); });
+    EXPECT_EQ(driver_->load<std::uint8_t>(answer_), VIRTIO_SCSI_S_FAILURE);
+    EXPECT_EQ(driver_->used_index(queues_[2]), used) << "the host may still write to the guest's memory";
+    on_reactor([&] { volume.complete_all(); });
+    EXPECT_EQ(driver_->used_index(queues_[2]), used + 1);
+    EXPECT_EQ(driver_->load<ScsiCommandResponse>(late_response).response, VIRTIO_SCSI_S_ABORTED);
+    EXPECT_EQ(driver_->load<std::uint8_t>(late_data), 0x5A);
+
+    on_reactor([&] { volume.held = true; });
+    command(lun_bytes(9, 0), {0x28, 0, 0, 0, 0, 0, 0, 0, 1, 0}, {}, {{data_, 512, true}}, 8);
+    driver_->write(TestDriver::Register::device_status, 1, 0);
+    on_reactor([&] { timers.advance(2 * scsi::kAbortLimitNs); });
+    EXPECT_NE(driver_->status(), 0) << "a reset is not over before the host is";
+    on_reactor([&] { volume.complete_all(); });
+    EXPECT_EQ(driver_->status(), 0);
+    on_reactor([&] { scsi_->detach(9, [] {}); });
 }
 
 TEST_F(VirtioScsi, PauseWaitsForCommandsAndTaskManagement) {

@@ -27,6 +27,7 @@ std::optional<CopyFailure> check_access(const Task& task, const DiskCore& core, 
         return CopyFailure{.from = side, .status = Status::kReservationConflict};
     }
     if (const auto sense = core.server.readiness()) return answer_of(side, *sense);
+    if (core.server.medium_blocked()) return CopyFailure{.from = side, .status = Status::kBusy};
     if (const auto sense = core.check_range(range)) { // the copy manager's own finding: no device failed
         return CopyFailure{.code = SenseCode::kNoAdditionalSense, .from = side, .sense = sense};
     }

@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "runtime/manual_timers.hpp"
 #include "scsi/copy/copy_list_builder.hpp"
 #include "scsi/disk/test_disk.hpp"
 #include "storage/faulty_block_device.hpp"
@@ -330,6 +331,38 @@ TEST_F(CopyTest, AnAbortedCopyStopsAtItsNextStep) {
     EXPECT_TRUE(done && task.aborted);
     EXPECT_EQ(two.on_medium(16), 0);
     EXPECT_EQ(one.volume.in_flight() + two.volume.in_flight(), 0u);
+}
+
+TEST_F(CopyTest, ACopyThatWasGivenUpKeepsEverybodyOffTheMediumThatItMayStillWriteTo) {
+    runtime::ManualTimers timers;
+    one.disk().server().limit_aborts(timers);
+    one.fill(0, 8, 7);
+    two.volume.held = true;
+    auto& task = copy({kThere, kThere});
+    one.disk().unit().manage(TaskManagementFunction::kAbortTask, one.user().a, task.tag, [](auto) {});
+    EXPECT_FALSE(two.disk().server().medium_blocked());
+    timers.advance(kAbortLimitNs);
+    EXPECT_TRUE(task.given_up);
+    EXPECT_EQ(two.run(cdb10(0x2A, 16, 1), blocks(1, 9)).status, Status::kBusy);
+    two.volume.held = false;
+    complete_all();
+    EXPECT_EQ(task.completions, 1);
+    EXPECT_EQ(two.on_medium(16), 7);
+    EXPECT_EQ(two.run(cdb10(0x2A, 16, 1), blocks(1, 9)).status, Status::kGood);
+    EXPECT_EQ(two.on_medium(16), 9);
+}
+
+TEST_F(CopyTest, ACopyKeepsOffAMediumThatATaskMayStillWriteTo) {
+    runtime::ManualTimers timers;
+    two.disk().server().limit_aborts(timers);
+    two.volume.held = true;
+    auto& write = two.run(cdb10(0x2A, 16, 1), blocks(1, 9));
+    two.disk().unit().manage(TaskManagementFunction::kAbortTask, two.user().a, write.tag, [](auto) {});
+    timers.advance(kAbortLimitNs);
+    two.volume.held = false;
+    expect_aborted(copy({kThere}), SenseCode::kThirdPartyDeviceFailure);
+    complete_all();
+    EXPECT_EQ(copy({kThere}).status, Status::kGood);
 }
 
 TEST_F(CopyTest, ACopyDoesNotComeBetweenCompareAndWrite) {

@@ -75,6 +75,7 @@ Step<Failure> write_piece(DiskCore& core, BlockRange range, std::vector<std::uin
 Step<Failure> carry_out(const CopyTransfer& transfer, const Task& task, CopyRecord& record) {
     DiskCore &source = *transfer.source, &destination = *transfer.destination;
     const BackgroundJobs::Running in_source(source.background), in_destination(destination.background);
+    const DeviceServer::ForeignWrite writes(destination.server, task);
     std::vector<std::uint8_t> data;
     for (std::uint64_t done = 0; done < transfer.length_bytes;) {
         const std::uint64_t length = std::min(kPieceBytes, transfer.length_bytes - done);

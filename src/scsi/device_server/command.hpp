@@ -38,6 +38,10 @@ struct Command {
     std::function<void(Task&)> execute;
 
     [[nodiscard]] std::uint8_t operation_code() const { return usage[0]; }
+    /// Does it read or write the medium? What needs neither a ready unit nor the right of access does not.
+    [[nodiscard]] bool accesses_medium(const Cdb& cdb) const {
+        return !despite_not_ready && reservation(cdb) >= ReservationClass::kReads;
+    }
 };
 
 /// The commands of one device server.

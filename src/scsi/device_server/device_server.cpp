@@ -1,8 +1,6 @@
 #include "scsi/device_server/device_server.hpp"
 
 #include <algorithm>
-#include <cassert>
-#include <set>
 #include <utility>
 
 #include "spec/scsi/operation.hpp"
@@ -45,6 +43,7 @@ void DeviceServer::start(Task& task) {
     if (!command->despite_not_ready) {
         if (const auto sense = readiness()) return check(task, *sense);
     }
+    if (medium_blocked() && command->accesses_medium(task.cdb)) return finish(task, Status::kBusy);
     command->execute(task);
 }
 
@@ -86,118 +85,6 @@ std::vector<std::uint8_t> DeviceServer::parameters(Task& task, std::size_t lengt
     std::vector<std::uint8_t> list(std::min<std::uint64_t>(length, task.data_out_bytes));
     list.resize(copy_from(task.data_out, 0, list));
     return list;
-}
-
-/// Takes the task out and completes it; whoever waits for the end of aborted tasks learns of it.
-void DeviceServer::release(Task& task) {
-    tasks_.remove(task);
-    std::vector<std::function<void()>> finished;
-    if (task.link.abort_requested) {
-        ++counters_.aborted_tasks;
-        task.aborted = !task.link.abort_told;
-        if (task.link.abort_told) {
-            task.status = Status::kTaskAborted;
-            task.sense.clear();
-            task.data_in_bytes = 0;
-        }
-        // Before `complete`: afterwards another task may be where this one was.
-        for (auto& abortion : abortions_) {
-            std::erase(abortion->left, &task);
-            if (abortion->left.empty()) finished.push_back(std::move(abortion->done));
-        }
-        std::erase_if(abortions_, [](const auto& abortion) { return abortion->left.empty(); });
-    }
-    task.complete();
-    for (const auto& done : finished) done();
-}
-
-/// Tasks in flight end when the volume is through with them; those that wait end now, and none of them may start
-/// when a port submits another one from within a completion.
-template <class Ends>
-void DeviceServer::abort(Ends ends, const Nexus* by, std::function<void()> done) {
-    auto abortion = std::make_unique<Abortion>();
-    tasks_.for_each([&](Task& task) {
-        if (!ends(task)) return;
-        if (!task.link.abort_requested)
-            task.link.abort_told = task_aborted_status_ && by != nullptr && task.nexus != by;
-        task.link.abort_requested = true;
-        abortion->left.push_back(&task);
-    });
-    if (abortion->left.empty()) return done();
-    abortion->done = std::move(done);
-    abortions_.push_back(std::move(abortion));
-    const bool was_starting = std::exchange(starting_, true);
-    while (Task* const waiting = tasks_.next_aborted_waiting()) release(*waiting);
-    starting_ = was_starting;
-    start_what_may();
-}
-
-void DeviceServer::manage(TaskManagementFunction function, Nexus& nexus, std::uint64_t tag,
-                          std::function<void(TaskManagementResponse)> done) {
-    using enum TaskManagementFunction;
-    const auto complete = [done] { done(TaskManagementResponse::kComplete); };
-    const auto present = [&](bool any_tag) {
-        bool found = false;
-        tasks_.for_each([&](const Task& task) { found |= task.nexus == &nexus && (any_tag || task.tag == tag); });
-        return found;
-    };
-    switch (function) {
-        case kAbortTask:
-            if (!present(false)) return done(TaskManagementResponse::kTaskDoesNotExist);
-            return abort([&](const Task& task) { return task.nexus == &nexus && task.tag == tag; }, &nexus, complete);
-        case kAbortTaskSet: return abort([&](const Task& task) { return task.nexus == &nexus; }, &nexus, complete);
-        case kClearTaskSet: {
-            std::vector<NexusName> others;
-            tasks_.for_each([&](const Task& task) {
-                if (task.nexus != &nexus) others.push_back(task.nexus->name);
-            });
-            for (const NexusName& other : others) { // unless TASK ABORTED says it (SPC-5 §7.5.10, TAS)
-                if (task_aborted_status_) break;
-                attentions_.establish(other, SenseCode::kCommandsClearedByAnotherInitiator);
-            }
-            return abort([](const Task&) { return true; }, &nexus, complete);
-        }
-        case kLogicalUnitReset:
-        case kTargetReset: return reset(SenseCode::kBusDeviceResetFunctionOccurred, &nexus, complete);
-        case kItNexusReset: {
-            const NexusName name = nexus.name;
-            for (UnitEvents* observer : observers_) observer->nexus_lost(name);
-            attentions_.attach(name, SenseCode::kNexusLossOccurred);
-            return abort([&](const Task& task) { return task.nexus == &nexus; }, &nexus, complete);
-        }
-        case kQueryTask:
-        case kQueryTaskSet:
-            return done(present(function == kQueryTaskSet) ? TaskManagementResponse::kSucceeded
-                                                           : TaskManagementResponse::kComplete);
-        case kQueryAsynchronousEvent:
-            return done(attentions_.pending(nexus.name) ? TaskManagementResponse::kSucceeded
-                                                        : TaskManagementResponse::kComplete);
-        case kClearAca: break;
-    }
-    done(TaskManagementResponse::kRejected);
-}
-
-void DeviceServer::reset(SenseCode unit_attention, const Nexus* by, std::function<void()> done) {
-    attentions_.replace_all(unit_attention);
-    for (UnitEvents* observer : observers_) observer->logical_unit_reset();
-    abort([](const Task&) { return true; }, by, std::move(done));
-}
-
-void DeviceServer::abort_tasks_of(std::span<const NexusName> nexuses, const Task* spared, std::function<void()> done) {
-    for (const NexusName& nexus : nexuses) {
-        for (UnitEvents* observer : observers_) observer->nexus_preempted(nexus);
-    }
-    const std::set<NexusName> preempted(nexuses.begin(), nexuses.end());
-    abort([&](const Task& task) { return &task != spared && preempted.contains(task.nexus->name); },
-          spared != nullptr ? spared->nexus : nullptr, std::move(done));
-}
-
-void DeviceServer::attach(Nexus& nexus) { attentions_.attach(nexus.name, SenseCode::kPowerOnResetOrBusDeviceReset); }
-
-void DeviceServer::detach(Nexus& nexus, std::function<void()> done) {
-    for (UnitEvents* observer : observers_) observer->nexus_lost(nexus.name);
-    attentions_.detach(nexus.name);
-    abort([&](const Task& task) { return task.nexus == &nexus; }, &nexus, std::move(done));
 }
 
 } // namespace touka::scsi

@@ -3,6 +3,7 @@
 // Absent: ACA (NORMACA is 0; clear ACA answers function rejected), several task sets, CRN, command priority.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
@@ -10,7 +11,10 @@
 #include <span>
 #include <vector>
 
+#include "runtime/timers.hpp"
+#include "scsi/device_server/abortions.hpp"
 #include "scsi/device_server/command.hpp"
+#include "scsi/device_server/late_tasks.hpp"
 #include "scsi/device_server/task_set.hpp"
 #include "scsi/device_server/unit_attentions.hpp"
 #include "scsi/logical_unit.hpp"
@@ -41,6 +45,7 @@ struct DeviceServerCounters {
     std::uint64_t check_conditions = 0;
     std::uint64_t reservation_conflicts = 0;
     std::uint64_t aborted_tasks = 0;
+    std::uint64_t given_up_tasks = 0; ///< of them: ended for the initiator before the host let go of them
     std::uint64_t data_in_bytes = 0, data_out_bytes = 0;
 };
 
@@ -57,6 +62,13 @@ public:
     void add_gate(std::function<std::optional<Sense>(const Task&)> gate) { gates_.push_back(std::move(gate)); }
     /// Asked before commands that need a ready unit. @return the sense of a unit that is not.
     void set_readiness(std::function<std::optional<Sense>()> readiness) { readiness_ = std::move(readiness); }
+    /// Called after tasks in flight were aborted (Task::link.abort_requested): ends those that the host has not begun
+    /// with.
+    void set_withdrawal(std::function<void()> withdraw) { withdraw_ = std::move(withdraw); }
+    /// Tasks that are aborted and do not end in time are given up, and what waits for those that cannot be is told so;
+    /// without it an abort takes as long as the host's requests take.
+    /// @param timers the reactor's.
+    void limit_aborts(runtime::Timers& timers, std::uint64_t limit_ns = kAbortLimitNs);
     /// Called by commit().
     void set_on_commit(std::function<void()> on_commit) { on_commit_ = std::move(on_commit); }
     /// D_SENSE, from the Control mode page.
@@ -98,28 +110,49 @@ public:
 
     [[nodiscard]] UnitAttentions& attentions() { return attentions_; }
     [[nodiscard]] const CommandSet& commands() const { return commands_; }
-    /// No nexus is attached and no task is left.
-    [[nodiscard]] bool idle() const { return tasks_.empty() && attentions_.empty(); }
+    /// No nexus is attached and no task is left, neither for an initiator nor for the host.
+    [[nodiscard]] bool idle() const { return tasks_.empty() && late_.empty() && attentions_.empty(); }
+    /// May a late task change the medium under whoever accesses it now? Such commands are answered BUSY.
+    [[nodiscard]] bool medium_blocked() const {
+        return late_.block_medium() ||
+               std::ranges::any_of(foreign_writes_, [](const Task* task) { return task->link.late; });
+    }
+    /// While this lives, a task of another unit writes to this one's medium. (EXTENDED COPY)
+    class ForeignWrite {
+    public:
+        ForeignWrite(DeviceServer& server, const Task& task) : server_(server), task_(task) {
+            server_.foreign_writes_.push_back(&task_);
+        }
+        ~ForeignWrite() { std::erase(server_.foreign_writes_, &task_); }
+        ForeignWrite(const ForeignWrite&) = delete;
+        ForeignWrite& operator=(const ForeignWrite&) = delete;
+
+    private:
+        DeviceServer& server_;
+        const Task& task_;
+    };
     [[nodiscard]] const DeviceServerCounters& counters() const { return counters_; }
     [[nodiscard]] std::optional<Sense> readiness() const { return readiness_ ? readiness_() : std::nullopt; }
     /// Ends every task of these nexuses, as another nexus's doing, and tells the observers. (SPC-5 §5.14.11.6)
     /// @param spared this one goes on: the PREEMPT AND ABORT itself.
-    /// @param done called once, perhaps before this returns, when the last of those tasks has completed.
+    /// @param done called once, perhaps before this returns, when the last of those tasks has completed, or when the
+    /// time for it is over: then the medium is blocked for as long as one of them could write to it.
     void abort_tasks_of(std::span<const NexusName> nexuses, const Task* spared, std::function<void()> done);
-    /// Everything as after LOGICAL UNIT RESET. @param done called after the last task has completed.
-    void reset(SenseCode unit_attention, std::function<void()> done) {
-        reset(unit_attention, nullptr, std::move(done));
-    }
+    /// Everything as after LOGICAL UNIT RESET. @param done called after the last task has completed or was given up.
+    void reset(SenseCode unit_attention, std::function<void()> done);
 
 private:
     void start_what_may();
     void start(Task& task);
-    void reset(SenseCode unit_attention, const Nexus* by, std::function<void()> done);
+    void reset(SenseCode unit_attention, const Nexus* by, Abortions::WhenLate when_late, Abortions::Done done);
     /// Ends those tasks that `ends` picks. @param by whose doing it is; null: no nexus's.
-    /// @param done called when the last of them has completed.
     template <class Ends>
-    void abort(Ends ends, const Nexus* by, std::function<void()> done);
+    void abort(Ends ends, const Nexus* by, Abortions::WhenLate when_late, Abortions::Done done);
     void release(Task& task);
+    void give_up_late_tasks();
+    /// @return those who have nobody to wait for any more.
+    [[nodiscard]] std::vector<Abortions::Done> give_up(Task& task);
+    [[nodiscard]] bool changes_medium(const Task& task) const;
 
     CommandSet commands_;
     TaskSet tasks_;
@@ -128,17 +161,14 @@ private:
     std::vector<UnitEvents*> observers_;
     std::vector<std::function<std::optional<Sense>(const Task&)>> gates_;
     std::function<std::optional<Sense>()> readiness_;
-    std::function<void()> on_commit_;
+    std::function<void()> on_commit_, withdraw_;
     SenseFormat sense_format_ = SenseFormat::kFixed;
     DeviceServerCounters counters_;
     bool task_aborted_status_ = false;
     bool starting_ = false;
-
-    struct Abortion {
-        std::vector<Task*> left; // still to complete
-        std::function<void()> done;
-    };
-    std::vector<std::unique_ptr<Abortion>> abortions_;
+    Abortions abortions_;
+    LateTasks late_;
+    std::vector<const Task*> foreign_writes_;
 };
 
 } // namespace touka::scsi

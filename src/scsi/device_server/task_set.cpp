@@ -10,7 +10,8 @@ bool is_head(const Task& task) { return task.attribute == TaskAttribute::kHeadOf
 } // namespace
 
 void TaskSet::add(Task& task) {
-    task.link = {.previous = last_, .next = nullptr, .started = false, .abort_requested = false, .abort_told = false};
+    task.link = {};
+    task.link.previous = last_;
     (last_ != nullptr ? last_->link.next : first_) = &task;
     last_ = &task;
     ++size_;

@@ -18,6 +18,8 @@ public:
         bool exclusive = false;
         /// Called when a claim that had to wait is granted.
         void (*on_grant)(Claim&) = nullptr;
+        /// Between `acquire` and `release`: is it not its turn yet?
+        [[nodiscard]] bool waits() const { return !granted; }
 
     private:
         friend class RangeLocks;

@@ -1,6 +1,7 @@
 #include "scsi/disk/read_write.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "scsi/disk/protected_disk.hpp"
 
@@ -13,7 +14,7 @@ using storage::BlockStatus;
 /// One transfer from start to end.
 struct ReadWrite::Slot : RangeLocks::Claim {
     ReadWrite* owner = nullptr;
-    Task* task = nullptr;
+    Task* task = nullptr; // null while it is free
     storage::BlockRequest request;
     std::vector<iovec> cut; // a write's buffers when they hold more than is written
 };
@@ -26,6 +27,7 @@ ReadWrite::ReadWrite(DiskCore& core) : core_(core) {
                           .reservation = writes ? changes_unit : reads_only,
                           .execute = [this, writes](Task& task) { return writes ? write(task) : read(task); }});
     };
+    core.server.set_withdrawal([this] { withdraw_aborted(); });
     const std::uint8_t flags = kDpo | kFua | core.protect_field();
     for (const std::uint8_t code : {kRead6, kRead10, kRead12, kRead16}) add(range_usage(code, flags), {}, false);
     for (const std::uint8_t code : {kWrite6, kWrite10, kWrite12, kWrite16}) {
@@ -148,7 +150,7 @@ void ReadWrite::submit(Task& task, const BlockRange& range, BlockOperation opera
 }
 
 void ReadWrite::finish(Slot& slot, BlockStatus status) {
-    Task& task = *slot.task;
+    Task& task = *std::exchange(slot.task, nullptr);
     const BlockOperation operation = slot.request.operation;
     if (operation == BlockOperation::kRead && status == BlockStatus::kOk) {
         task.data_in_bytes = slot.request.length_bytes;
@@ -157,6 +159,15 @@ void ReadWrite::finish(Slot& slot, BlockStatus status) {
     free_.push_back(&slot);
     if (status != BlockStatus::kOk) return core_.server.check(task, medium_sense(status, operation));
     core_.server.good(task);
+}
+
+/// What waits for its blocks, or in the volume behind others, never begins.
+void ReadWrite::withdraw_aborted() {
+    for (std::size_t i = 0; i < slots_.size(); ++i) { // an end may begin a transfer that takes another slot
+        Slot& slot = *slots_[i];
+        if (slot.task == nullptr || !slot.task->link.abort_requested) continue;
+        if (slot.waits() || core_.volume.withdraw(slot.request)) finish(slot, BlockStatus::kOk);
+    }
 }
 
 } // namespace touka::scsi

@@ -28,6 +28,7 @@ private:
     void submit(Task& task, const BlockRange& range, storage::BlockOperation operation, std::uint64_t length_bytes,
                 std::span<const iovec> buffers);
     void finish(Slot& slot, storage::BlockStatus status);
+    void withdraw_aborted();
     Job read_cut(Task& task, BlockRange range);
 
     DiskCore& core_;

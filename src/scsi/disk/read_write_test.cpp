@@ -197,6 +197,36 @@ TEST_F(ReadWriteTest, AnAbortedReadEndsWhenTheVolumeIsThroughWithIt) {
     EXPECT_TRUE(done && task.completed() && task.aborted);
 }
 
+TEST_F(ReadWriteTest, AnAbortedTaskThatTheVolumeHasNotBegunEndsAtOnceAndNeverBegins) {
+    volume.held = true;
+    volume.begun = false;
+    auto& write = run(cdb10(0x2A, 0, 1), blocks(1, 7));
+    auto& read = run(cdb10(0x28, 0, 1));
+    auto& other = user().run_from(user().b, cdb10(0x28, 0, 1));
+    bool done = false;
+    disk().unit().manage(TaskManagementFunction::kAbortTaskSet, user().a, 0, [&](auto) { done = true; });
+    EXPECT_TRUE(done && write.aborted && read.aborted);
+    EXPECT_EQ(volume.in_flight(), 1u);
+    complete_all();
+    EXPECT_TRUE(other.completed() && !other.aborted);
+    EXPECT_EQ(on_medium(0), 0);
+}
+
+TEST_F(ReadWriteTest, AnAbortedTaskThatWaitsForItsBlocksEndsAtOnceAndNeverBegins) {
+    volume.held = true;
+    auto compare_and_write = cdb16(0x89, 0, 0);
+    compare_and_write[13] = 1;
+    auto& swap = user().run_from(user().b, compare_and_write, blocks(2, 0));
+    auto& write = run(cdb10(0x2A, 0, 1), blocks(1, 7));
+    auto& behind = user().run_from(user().b, cdb10(0x28, 0, 1));
+    bool done = false;
+    disk().unit().manage(TaskManagementFunction::kAbortTaskSet, user().a, 0, [&](auto) { done = true; });
+    EXPECT_TRUE(done && write.aborted);
+    complete_all();
+    EXPECT_TRUE(swap.completed() && behind.completed());
+    EXPECT_EQ(on_medium(0), 0);
+}
+
 TEST_F(ReadWriteTest, ReadsIntoSmallBuffersDoNotSeeHalfOfAnAtomicCommand) {
     volume.held = true;
     auto data = blocks(2, 0);

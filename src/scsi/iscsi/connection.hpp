@@ -90,6 +90,7 @@ public:
     [[nodiscard]] bool take_buffer(IscsiTask& task, std::uint64_t bytes);
     void give_back_buffer(IscsiTask& task);
     void completed(IscsiTask& task);
+    void give_up(IscsiTask& task);
     void release(IscsiTask& task);
 
 private:
@@ -129,6 +130,7 @@ private:
     void fill_output();
     [[nodiscard]] bool emit(IscsiTask& task);
     void emit_status(IscsiTask& task);
+    [[nodiscard]] BasicHeader status_header(const IscsiTask& task);
     void respond(IscsiTask& task);
     void leave(const IscsiTask& task);
     void number(BasicHeader& header, bool advance = true);

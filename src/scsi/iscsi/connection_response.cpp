@@ -67,6 +67,23 @@ void Connection::completed(IscsiTask& task) {
     release(task);
 }
 
+/// The command is over for the session: its tag and its place in the window are free. Its memory counts against the
+/// network entity's alone; units let no initiator have much of that (LateTasks).
+void Connection::give_up(IscsiTask& task) {
+    tasks_.remove(task);
+    if (task.aborted || state_ != State::kFullFeature) {
+        leave(task);
+    } else {
+        output_.push(status_header(task)); // nothing of it is the task's, which stays with the host
+        wire_->attention();
+    }
+    memory_bytes_ -= task.buffer.size();
+    task.last_nexus.emplace(Nexus{.name = nexus_->name, .index = nexus_->index, .units = {}});
+    task.nexus = &*task.last_nexus;
+    task.store = entity_.task_store();
+    task.connection = nullptr;
+}
+
 /// @pre the task is in no list.
 void Connection::respond(IscsiTask& task) {
     (last_response_ == nullptr ? first_response_ : last_response_->next) = &task;
@@ -115,7 +132,7 @@ bool Connection::emit(IscsiTask& task) {
     return true;
 }
 
-void Connection::emit_status(IscsiTask& task) {
+BasicHeader Connection::status_header(const IscsiTask& task) {
     leave(task);
     BasicHeader header(Opcode::kScsiResponse);
     header.bytes[3] = static_cast<std::uint8_t>(task.status);
@@ -123,6 +140,11 @@ void Connection::emit_status(IscsiTask& task) {
     header.set(kExpDataSn, task.data_sn + task.r2t_sn);
     set_residual(header, task);
     number(header);
+    return header;
+}
+
+void Connection::emit_status(IscsiTask& task) {
+    const BasicHeader header = status_header(task);
     std::span<const std::uint8_t> data;
     if (const auto sense = task.sense.bytes(); !sense.empty()) { // (RFC 7143 §11.4.7)
         spec::scsi::store_number(std::span(task.sense_segment).first(2), sense.size());

@@ -35,6 +35,7 @@ TaskResponse response_of(TaskManagementResponse response) {
         case TaskManagementResponse::kRejected: return TaskResponse::kNotSupported;
         case TaskManagementResponse::kIncorrectLun: return TaskResponse::kLunDoesNotExist;
         case TaskManagementResponse::kTaskDoesNotExist: return TaskResponse::kTaskDoesNotExist;
+        case TaskManagementResponse::kTargetFailure: break; // iSCSI has no other word for it
     }
     return TaskResponse::kRejected;
 }

@@ -1,8 +1,10 @@
 #include "scsi/iscsi/iscsi_task.hpp"
 
 #include <cassert>
+#include <utility>
 
 #include "scsi/iscsi/connection.hpp"
+#include "scsi/iscsi/task_store.hpp"
 
 namespace touka::scsi::iscsi {
 
@@ -10,6 +12,7 @@ std::span<const iovec> IscsiTask::data_in(std::uint64_t bytes) {
     assert(bytes <= data_in_limit_bytes);
     if (bytes == 0 || bytes > data_in_limit_bytes) return {};
     if (buffer.size() < bytes) {
+        if (connection == nullptr) return {};
         connection->give_back_buffer(*this);
         if (!connection->take_buffer(*this, bytes)) return {};
     }
@@ -17,15 +20,27 @@ std::span<const iovec> IscsiTask::data_in(std::uint64_t bytes) {
     return {&piece, 1};
 }
 
-void IscsiTask::complete() { connection->completed(*this); }
+void IscsiTask::complete() {
+    if (connection != nullptr) return connection->completed(*this);
+    const auto last = std::exchange(store, nullptr); // it may be what is left of the network entity, and go now
+    last->buffers.give_back(std::exchange(buffer, {}));
+    last->tasks.give_back(*this);
+}
+
+bool IscsiTask::give_up() {
+    connection->give_up(*this);
+    return true;
+}
+
 void IscsiTask::output_done() { connection->release(*this); }
 
 void IscsiTask::reset(Connection& owner) {
-    assert(buffer.empty());
+    assert(buffer.empty() && store == nullptr);
     clear_response();
     connection = &owner;
     next = nullptr;
     nexus = nullptr;
+    last_nexus.reset();
     data_out = {};
     data_out_bytes = data_in_limit_bytes = 0;
     piece = {};

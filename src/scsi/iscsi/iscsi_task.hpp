@@ -16,6 +16,7 @@
 namespace touka::scsi::iscsi {
 
 class Connection;
+struct TaskStore;
 
 /// A part of a command's data that an R2T asked for and that has not come yet. (RFC 7143 §11.8)
 struct SolicitedBurst {
@@ -28,13 +29,14 @@ class IscsiTask final : public Task, public OutputOwner {
 public:
     [[nodiscard]] std::span<const iovec> data_in(std::uint64_t bytes) override;
     void complete() override;
+    [[nodiscard]] bool give_up() override;
     void output_done() override;
 
     /// Makes it ready for the next command. @pre it has no buffer.
     void reset(Connection& owner);
     [[nodiscard]] SolicitedBurst& oldest_burst() { return bursts[first_burst % bursts.size()]; }
 
-    Connection* connection = nullptr;
+    Connection* connection = nullptr; ///< null once the task was given up
     IscsiTask* next = nullptr;        ///< in the connection's table, then among its responses, then in the pool
     std::span<std::uint8_t> buffer;   ///< of the connection's pool: Data-Out or Data-In
     iovec piece{};                    ///< what of it is in use
@@ -58,6 +60,10 @@ public:
     std::uint32_t sent_bytes = 0; ///< of Data-In
     std::uint32_t data_sn = 0;
     std::array<std::uint8_t, 2 + spec::scsi::kSenseLimitBytes> sense_segment{};
+
+    // Given up: no session has it any more.
+    std::shared_ptr<TaskStore> store; ///< shared: the host may be done with the task after everybody else has gone
+    std::optional<Nexus> last_nexus;
 };
 
 /// Tasks that are free. One reactor.

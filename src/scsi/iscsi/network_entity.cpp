@@ -14,7 +14,7 @@ constexpr std::uint64_t kTickNs = 1'000'000'000;
 } // namespace
 
 NetworkEntity::NetworkEntity(runtime::Timers& timers, AccessPolicy& policy, EntityOptions options)
-    : timers_(timers), policy_(policy), options_(options), buffers_(options.memory_bytes),
+    : timers_(timers), policy_(policy), options_(options), store_(std::make_shared<TaskStore>(options.memory_bytes)),
       timer_(timers.make_timer([this] { tick(); })) {}
 
 NetworkEntity::~NetworkEntity() = default;

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "runtime/timers.hpp"
-#include "scsi/iscsi/buffer_pool.hpp"
 #include "scsi/iscsi/connection.hpp"
+#include "scsi/iscsi/task_store.hpp"
 
 namespace touka::scsi::iscsi {
 
@@ -78,8 +78,9 @@ public:
     /// "address:port,tag" of a target's portal. @param local_address of the connection that asks.
     [[nodiscard]] std::string portal_address(PortalId portal, const std::string& local_address) const;
     [[nodiscard]] const EntityOptions& options() const { return options_; }
-    [[nodiscard]] BufferPool& buffers() { return buffers_; }
-    [[nodiscard]] TaskPool& tasks() { return tasks_; }
+    [[nodiscard]] BufferPool& buffers() { return store_->buffers; }
+    [[nodiscard]] TaskPool& tasks() { return store_->tasks; }
+    [[nodiscard]] const std::shared_ptr<TaskStore>& task_store() const { return store_; }
     [[nodiscard]] std::uint64_t now_ns() const { return timers_.now_ns(); }
 
 private:
@@ -98,8 +99,7 @@ private:
     runtime::Timers& timers_;
     AccessPolicy& policy_;
     EntityOptions options_;
-    BufferPool buffers_;
-    TaskPool tasks_;
+    std::shared_ptr<TaskStore> store_; // shared with tasks that were given up
     std::vector<TargetNodeRef> targets_;
     std::map<PortalId, std::string> portals_;
     std::map<std::uint64_t, std::unique_ptr<Connection>> connections_;

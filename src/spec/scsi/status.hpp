@@ -41,6 +41,7 @@ enum class TaskManagementResponse : std::uint8_t {
     kRejected,  ///< not supported
     kIncorrectLun,
     kTaskDoesNotExist, ///< iSCSI alone tells this apart from kComplete (RFC 7143 §11.6.1)
+    kTargetFailure,    ///< SERVICE DELIVERY OR TARGET FAILURE: what was to end may not have ended (SAM-6 §7.1)
 };
 
 } // namespace touka::spec::scsi
