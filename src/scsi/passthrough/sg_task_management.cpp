@@ -37,7 +37,7 @@ void SgUnit::manage(TaskManagementFunction function, Nexus& nexus, std::uint64_t
 }
 
 void SgUnit::detach(Nexus& nexus, std::function<void()> done) {
-    wait_for([&nexus](const Task& task) { return task.nexus == &nexus; }, Wait::WhenLate::kReset,
+    wait_for([&nexus](const Task& task) { return task.nexus == &nexus; }, Wait::WhenLate::kResetAndWait,
              [done = std::move(done)](TaskManagementResponse) { done(); });
 }
 
@@ -71,25 +71,32 @@ void SgUnit::reset(std::function<void(TaskManagementResponse)> done) {
     abort_waiting([](const Task&) { return true; });
     waits_.push_back({.left = started_, .done = std::move(done)});
     reset_for(waits_.back());
+    arm_timer();
 }
 
 /// The kernel ends the unit's commands before the call returns, or as soon as it can.
 void SgUnit::reset_for(Wait& wait) {
-    wait.resetting = true;
-    if (wait.when_late == Wait::WhenLate::kReset) wait.when_late = Wait::WhenLate::kKeepWaiting;
+    wait.resetting = wait.reset = true;
     wait.deadline_ns.reset();
-    calls_.start([device = device_.get()] { return device->reset_unit(); },
-                 [this, &wait](int error) {
-                     wait.resetting = false;
-                     if (error != 0 && wait.when_late == Wait::WhenLate::kReject) wait.deadline_ns = reactor_.now_ns();
-                     if (error != 0 && wait.left.empty()) {
-                         const auto done = std::move(wait.done);
-                         std::erase_if(waits_, [&](const Wait& w) { return &w == &wait; });
-                         return done(TaskManagementResponse::kRejected);
-                     }
-                     finish_waits();
-                     arm_timer();
-                 });
+    if (wait.when_late == Wait::WhenLate::kResetAndWait) {
+        wait.when_late = Wait::WhenLate::kKeepWaiting;
+    } else {
+        wait.when_late = Wait::WhenLate::kReject;
+        wait.deadline_ns = reactor_.now_ns() + configuration_.abort_patience_ms * std::uint64_t{1'000'000};
+    }
+    resets_.start([device = device_.get()] { return device->reset_unit(); },
+                  [this, &wait](int error) {
+                      wait.resetting = false;
+                      if (!wait.done) return (void)std::erase_if(waits_, [&](const Wait& w) { return &w == &wait; });
+                      if (error != 0 && wait.when_late == Wait::WhenLate::kReject) wait.deadline_ns = reactor_.now_ns();
+                      if (error != 0 && wait.left.empty()) {
+                          const auto done = std::move(wait.done);
+                          std::erase_if(waits_, [&](const Wait& w) { return &w == &wait; });
+                          return done(TaskManagementResponse::kRejected);
+                      }
+                      finish_waits();
+                      arm_timer();
+                  });
 }
 
 void SgUnit::forget(const Command& command) {
@@ -114,13 +121,15 @@ void SgUnit::on_timer() {
     for (auto wait = waits_.begin(); wait != waits_.end();) {
         const auto late = wait++;
         if (!late->deadline_ns || *late->deadline_ns > now) continue;
-        if (late->when_late == Wait::WhenLate::kReset) {
+        if (late->when_late == Wait::WhenLate::kReset || late->when_late == Wait::WhenLate::kResetAndWait) {
             reset_for(*late);
             continue;
         }
-        const auto done = std::move(late->done);
-        waits_.erase(late);
-        done(TaskManagementResponse::kRejected);
+        const auto done = std::exchange(late->done, nullptr);
+        const bool reset = late->reset;
+        late->deadline_ns.reset();
+        if (!late->resetting) waits_.erase(late);
+        done(reset ? TaskManagementResponse::kTargetFailure : TaskManagementResponse::kRejected);
         wait = waits_.begin();
     }
     arm_timer();

@@ -24,7 +24,7 @@ bool retries_later(int error) { return error == EAGAIN || error == EDOM || error
 SgUnit::SgUnit(runtime::Reactor& reactor, std::unique_ptr<SgDevice> device, SgUnitConfiguration configuration)
     : reactor_(reactor), device_(std::move(device)), configuration_(std::move(configuration)),
       timer_(reactor.make_timer([this] { on_timer(); })),
-      calls_(reactor, device_->asynchronous() ? 1 : std::max(1u, configuration_.thread_count)) {
+      calls_(reactor, device_->asynchronous() ? 0 : std::max(1u, configuration_.thread_count)), resets_(reactor, 1) {
     if (!device_->asynchronous()) return;
     watch_ = reactor.watch(device_->fd(), EPOLLIN, [this](std::uint32_t events) { on_readable(events); });
 }

@@ -22,8 +22,9 @@ namespace touka::scsi {
 struct SgUnitConfiguration {
     CommandPolicy policy{};
     std::uint32_t command_limit_ms = 6 * 3'600'000; ///< the kernel's; initiators have their own, which are shorter
-    /// How long an abort waits for tasks to end by themselves before it is rejected, or becomes a reset.
-    std::uint32_t abort_patience_ms = 10'000;
+    /// How long an abort waits for tasks to end by themselves before it is rejected, or becomes a reset; how long it
+    /// waits for that again.
+    std::uint32_t abort_patience_ms = 5'000;
     unsigned thread_count = 4; ///< commands at once on a device without the asynchronous interface
 };
 
@@ -33,7 +34,8 @@ struct SgUnitConfiguration {
 ///
 /// The kernel can reset the unit but not abort a task: ABORT TASK and its kin end what has not been handed to the
 /// kernel, wait a bounded time for the rest, and are rejected when it has not ended by then, so that the initiator goes
-/// on to a logical unit reset. Where there is no function to go on to (a nexus that is lost) the unit is reset.
+/// on to a logical unit reset, which fails when it takes too long itself. Where there is no function to go on to (a
+/// nexus that is lost) the unit is reset; the nexus is there as long as the kernel has commands of it.
 class SgUnit final : public LogicalUnit {
 public:
     /// @param reactor the target's; outlives the unit.
@@ -59,12 +61,13 @@ private:
     struct Command;
     /// Somebody waits for tasks to end.
     struct Wait {
-        enum class WhenLate { kReject, kReset, kKeepWaiting };
+        enum class WhenLate { kReject, kReset, kResetAndWait, kKeepWaiting };
         std::vector<Command*> left{};
         bool resetting = false; ///< the reset has not returned yet
+        bool reset = false;     ///< there was one
         WhenLate when_late = WhenLate::kReject;
         std::optional<std::uint64_t> deadline_ns{};
-        std::function<void(TaskManagementResponse)> done{};
+        std::function<void(TaskManagementResponse)> done{}; ///< null when it was told before the reset returned
     };
     using Picks = std::function<bool(const Task&)>;
 
@@ -98,6 +101,7 @@ private:
     bool gone_ = false; // the device was removed
     std::unique_ptr<runtime::Reactor::Watch> watch_;
     BlockingCalls calls_;
+    BlockingCalls resets_; // threads of its own: those of commands that hang are not free
 };
 
 } // namespace touka::scsi

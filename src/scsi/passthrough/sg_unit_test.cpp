@@ -41,12 +41,17 @@ public:
         return 0;
     }
     [[nodiscard]] int execute(sg_io_hdr& header) override {
+        if (hanging) {
+            hangs.set_value();
+            hung_commands.get_future().wait();
+        }
         std::memset(header.dxferp, 0x5A, header.dxfer_len);
         header.resid = 1;
         return execute_error;
     }
     [[nodiscard]] int reset_unit() override {
         ++resets;
+        if (hanging) hung.get_future().wait();
         if (reset_error == 0) {
             end_all([](sg_io_hdr& header) { header.host_status = 0x08; });
         }
@@ -73,6 +78,8 @@ public:
     int begin_error = 0, execute_error = 0, reset_error = 0;
     std::atomic<int> resets{0};
     bool removed = false;
+    std::atomic<bool> hanging = false; ///< a reset and a command on a thread wait until the test fulfils their promise
+    std::promise<void> hung, hung_commands, hangs; ///< the last is fulfilled when such a command has begun
 
 private:
     bool asynchronous_;
@@ -237,6 +244,42 @@ TEST_F(AnSgUnit, ALostNexusBecomesAResetWhenItsTasksDoNotEnd) {
     EXPECT_EQ(manage(TaskManagementFunction::kItNexusReset).get(), TaskManagementResponse::kComplete);
     EXPECT_EQ(device_->resets, 1);
     EXPECT_TRUE(task.aborted);
+}
+
+TEST_F(AnSgUnit, AResetThatDoesNotReturnFailsInBoundedTime) {
+    bring_up(true, {.abort_patience_ms = 50});
+    TestTask task(nexus_, Bytes(6));
+    start(task);
+    device_->hanging = true;
+    EXPECT_EQ(manage(TaskManagementFunction::kLogicalUnitReset).get(), TaskManagementResponse::kTargetFailure);
+    EXPECT_EQ(manage(TaskManagementFunction::kItNexusReset).get(), TaskManagementResponse::kTargetFailure);
+    EXPECT_EQ(task.completions, 0);
+    device_->hanging = false;
+    device_->hung.set_value();
+    EXPECT_TRUE(task.wait());
+    EXPECT_TRUE(task.aborted);
+    EXPECT_EQ(manage(TaskManagementFunction::kLogicalUnitReset).get(), TaskManagementResponse::kComplete);
+}
+
+TEST_F(AnSgUnit, AResetThatDoesNotEndItsTasksFailsInBoundedTimeAndALostNexusGoesOnWaiting) {
+    bring_up(false, {.abort_patience_ms = 50, .thread_count = 1});
+    TestTask task(nexus_, {0x12, 0, 0, 0, 36, 0}, 1);
+    device_->reset_error = EIO;
+    device_->hanging = true;
+    start(task);
+    device_->hangs.get_future().wait();
+    device_->hung.set_value(); // of the first reset
+    EXPECT_NE(manage(TaskManagementFunction::kLogicalUnitReset).get(), TaskManagementResponse::kComplete);
+    device_->hanging = false;
+    EXPECT_NE(manage(TaskManagementFunction::kLogicalUnitReset).get(), TaskManagementResponse::kComplete);
+    EXPECT_EQ(device_->resets, 2) << "though the thread for commands is not free";
+    std::promise<void> detached;
+    auto gone = detached.get_future();
+    reactor_.run_and_wait([&] { unit_->detach(nexus_, [&] { detached.set_value(); }); });
+    EXPECT_EQ(gone.wait_for(std::chrono::milliseconds(300)), std::future_status::timeout);
+    device_->hung_commands.set_value();
+    EXPECT_TRUE(task.wait());
+    gone.get();
 }
 
 TEST_F(AnSgUnit, WithoutTheAsynchronousInterfaceCommandsAreExecutedOnThreads) {
