@@ -4,9 +4,11 @@
 #include <fmt/format.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 
 #include <algorithm>
 #include <bit>
@@ -177,6 +179,9 @@ std::expected<OpenFile, OpenFailure> open_file(const std::string& path, const Op
     } else {
         measure_regular_file(file, status);
     }
+    struct statfs file_system{};
+    const bool nameless = ::fstatfs(file.fd.get(), &file_system) != 0; // a simple one in user space answers ENOSYS
+    file.submission_waits = !file.block_device && (nameless || file_system.f_type == FUSE_SUPER_MAGIC);
     if (options.direct) align_for_direct_io(file);
     if (auto good = check_size(path, file.geometry); !good) return std::unexpected(good.error());
     return file;

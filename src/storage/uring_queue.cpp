@@ -56,6 +56,10 @@ std::unique_ptr<UringQueue> UringQueue::create(OpenFile& file, runtime::Reactor&
 
 UringQueue::UringQueue(OpenFile& file, runtime::Reactor& reactor, std::uint32_t depth, const io_uring& ring)
     : TaskQueue(file, depth), reactor_(reactor), ring_(ring) {
+    // What blocks in the kernel keeps one of the thread's workers, which all its rings share and of which there are
+    // four for each CPU by default: a file that hangs would stop the others.
+    std::array<unsigned, 2> worker_limits{kWorkerLimit, 0};
+    (void)::io_uring_register_iowq_max_workers(&ring_, worker_limits.data()); // an older kernel has no such limit
     const int fd = file.fd.get();
     fixed_file_ = ::io_uring_register_files(&ring_, &fd, 1) == 0;
     if (file.block_device) {
@@ -95,6 +99,7 @@ void UringQueue::start(std::uint32_t task_index) {
     assert(entry != nullptr && "a task has one entry at most and the ring one for each");
     prepare(entry, fixed_file_ ? 0 : file().fd.get(), step);
     if (fixed_file_) entry->flags |= IOSQE_FIXED_FILE;
+    if (file().submission_waits) entry->flags |= IOSQE_ASYNC;
     ::io_uring_sqe_set_data64(entry, task_index);
 }
 

@@ -27,6 +27,7 @@ public:
 private:
     static constexpr unsigned kReapBatch = 32;
     static constexpr unsigned kMaxRounds = 8;
+    static constexpr unsigned kWorkerLimit = 1024; // several queues' worth
     static constexpr std::uint64_t kRetryNs = 1'000'000;
 
     UringQueue(OpenFile& file, runtime::Reactor& reactor, std::uint32_t depth, const io_uring& ring);
