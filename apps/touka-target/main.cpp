@@ -6,6 +6,7 @@
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
 #include <csignal>
+#include <cstdlib>
 #include <iostream>
 
 #include "runtime/unique_fd.hpp"
@@ -56,6 +57,9 @@ int serve(const std::string& path, const fabric::ServiceConfig& config, const ru
         const auto reloaded = reload();
         std::cerr << "touka-target: " << (reloaded ? "reloaded" : "not reloaded: " + reloaded.error()) << std::endl;
     }
+    control->reset();
+    // What the host never returns cannot be waited for: it ends with the process.
+    if (!(*service)->close()) std::_Exit(kStopped);
     return kStopped;
 }
 

@@ -18,6 +18,7 @@ namespace {
 struct Volume {
     std::unique_ptr<storage::RawFile> file;
     std::unique_ptr<storage::BlockDevice> queue;
+    [[nodiscard]] bool in_flight() const { return queue != nullptr && queue->in_flight() > 0; }
 };
 using OpenedVolume = std::expected<Volume, std::string>;
 
@@ -47,6 +48,9 @@ public:
     [[nodiscard]] scsi::DeviceServer& server() override { return unit->server(); }
     [[nodiscard]] scsi::DiskUnit* disk() override { return unit.get(); }
     void stop(std::function<void()> done) override { unit->stop(std::move(done)); }
+    [[nodiscard]] bool stuck() override {
+        return !server().idle() || journal.in_flight() || protection.in_flight() || volume.in_flight();
+    }
 
     // Destroyed from the end: what is in flight still has its unit when a queue waits for it.
     std::unique_ptr<scsi::DiskUnit> unit;

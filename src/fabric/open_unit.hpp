@@ -28,6 +28,8 @@ public:
     /// Ends what goes on without a task. @pre no nexus sees the unit.  @param done called once, perhaps before this
     /// returns, when it may be destroyed.
     virtual void stop(std::function<void()> done) { done(); }
+    /// Does the host still have requests of it? Its destruction waits for them then.
+    [[nodiscard]] virtual bool stuck() { return !server().idle(); }
 };
 
 using OpenedUnit = std::expected<std::unique_ptr<OpenUnit>, std::string>;

@@ -32,6 +32,7 @@ const Units::NamedUnit* Units::named(const std::string& name) const {
 std::expected<void, std::string> Units::open(const UnitConfig& config) {
     auto unit = std::visit([&](const auto& kind) { return open_unit(config, kind, context_); }, config.kind);
     if (!unit) return std::unexpected(unit.error());
+    (*unit)->server().limit_aborts(context_.reactor);
     units_.push_back({config, std::move(*unit)});
     return {};
 }
@@ -61,6 +62,14 @@ void Units::stop(const std::function<void()>& done) {
     // Shared: each unit's callback holds a part; the last one calls `done`.
     const std::shared_ptr<void> last(nullptr, [done](void*) { done(); });
     for (const NamedUnit& unit : units_) unit.unit->stop([last] {});
+}
+
+std::vector<std::string> Units::stuck() const {
+    std::vector<std::string> names;
+    for (const NamedUnit& unit : units_) {
+        if (unit.unit->stuck()) names.push_back(unit.config.name);
+    }
+    return names;
 }
 
 scsi::LogicalUnit* Units::find(const std::string& name) const {

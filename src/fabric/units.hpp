@@ -35,6 +35,8 @@ public:
     void close(const std::string& name, std::function<void()> done);
     /// Ends what units do by themselves. @pre no nexus sees any.  @param done called once.
     void stop(const std::function<void()>& done);
+    /// The names of units that the host still has requests of: their destruction waits for those.
+    [[nodiscard]] std::vector<std::string> stuck() const;
 
     [[nodiscard]] scsi::LogicalUnit* find(const std::string& name) const;
     /// The configuration that an open unit has; null when there is none of this name.

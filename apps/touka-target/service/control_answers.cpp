@@ -25,6 +25,7 @@ json describe(const TargetService::UnitReport& unit) {
             {"check_conditions", counters.check_conditions},
             {"reservation_conflicts", counters.reservation_conflicts},
             {"aborted_tasks", counters.aborted_tasks},
+            {"given_up_tasks", counters.given_up_tasks},
             {"data_in_bytes", counters.data_in_bytes},
             {"data_out_bytes", counters.data_out_bytes}};
 }

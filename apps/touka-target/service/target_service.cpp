@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
+#include <chrono>
+#include <future>
 #include <utility>
 
 #include "devices/virtio/scsi.hpp"
@@ -17,6 +17,7 @@ using namespace scsi::iscsi;
 namespace {
 
 constexpr std::uint16_t kLogoutSeconds = 3;
+constexpr std::chrono::seconds kCloseLimit{15}; // for the logout, and for aborting what is left (scsi::kAbortLimitNs)
 constexpr std::uint64_t kRetirementNs = 100'000'000, kDisconnectionNs = 10'000'000;
 constexpr scsi::RelativeTargetPort kFirstVhostUserPort = 0x1000;
 constexpr std::uint16_t kVhostUserQueues = 8;
@@ -67,9 +68,8 @@ std::optional<ChapSecret> secret_of(const std::optional<fabric::ChapConfig>& cha
 } // namespace
 
 TargetService::TargetService(const fabric::ServiceConfig& config, std::function<void(std::string)> notice)
-    : port_of_group_(number_ports(config)),
-      units_(
-          std::make_unique<fabric::Units>(reactor_, config.state_folder, describe_ports(config), std::move(notice))) {}
+    : notice_(std::move(notice)), port_of_group_(number_ports(config)),
+      units_(std::make_unique<fabric::Units>(reactor_, config.state_folder, describe_ports(config), notice_)) {}
 
 std::expected<std::unique_ptr<TargetService>, std::string>
 TargetService::start(const fabric::ServiceConfig& config, std::function<void(std::string)> notice) {
@@ -85,23 +85,7 @@ TargetService::start(const fabric::ServiceConfig& config, std::function<void(std
 }
 
 TargetService::~TargetService() {
-    std::mutex mutex;
-    std::condition_variable changed;
-    bool done = false;
-    reactor_.post([&] {
-        const auto finish = [&] {
-            const std::scoped_lock lock(mutex);
-            done = true;
-            changed.notify_one();
-        };
-        for (const VhostUserPort& port : vhost_user_) port.listener->close_connection();
-        entity_->shut_down(kLogoutSeconds,
-                           [this, finish] { wait_for_vhost_user([this, finish] { units_->stop(finish); }); });
-    });
-    {
-        std::unique_lock lock(mutex);
-        changed.wait(lock, [&] { return done; });
-    }
+    if (!closed_) (void)close();
     reactor_.run_and_wait([&] {
         retirement_.reset();
         disconnection_.reset();
@@ -112,6 +96,24 @@ TargetService::~TargetService() {
         targets_.clear();
         units_.reset();
     });
+}
+
+bool TargetService::close() {
+    closed_ = true;
+    const auto done = std::make_shared<std::promise<void>>(); // shared: it may be done when nobody waits any more
+    auto ended = done->get_future();
+    reactor_.post([this, done] {
+        for (const VhostUserPort& port : vhost_user_) port.listener->close_connection();
+        entity_->shut_down(kLogoutSeconds, [this, done] {
+            wait_for_vhost_user([this, done] { units_->stop([done] { done->set_value(); }); });
+        });
+    });
+    const bool in_time = ended.wait_for(kCloseLimit) == std::future_status::ready;
+    std::vector<std::string> stuck;
+    reactor_.run_and_wait([&] { stuck = units_->stuck(); });
+    for (const std::string& name : stuck)
+        notice_(fmt::format("unit \"{}\": the host does not let go of its file", name));
+    return in_time && stuck.empty();
 }
 
 std::expected<void, std::string> TargetService::reload(const fabric::ServiceConfig& config) {

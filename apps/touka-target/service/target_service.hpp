@@ -30,8 +30,12 @@ public:
     /// the service's thread.  @return what is wrong, for the user.
     [[nodiscard]] static std::expected<std::unique_ptr<TargetService>, std::string>
     start(const fabric::ServiceConfig& config, std::function<void(std::string)> notice);
-    /// Asks initiators to log out and waits for them, a few seconds at most.
+    /// Closes, if nobody has, and waits for the host as long as it takes.
     ~TargetService() override;
+    /// Asks initiators to log out and waits for them, and for what is in flight: a few seconds, whatever the host does.
+    /// @return false when the host has not let go of some unit (`notice` tells which): there is no orderly end then,
+    /// and the process had better exit. @pre not called before.
+    [[nodiscard]] bool close();
 
     /// Changes over to another configuration; sessions whose target is still there go on. Portal groups stay as they
     /// are until the next start, since units tell initiators of them.
@@ -88,6 +92,8 @@ private:
     [[nodiscard]] std::vector<scsi::MappedUnit> units(std::string_view initiator, std::string_view target) override;
     [[nodiscard]] ServedTarget* find(std::string_view name);
 
+    bool closed_ = false;
+    std::function<void(std::string)> notice_;
     runtime::Reactor reactor_{"target"};
     std::map<std::uint16_t, scsi::RelativeTargetPort> port_of_group_;
     std::unique_ptr<fabric::Units> units_;

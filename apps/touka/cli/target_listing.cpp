@@ -59,14 +59,14 @@ std::string format(const json& listing) {
         text +=
             fmt::format("  for       {}\n", access.empty() ? "everybody" : fmt::format("{}", fmt::join(access, ", ")));
     }
-    text += fmt::format("\n{:<16} {:>12} {:>12} {:>12} {:>10} {:>10}\n", "unit", "commands", "in KiB", "out KiB",
-                        "checks", "conflicts");
+    text += fmt::format("\n{:<16} {:>12} {:>12} {:>12} {:>10} {:>10} {:>10}\n", "unit", "commands", "in KiB", "out KiB",
+                        "checks", "conflicts", "given up");
     for (const json& unit : listing.at("units")) {
         text += fmt::format(
-            "{:<16} {:>12} {:>12} {:>12} {:>10} {:>10}\n", unit.at("name").get<std::string>(),
+            "{:<16} {:>12} {:>12} {:>12} {:>10} {:>10} {:>10}\n", unit.at("name").get<std::string>(),
             unit.at("commands").get<std::uint64_t>(), unit.at("data_in_bytes").get<std::uint64_t>() / 1024,
             unit.at("data_out_bytes").get<std::uint64_t>() / 1024, unit.at("check_conditions").get<std::uint64_t>(),
-            unit.at("reservation_conflicts").get<std::uint64_t>());
+            unit.at("reservation_conflicts").get<std::uint64_t>(), unit.at("given_up_tasks").get<std::uint64_t>());
     }
     for (const json& session : listing.at("sessions")) {
         text += fmt::format("\nsession {} from {}\n  to {}, port {}, {} commands\n",
