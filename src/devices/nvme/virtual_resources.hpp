@@ -19,7 +19,7 @@ public:
     };
     struct Secondary {
         std::uint16_t id = 0, virtual_function = 0;
-        Counts assigned;
+        Counts assigned{};
         bool online = false;
         void describe(auto& archive) { archive(id, virtual_function, assigned, online); }
     };
