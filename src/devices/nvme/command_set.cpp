@@ -16,6 +16,9 @@ namespace {
 constexpr Command admin(AdminOpcode opcode, Outcome (*execute)(Controller&, Request&), std::uint32_t effects = 0) {
     return {std::to_underlying(opcode), execute, effects};
 }
+constexpr Command primary(AdminOpcode opcode, Outcome (*execute)(Controller&, Request&), std::uint32_t effects = 0) {
+    return {std::to_underlying(opcode), execute, effects, true};
+}
 constexpr Command io(IoOpcode opcode, Outcome (*execute)(Controller&, Request&), std::uint32_t effects = 0) {
     return {std::to_underlying(opcode), execute, effects};
 }
@@ -31,9 +34,9 @@ constexpr std::array kAdminCommands{
     admin(AdminOpcode::kSetFeatures, set_features),
     admin(AdminOpcode::kGetFeatures, get_features),
     admin(AdminOpcode::kAsyncEventRequest, async_event_request),
-    admin(AdminOpcode::kNamespaceManagement, namespace_management, kEffectInventoryChange),
-    admin(AdminOpcode::kNamespaceAttachment, namespace_attachment, kEffectInventoryChange),
-    admin(AdminOpcode::kVirtualizationManagement, virtualization_management),
+    primary(AdminOpcode::kNamespaceManagement, namespace_management, kEffectInventoryChange),
+    primary(AdminOpcode::kNamespaceAttachment, namespace_attachment, kEffectInventoryChange),
+    primary(AdminOpcode::kVirtualizationManagement, virtualization_management),
     admin(AdminOpcode::kDoorbellBufferConfig, doorbell_buffer_config),
     admin(AdminOpcode::kFormatNvm, format_nvm,
           kEffectContentChange | kEffectNamespaceChange | kEffectExclusiveForNamespace),

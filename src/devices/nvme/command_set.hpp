@@ -12,7 +12,8 @@ namespace touka::devices::nvme {
 struct Command {
     std::uint8_t opcode;
     Outcome (*execute)(Controller&, Request&);
-    std::uint32_t effects; ///< beside kEffectSupported
+    std::uint32_t effects;     ///< beside kEffectSupported
+    bool primary_only = false; ///< reaches other controllers: not for virtual functions
 };
 [[nodiscard]] std::span<const Command> admin_commands();
 [[nodiscard]] std::span<const Command> io_commands();

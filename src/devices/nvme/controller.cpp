@@ -63,8 +63,7 @@ void Controller::enable() {
     phase_ = Phase::kEnabled;
     failed_ = false;
     if (!start_queues(registers)) return fail();
-    auto access = registers_.lock();
-    access->csts = Csts{access->csts}.set(csts::RDY, true).raw;
+    registers_.lock()->csts = Csts{}.set(csts::RDY, true).raw; // no shutdown of before, either
 }
 
 bool Controller::start_queues(const RegisterFile& registers) {
@@ -136,7 +135,7 @@ void Controller::finish_reset() {
     events_ = {};
     features_ = {};
     failed_ = shutting_down_ = false;
-    subsystem_.forget_unidentified(*this);
+    if (!restoring_) subsystem_.forget_unidentified(*this);
     subsystem_.set_host(*this, HostIdentity{{}, id()});
     context_.port.set_pin(false);
     phase_ = Phase::kDisabled;

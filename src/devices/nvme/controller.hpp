@@ -34,6 +34,8 @@
 
 namespace touka::devices::nvme {
 
+struct Command;
+
 /// Registers, queues and commands of one controller; what transports it is its ControllerPort.
 ///
 /// Threads: the registers have a lock, doorbells are atomics; a write wakes the reactor, where everything else is.
@@ -108,6 +110,8 @@ public:
         return {cc.get(spec::nvme::cc::IOSQES), cc.get(spec::nvme::cc::IOCQES)};
     }
 
+    /// Not everything that there is: a virtual function's guest manages nothing that others have.
+    [[nodiscard]] bool offers(const Command& command) const;
     /// Ends a command that did not end in its handler.
     void complete(Request& request, spec::nvme::Status status);
     /// Guest memory of the command's data pointer into request.data. @param access as the device sees it.
@@ -205,6 +209,7 @@ private:
     bool paused_ = true;
     bool failed_ = false;
     bool shutting_down_ = false;
+    bool restoring_ = false;
     std::uint32_t page_bytes_ = 4096;
     std::uint16_t queue_limit_ = 0, vector_limit_ = 0;
     std::vector<std::unique_ptr<SubmissionQueue>> submission_queues_;

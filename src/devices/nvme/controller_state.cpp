@@ -74,7 +74,9 @@ std::expected<void, RestoreError> Controller::restore(const ControllerState& sta
     }
     online_ = subsystem_.online(id());
     context_.reactor.run_and_wait([this, &state] {
+        restoring_ = true; // what is reserved is the subsystem's state
         begin_reset(true);
+        restoring_ = false;
         if (phase_ == Phase::kDisabled) take_state(state);
     });
     return {};

@@ -11,7 +11,7 @@ using namespace spec::nvme;
 
 namespace {
 
-constexpr unsigned kTurnBudget = 256; // commands, before the reactor does something else
+constexpr unsigned kCommandsPerWeight = 32; // in one turn, before the reactor does something else
 constexpr std::uint64_t kCoalescingUnitNs = 100'000;
 
 } // namespace
@@ -22,6 +22,7 @@ void Controller::work() {
     if (paused_) return; // what is rung stays rung
     doorbells_.take([this](std::size_t index) { on_doorbell(index); });
     if (phase_ != Phase::kEnabled || failed_ || !context_.port.bus_master()) return;
+    const auto use = context_.dma.use(); // for the queues
     working_ = true;
     if (shadow_doorbells_ != 0) read_shadow_doorbells();
     const bool more = run_queues();
@@ -63,8 +64,8 @@ bool Controller::ready(const SubmissionQueue& queue) const {
 
 bool Controller::run_queues() {
     const std::uint32_t burst_exponent = features_.arbitration & 0x7;
-    const unsigned burst = burst_exponent == 7 ? kTurnBudget : 1u << burst_exponent;
-    unsigned budget = kTurnBudget;
+    unsigned budget = kCommandsPerWeight * std::clamp(pacer_.limits().weight, 1u, Pacer::kLargestWeight);
+    const unsigned burst = burst_exponent == 7 ? budget : 1u << burst_exponent;
     const std::size_t count = submission_queues_.size();
     for (std::size_t idle_queues = 0; idle_queues < count && budget > 0; next_queue_ = (next_queue_ + 1) % count) {
         ++idle_queues;
@@ -97,11 +98,16 @@ bool Controller::run_one(SubmissionQueue& queue) {
     return phase_ == Phase::kEnabled && !failed_;
 }
 
+bool Controller::offers(const Command& command) const {
+    return !command.primary_only || !configuration_.virtual_function;
+}
+
 Outcome Controller::execute(Request& request) {
     if ((request.command.flags & kFuseMask) != 0) return Status::kInvalidField;
     const bool admin = request.queue->id() == 0;
     const Command* const command = find_command(admin ? admin_commands() : io_commands(), request.command.opcode);
-    return command == nullptr ? Outcome(Status::kInvalidOpcode) : command->execute(*this, request);
+    if (command == nullptr || !offers(*command)) return Status::kInvalidOpcode;
+    return command->execute(*this, request);
 }
 
 // --- shadow doorbells (§5.11) ---

@@ -47,6 +47,10 @@ Outcome format_nvm(Controller& controller, Request& request) {
         return Status::kInvalidFormat;
     }
     if ((cdw10 >> 9 & 0x7) > 1) return Status::kInvalidField;
+    // Blocks of another size are not for a guest to give to others. (rule T5)
+    if (controller.configuration().virtual_function && controller.subsystem().controllers_of(ns->nsid()).size() > 1) {
+        return Status::kOperationDenied;
+    }
     if (const Status status = controller.open_namespace(request, NamespaceView::kWritable);
         status != Status::kSuccess) {
         return status;

@@ -42,7 +42,8 @@ IdentifyController identify_controller(Controller& controller) {
     data.oaes = kOaesNamespaceAttributes;
     data.ctratt = kCtratt128BitHostId;
     data.cntrltype = kControllerTypeIo;
-    data.oacs = kOacsFormat | kOacsNamespaceManagement | kOacsDoorbellBuffer;
+    data.oacs = kOacsFormat | kOacsDoorbellBuffer;
+    if (!controller.configuration().virtual_function) data.oacs |= kOacsNamespaceManagement;
     if (primary) data.oacs |= kOacsVirtualization;
     data.acl = 3;
     data.aerl = AsyncEvents::kRequestLimit - 1;
@@ -133,15 +134,19 @@ Outcome identify(Controller& controller, Request& request) {
     const auto command_set = static_cast<std::uint8_t>(command.cdw11 >> 24);
     switch (cns) {
         case Cns::kNamespace: return answer_namespace(controller, request, true, identify_namespace);
-        case Cns::kAllocatedNamespace: return answer_namespace(controller, request, false, identify_namespace);
+        case Cns::kAllocatedNamespace:
+            if (controller.configuration().virtual_function) return Status::kInvalidField;
+            return answer_namespace(controller, request, false, identify_namespace);
         case Cns::kIndependentNamespace: return answer_namespace(controller, request, true, independent_namespace);
         case Cns::kController: return answer(controller, request, identify_controller(controller));
         case Cns::kCommandSetNamespace:
         case Cns::kCommandSetAllocatedNamespace: {
+            const bool others = cns == Cns::kCommandSetAllocatedNamespace;
+            if (others && controller.configuration().virtual_function) return Status::kInvalidField;
             if (command_set != kCommandSetNvm) return Status::kInvalidField;
             // Nothing of the NVM command set's own without protection information.
             const auto empty = [](const Namespace&) { return std::array<std::byte, kIdentifyBytes>{}; };
-            return answer_namespace(controller, request, cns == Cns::kCommandSetNamespace, empty);
+            return answer_namespace(controller, request, !others, empty);
         }
         case Cns::kCommandSetController: {
             if (command_set != kCommandSetNvm) return Status::kInvalidField;

@@ -96,11 +96,23 @@ Outcome secondary_list(Controller& controller, Request& request) {
     return send_page(controller, request, page);
 }
 
+/// What a virtual function's guest is not to know: controllers and namespaces that are not its own.
+bool of_others(Cns cns) {
+    switch (cns) {
+        case Cns::kAllocatedNamespaces:
+        case Cns::kCommandSetAllocatedNamespaces:
+        case Cns::kAttachedControllers:
+        case Cns::kControllers: return true;
+        default: return false;
+    }
+}
+
 } // namespace
 
 Outcome identify_list(Controller& controller, Request& request, Cns cns) {
     const SubmissionEntry& command = request.command;
     const bool nvm = command.cdw11 >> 24 == kCommandSetNvm;
+    if (controller.configuration().virtual_function && of_others(cns)) return Status::kInvalidField;
     switch (cns) {
         case Cns::kActiveNamespaces: return namespace_list(controller, request, true);
         case Cns::kAllocatedNamespaces: return namespace_list(controller, request, false);

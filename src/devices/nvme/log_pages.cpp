@@ -90,7 +90,9 @@ Outcome changed_namespaces_page(Controller& controller, Request& request, bool k
 
 Outcome effects_page(Controller& controller, Request& request) {
     EffectsLog page{};
-    for (const Command& command : admin_commands()) page.admin[command.opcode] = kEffectSupported | command.effects;
+    for (const Command& command : admin_commands()) {
+        if (controller.offers(command)) page.admin[command.opcode] = kEffectSupported | command.effects;
+    }
     for (const Command& command : io_commands()) page.io[command.opcode] = kEffectSupported | command.effects;
     return send_struct(controller, request, page);
 }

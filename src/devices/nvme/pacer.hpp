@@ -11,8 +11,10 @@ class Pacer {
 public:
     struct Limits {
         std::uint64_t commands_per_second = 0, bytes_per_second = 0; ///< 0: no limit
-        std::uint32_t weight = 8; ///< commands that it may do in one turn of a reactor that it shares
+        /// Its share of a reactor on which several functions are busy, against the others' weights: 1 to 64.
+        std::uint32_t weight = 8;
     };
+    static constexpr std::uint32_t kLargestWeight = 64;
     static constexpr std::uint64_t kBurstNs = 50'000'000; ///< what an idle function may do at once
 
     void set_limits(const Limits& limits) {

@@ -131,7 +131,7 @@ void Subsystem::update_access(Entry& target, Member& each) {
         if (target.reservations.may_read(each.host)) access |= NamespaceView::kReadable;
         if (target.reservations.may_write(each.host)) access |= NamespaceView::kWritable;
     }
-    view->ns = target.ns.get();
+    if (view->ns == nullptr) view->ns = target.ns.get(); // once: commands read it without the lock
     view->access.store(access, std::memory_order_release);
 }
 

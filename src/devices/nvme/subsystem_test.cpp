@@ -205,7 +205,7 @@ TEST_F(NvmeSubsystem, ASecondaryControllerWorksWhenItHasBeenGivenResourcesAndPut
     EXPECT_EQ(other_->last.dw0, 0x0001'0001u); // two pairs of I/O queues
     EXPECT_EQ(other_->create(other_->make_queue(2, 8), 2), Status::kInvalidInterruptVector);
     EXPECT_EQ(other_->run(admin_command(AdminOpcode::kVirtualizationManagement, 0, 0, kSecondaryOnline)),
-              Status::kInvalidField); // it is no primary controller
+              Status::kInvalidOpcode); // it is no primary controller
     ASSERT_EQ(driver_->run(admin_command(AdminOpcode::kIdentify, 0, data_, 0x15)), Status::kSuccess);
     const auto entry = driver_->load<SecondaryController>(data_ + kSecondaryListHeader);
     EXPECT_EQ(entry.scs, 1);
@@ -216,6 +216,18 @@ TEST_F(NvmeSubsystem, ASecondaryControllerWorksWhenItHasBeenGivenResourcesAndPut
     EXPECT_TRUE(other_->fatal());
     EXPECT_EQ(manage(kPrimaryFlexibleAllocation, 0, kQueueResources, 4), Status::kSuccess); // they came back
     EXPECT_EQ(io(block_command(IoOpcode::kRead, 0, 1, data_)), Status::kSuccess);
+}
+
+TEST_F(NvmeSubsystem, AVirtualFunctionsGuestReachesNothingThatIsNotItsOwn) {
+    bring_up_both();
+    EXPECT_EQ(attach(*other_, 1, false, {0}), Status::kInvalidOpcode);
+    EXPECT_EQ(other_->run(admin_command(AdminOpcode::kFormatNvm, 1, 0, 1)), Status::kOperationDenied);
+    for (const std::uint32_t cns : {0x10u, 0x11u, 0x12u, 0x13u, 0x1Au, 0x1Bu}) {
+        EXPECT_EQ(other_->run(admin_command(AdminOpcode::kIdentify, 1, data_, cns)), Status::kInvalidField);
+        EXPECT_EQ(driver_->run(admin_command(AdminOpcode::kIdentify, 1, data_, cns)), Status::kSuccess);
+    }
+    EXPECT_EQ(attach(*driver_, 1, false, {0}), Status::kSuccess);
+    EXPECT_EQ(other_->run(admin_command(AdminOpcode::kFormatNvm, 1, 0, 1)), Status::kSuccess); // now it is alone
 }
 
 TEST_F(NvmeSubsystem, ItsStateGoesOnInAnotherOneOfTheSameShape) {
