@@ -30,6 +30,7 @@ public:
     [[nodiscard]] static std::pair<UniqueFd, UniqueFd> pair();
 
     [[nodiscard]] int fd() const { return socket_.get(); }
+    [[nodiscard]] UniqueFd release() && { return std::move(socket_); }
 
     /// Reads until `to` is full or nothing more is there; `have` counts what is in it already.
     /// @param descriptors gets those that came with these bytes; with more than `descriptor_limit` in it, an error.
