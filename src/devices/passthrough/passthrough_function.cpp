@@ -1,0 +1,289 @@
+#include "devices/passthrough/passthrough_function.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <utility>
+
+#include "spec/pci/capability.hpp"
+
+namespace touka::devices::passthrough {
+
+using namespace spec::pci;
+using namespace spec::vfio;
+
+namespace {
+
+using ConfigBytes = std::array<std::uint8_t, kConfigBytes>;
+
+std::uint32_t load(std::span<const std::uint8_t> bytes, std::uint32_t offset, unsigned width_bytes) {
+    std::uint32_t value = 0;
+    std::memcpy(&value, bytes.data() + offset, width_bytes);
+    return value;
+}
+
+platform::PciIdentity identity_of(std::span<const std::uint8_t> device) {
+    return {.vendor_id = static_cast<std::uint16_t>(load(device, offset::kVendorId, 2)),
+            .device_id = static_cast<std::uint16_t>(load(device, offset::kDeviceId, 2)),
+            .revision_id = device[offset::kRevisionId],
+            .class_code = load(device, offset::kRevisionId, 4) >> 8,
+            .subsystem_vendor_id = static_cast<std::uint16_t>(load(device, offset::kSubsystemVendorId, 2)),
+            .subsystem_id = static_cast<std::uint16_t>(load(device, offset::kSubsystemId, 2))};
+}
+
+constexpr std::uint32_t all_ones(unsigned width_bytes) {
+    return width_bytes >= 4 ? ~std::uint32_t{0} : (std::uint32_t{1} << (8 * width_bytes)) - 1;
+}
+
+} // namespace
+
+std::expected<std::unique_ptr<PassthroughFunction>, std::string>
+PassthroughFunction::create(std::string name, DeviceTransport& transport, platform::MsiSink& sink,
+                            runtime::Reactor& reactor) {
+    const std::uint64_t bytes =
+        std::min<std::uint64_t>(transport.region_bytes(VFIO_PCI_CONFIG_REGION_INDEX), kConfigBytes);
+    if (bytes < kConventionalConfigBytes) return std::unexpected("the device has no configuration space");
+    ConfigBytes device;
+    device.fill(0);
+    const auto read =
+        transport.read(VFIO_PCI_CONFIG_REGION_INDEX, 0, std::as_writable_bytes(std::span(device).first(bytes)));
+    if (!read) return std::unexpected("the device's configuration space cannot be read");
+    if ((device[offset::kHeaderType] & 0x7F) != 0) return std::unexpected("the device is a bridge");
+    auto made = std::unique_ptr<PassthroughFunction>(
+        new PassthroughFunction(std::move(name), transport, sink, reactor, device));
+    if (const auto bars = made->define_bars(device); !bars) return std::unexpected(bars.error());
+    if (const auto msix = made->define_msix(device); !msix) return std::unexpected(msix.error());
+    made->update_interrupts();
+    transport.set_listener(made.get());
+    return made;
+}
+
+PassthroughFunction::PassthroughFunction(std::string name, DeviceTransport& transport, platform::MsiSink& sink,
+                                         runtime::Reactor& reactor, std::span<const std::uint8_t> device)
+    : PciFunction(std::move(name), identity_of(device)), transport_(transport), sink_(sink),
+      places_(find_capabilities(device)),
+      filter_(device, places_, transport.interrupts(VFIO_PCI_INTX_IRQ_INDEX).count != 0, config()),
+      intx_wire_(reactor, transport, VFIO_PCI_INTX_IRQ_INDEX, [this](std::uint32_t) { on_intx(); }),
+      msi_wires_(reactor, transport, VFIO_PCI_MSI_IRQ_INDEX, [this](std::uint32_t number) { send_msi(number); }),
+      msix_wires_(reactor, transport, VFIO_PCI_MSIX_IRQ_INDEX, [this](std::uint32_t number) {
+          if (table_) table_->raise(number);
+      }) {
+    if (transport.interrupts(VFIO_PCI_INTX_IRQ_INDEX).count != 0) set_interrupt_pin(device[offset::kInterruptPin]);
+}
+
+PassthroughFunction::~PassthroughFunction() {
+    transport_.set_listener(nullptr);
+    detach();
+    intx_wire_.disconnect();
+    msi_wires_.disconnect();
+    msix_wires_.disconnect();
+}
+
+std::expected<void, std::string> PassthroughFunction::define_bars(std::span<const std::uint8_t> device) {
+    for (std::uint32_t i = 0; i < kBarCount; ++i) {
+        const std::uint64_t bytes = transport_.region_bytes(i);
+        if (bytes == 0) continue;
+        const std::uint32_t type = load(device, offset::kBar0 + 4 * i, 4);
+        const bool ports = (type & kBarIoSpace) != 0, wide = !ports && (type & kBarMemory64) != 0;
+        if (!std::has_single_bit(bytes) || bytes < 16) return std::unexpected("a BAR of an impossible size");
+        if (ports && bytes > 256) return std::unexpected("more ports than a BAR can have");
+        if (!wide && bytes > (std::uint64_t{1} << 31)) return std::unexpected("a BAR too large for 32 bits");
+        if (wide && (i + 1 == kBarCount || transport_.region_bytes(i + 1) != 0)) {
+            return std::unexpected("a 64-bit BAR without its second half");
+        }
+        auto kind = platform::BarKind::kMemory32;
+        if (ports) kind = platform::BarKind::kPorts;
+        if (wide) {
+            kind = (type & kBarPrefetchable) != 0 ? platform::BarKind::kMemory64Prefetchable
+                                                  : platform::BarKind::kMemory64;
+        }
+        handlers_[i].function = this;
+        handlers_[i].index = i;
+        define_bar(i, kind, bytes, handlers_[i]);
+    }
+    return {};
+}
+
+std::expected<void, std::string> PassthroughFunction::define_msix(std::span<const std::uint8_t> device) {
+    const std::uint32_t vectors = transport_.interrupts(VFIO_PCI_MSIX_IRQ_INDEX).count;
+    if (places_.msix == 0 || vectors == 0) return {};
+    const MsixControl control{static_cast<std::uint16_t>(load(device, places_.msix + kMsixControlOffset, 2))};
+    const std::uint32_t shown = control.get(msix_control::TABLE_SIZE) + 1u;
+    if (shown > vectors) return std::unexpected("an MSI-X table of more vectors than the device has");
+    const auto window = [&](std::uint32_t at, std::uint64_t bytes) {
+        const std::uint32_t place = load(device, places_.msix + at, 4);
+        return Window{place & 7, place & ~7u, bytes};
+    };
+    table_window_ = window(kMsixTableOffset, std::uint64_t{shown} * kMsixEntryBytes);
+    pending_window_ = window(kMsixPbaOffset, (shown + 63) / 64 * 8);
+    for (const Window& each : {table_window_, pending_window_}) {
+        const std::uint64_t bytes = each.bar < kBarCount ? transport_.region_bytes(each.bar) : 0;
+        if (each.offset > bytes || each.length_bytes > bytes - each.offset) {
+            return std::unexpected("an MSI-X table outside of its BAR");
+        }
+    }
+    table_ = std::make_unique<platform::MsixTable>(shown, sink_);
+    return {};
+}
+
+// --- configuration space ---
+
+std::uint32_t PassthroughFunction::read_config(std::uint32_t at, unsigned width_bytes) {
+    take_back();
+    if (!present()) return all_ones(width_bytes);
+    std::uint32_t device = 0;
+    const auto result = transport_.read(VFIO_PCI_CONFIG_REGION_INDEX, at,
+                                        std::as_writable_bytes(std::span(&device, 1)).first(width_bytes));
+    note(result);
+    if (!result && result.error() == TransportError::kGone) return all_ones(width_bytes);
+    if (!result) device = 0; // beyond a conventional device's 256 bytes
+    return filter_.merge(at, width_bytes, device, static_cast<std::uint32_t>(config().read(at, width_bytes)));
+}
+
+void PassthroughFunction::write_config(std::uint32_t at, unsigned width_bytes, std::uint32_t value) {
+    take_back();
+    if (!present()) return;
+    if (resets_function(at, width_bytes, value)) return reset_device();
+    PciFunction::write_config(at, width_bytes, value);
+    forward(at, width_bytes, value);
+    update_interrupts();
+}
+
+bool PassthroughFunction::resets_function(std::uint32_t at, unsigned width_bytes, std::uint32_t value) const {
+    const auto writes = [&](std::uint32_t offset, std::uint32_t bits) {
+        return at <= offset && offset < at + width_bytes && (value >> (8 * (offset - at)) & bits) != 0;
+    };
+    // PCIe Base 5.0 §7.5.3.4: Initiate Function Level Reset is bit 15; AF has its own.
+    if (places_.express != 0 && writes(places_.express + kDeviceControlOffset + 1, 0x80)) return transport_.can_reset();
+    return places_.advanced_features != 0 && writes(places_.advanced_features + kAdvancedFeaturesControlOffset, 1) &&
+           transport_.can_reset();
+}
+
+void PassthroughFunction::forward(std::uint32_t at, unsigned width_bytes, std::uint32_t value) {
+    // In pieces of bytes that the device hears of.
+    for (unsigned first = 0; first < width_bytes;) {
+        if (!filter_.forwards(at + first)) {
+            ++first;
+            continue;
+        }
+        unsigned count = 1;
+        while (first + count < width_bytes && filter_.forwards(at + first + count)) ++count;
+        const std::uint32_t part = value >> (8 * first);
+        note(transport_.write(VFIO_PCI_CONFIG_REGION_INDEX, at + first,
+                              std::as_bytes(std::span(&part, 1)).first(count)));
+        first += count;
+    }
+}
+
+void PassthroughFunction::reset_machine_part() {
+    PciFunction::reset();
+    if (table_) table_->reset();
+    intx_raised_ = false;
+    *msi_.lock() = Msi{};
+}
+
+void PassthroughFunction::reset_device() {
+    choose_signalling(Signalling::kNone);
+    note(transport_.reset());
+    reset_machine_part();
+    update_interrupts();
+}
+
+// --- presence ---
+
+void PassthroughFunction::device_lost() {
+    presence_ = Presence::kGone;
+    const auto tell = *on_presence_.lock();
+    if (tell) tell(false);
+}
+
+void PassthroughFunction::device_returned() {
+    presence_ = Presence::kBack; // the holder of the configuration lock does the rest
+    const auto tell = *on_presence_.lock();
+    if (tell) tell(true);
+}
+
+void PassthroughFunction::take_back() {
+    if (presence_.load() != Presence::kBack) return;
+    intx_wire_.forget();
+    msi_wires_.forget();
+    msix_wires_.forget();
+    signalling_ = Signalling::kNone;
+    reset_machine_part();
+    auto back = Presence::kBack;
+    if (!presence_.compare_exchange_strong(back, Presence::kThere)) return; // gone again
+    update_interrupts();
+}
+
+// --- BARs ---
+
+std::uint64_t PassthroughFunction::read_bar(std::uint32_t index, std::uint64_t at, unsigned width_bytes) {
+    if (!present()) return ~std::uint64_t{0};
+    if (table_window_.holds(index, at, width_bytes)) return table_->read(at - table_window_.offset, width_bytes);
+    if (pending_window_.holds(index, at, width_bytes)) {
+        return table_->read(table_->pba_offset() + (at - pending_window_.offset), width_bytes);
+    }
+    std::uint64_t value = 0;
+    const auto result = transport_.read(index, at, std::as_writable_bytes(std::span(&value, 1)).first(width_bytes));
+    note(result);
+    end_intx();
+    return result ? value : ~std::uint64_t{0};
+}
+
+void PassthroughFunction::write_bar(std::uint32_t index, std::uint64_t at, unsigned width_bytes, std::uint64_t value) {
+    if (!present() || pending_window_.holds(index, at, width_bytes)) return;
+    if (table_window_.holds(index, at, width_bytes)) {
+        return write_msix_table(at - table_window_.offset, width_bytes, value);
+    }
+    note(transport_.write(index, at, std::as_bytes(std::span(&value, 1)).first(width_bytes)));
+    end_intx();
+}
+
+// --- the whole ---
+
+void PassthroughFunction::pause() {
+    if (transport_.can_migrate()) note(transport_.set_migration_state(MigrationState::kStop));
+}
+
+void PassthroughFunction::resume() {
+    if (transport_.can_migrate()) note(transport_.set_migration_state(MigrationState::kRunning));
+}
+
+void PassthroughFunction::reset() { reset_device(); }
+
+migration::Record PassthroughFunction::save() const {
+    PassthroughState state{save_function(), table_ ? table_->save() : platform::MsixState{}, {}};
+    if (transport_.can_migrate() && transport_.set_migration_state(MigrationState::kStopCopy)) {
+        state.device = transport_.read_state().value_or(std::vector<std::byte>());
+        (void)transport_.set_migration_state(MigrationState::kStop);
+    }
+    return migration::save_record(std::string(name()), std::move(state));
+}
+
+std::expected<void, migration::RestoreError> PassthroughFunction::restore(const migration::Record& record) {
+    const auto state = migration::load_record<PassthroughState>(record);
+    if (!state) return std::unexpected(state.error());
+    // Without the device's own part there is nothing to go on with.
+    const bool loaded = !state->device.empty() && transport_.can_migrate() &&
+                        transport_.set_migration_state(MigrationState::kResuming) &&
+                        transport_.write_state(state->device) && transport_.set_migration_state(MigrationState::kStop);
+    if (!loaded) return std::unexpected(migration::RestoreError::kMismatch);
+    choose_signalling(Signalling::kNone);
+    if (const auto restored = restore_function(state->function); !restored) return restored;
+    if (table_ && !table_->restore(state->msix)) return std::unexpected(migration::RestoreError::kMismatch);
+    update_interrupts();
+    return {};
+}
+
+DeviceTransport::Result grant_all_memory(DeviceTransport& transport, const memory::GuestMemory& memory) {
+    for (const memory::RamRange& range : memory.ranges()) {
+        const auto granted = transport.map_dma({.start = memory::Iova{range.start.value},
+                                                .length_bytes = range.length_bytes,
+                                                .file = memory.fd(),
+                                                .file_offset = range.file_offset});
+        if (!granted) return granted;
+    }
+    return {};
+}
+
+} // namespace touka::devices::passthrough
