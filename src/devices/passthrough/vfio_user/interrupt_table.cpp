@@ -1,14 +1,10 @@
 #include "devices/passthrough/vfio_user/interrupt_table.hpp"
 
-#include <fcntl.h>
 #include <sys/epoll.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
 #include <cerrno>
-#include <string>
-#include <string_view>
 #include <utility>
 
 namespace touka::devices::passthrough {
@@ -16,18 +12,6 @@ namespace touka::devices::passthrough {
 using namespace spec::vfio;
 
 namespace {
-
-/// Anything else could make a write to it wait, or tell the client what it should not know.
-bool is_eventfd(int fd) {
-    std::array<char, 64> target{};
-    const ssize_t length = ::readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), target.data(), target.size());
-    return length > 0 && std::string_view(target.data(), static_cast<std::size_t>(length)) == "anon_inode:[eventfd]";
-}
-
-void signal(const runtime::UniqueFd& event) {
-    const std::uint64_t one = 1;
-    [[maybe_unused]] const auto written = ::write(event.get(), &one, sizeof one); // a full counter is raised already
-}
 
 bool maskable(std::uint32_t index) { return index <= VFIO_PCI_MSIX_IRQ_INDEX; }
 
@@ -70,7 +54,8 @@ std::expected<void, int> InterruptTable::validate(const IrqSet& set, const Messa
     if (data == VFIO_IRQ_SET_DATA_BOOL && bytes != set.count) return std::unexpected(EINVAL);
     if (data != VFIO_IRQ_SET_DATA_EVENTFD && !message.descriptors.empty()) return std::unexpected(EINVAL);
     if (!message.descriptors.empty() && message.descriptors.size() != set.count) return std::unexpected(EINVAL);
-    const bool eventfds = std::ranges::all_of(message.descriptors, [](const auto& fd) { return is_eventfd(fd.get()); });
+    const bool eventfds =
+        std::ranges::all_of(message.descriptors, [](const auto& fd) { return ForeignEventfd::is_one(fd.get()); });
     if (!eventfds) return std::unexpected(EINVAL);
     return {};
 }
@@ -102,10 +87,8 @@ std::expected<void, int> InterruptTable::set(Message& message) {
 
 void InterruptTable::assign(const IrqSet& set, std::vector<runtime::UniqueFd> descriptors) {
     for (std::uint32_t i = 0; i < set.count; ++i) {
-        runtime::UniqueFd event;
-        if (!descriptors.empty()) event = std::move(descriptors[i]);
-        // A counter that is full must not stop the device.
-        if (event) ::fcntl(event.get(), F_SETFL, ::fcntl(event.get(), F_GETFL) | O_NONBLOCK);
+        ForeignEventfd event;
+        if (!descriptors.empty()) event = ForeignEventfd::take(std::move(descriptors[i])).value_or(ForeignEventfd());
         const std::uint32_t number = set.start + i;
         if ((set.flags & VFIO_IRQ_SET_ACTION_TRIGGER) != 0) {
             const std::scoped_lock lock(mutex_);
@@ -126,14 +109,13 @@ void InterruptTable::assign(const IrqSet& set, std::vector<runtime::UniqueFd> de
 }
 
 std::unique_ptr<InterruptTable::Switch> InterruptTable::make_switch(std::uint32_t index, std::uint32_t number,
-                                                                    bool masks, runtime::UniqueFd event) {
+                                                                    bool masks, ForeignEventfd event) {
     auto made = std::make_unique<Switch>();
-    const int fd = event.get();
     made->event = std::move(event);
-    made->watch = reactor_.watch(fd, EPOLLIN, [this, index, number, masks, fd](std::uint32_t) {
-        std::uint64_t count = 0;
-        if (::read(fd, &count, sizeof count) == sizeof count) mask(index, number, masks);
-    });
+    made->watch =
+        reactor_.watch(made->event.fd(), EPOLLIN, [this, index, number, masks, from = made.get()](std::uint32_t) {
+            if (from->event.consume()) mask(index, number, masks);
+        });
     return made;
 }
 
@@ -160,7 +142,7 @@ void InterruptTable::fire_locked(std::uint32_t index, Interrupt& interrupt) {
         return;
     }
     if (!interrupt.trigger) return;
-    signal(interrupt.trigger);
+    interrupt.trigger.signal();
     interrupt.masked = index == VFIO_PCI_INTX_IRQ_INDEX;
 }
 

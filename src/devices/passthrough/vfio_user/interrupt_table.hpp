@@ -8,6 +8,7 @@
 #include <mutex>
 #include <vector>
 
+#include "devices/passthrough/vfio_user/foreign_eventfd.hpp"
 #include "devices/passthrough/vfio_user/message_channel.hpp"
 #include "platform/pci/msix_table.hpp"
 #include "runtime/reactor.hpp"
@@ -42,11 +43,11 @@ public:
 private:
     /// An eventfd of the client's that masks or unmasks when it is signalled.
     struct Switch {
-        runtime::UniqueFd event;
+        ForeignEventfd event;
         std::unique_ptr<runtime::Reactor::Watch> watch;
     };
     struct Interrupt {
-        runtime::UniqueFd trigger;
+        ForeignEventfd trigger;
         bool masked = false;
         bool pending = false; // raised while masked
         std::unique_ptr<Switch> mask, unmask;
@@ -55,7 +56,7 @@ private:
     void assign(const spec::vfio::IrqSet& set, std::vector<runtime::UniqueFd> descriptors);
     void disable(std::uint32_t index);
     [[nodiscard]] std::unique_ptr<Switch> make_switch(std::uint32_t index, std::uint32_t number, bool masks,
-                                                      runtime::UniqueFd event);
+                                                      ForeignEventfd event);
     void fire(std::uint32_t index, std::uint32_t number);
     void fire_locked(std::uint32_t index, Interrupt& interrupt);
     void mask(std::uint32_t index, std::uint32_t number, bool masked);

@@ -1,0 +1,98 @@
+// A device that a vfio-user server has: the client's role. (vfio-user Protocol, "Server Disconnection")
+// Absent: its memory mapped straight into the guest (the machine has no such mappings): areas that the server shares
+// are reached by this process without messages, doorbells by their eventfd.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "devices/passthrough/device_transport.hpp"
+#include "devices/passthrough/dma_fault_log.hpp"
+#include "devices/passthrough/vfio_user/client_connection.hpp"
+#include "devices/passthrough/vfio_user/remote_layout.hpp"
+
+namespace touka::devices::passthrough {
+
+/// The server is not trusted: what it says is checked, it reaches no memory but what was granted (rule T5), and one
+/// that does not answer is given up after a time. It is dialled again until it is back with a device of the same shape.
+/// Two threads of its own: one reads, one recovers.
+class RemoteDevice final : public DeviceTransport {
+public:
+    struct Settings {
+        std::string name; ///< the requester in faults
+        /// A connected socket, or why there is none.
+        std::function<std::expected<runtime::UniqueFd, std::string>()> dial;
+        std::chrono::milliseconds answer_limit{5000};
+        std::chrono::milliseconds reset_limit{10000};
+        std::chrono::milliseconds retry{500};
+        bool posted_writes = true; ///< to BARs
+    };
+    /// @param dma the guest's memory, for accesses that the server asks for; outlives the device.
+    [[nodiscard]] static std::expected<std::unique_ptr<RemoteDevice>, std::string> connect(Settings settings,
+                                                                                           memory::DmaSpace& dma);
+    /// Dials a unix socket's path.
+    [[nodiscard]] static std::function<std::expected<runtime::UniqueFd, std::string>()> dialer(std::string path);
+    ~RemoteDevice() override;
+
+    void set_listener(TransportListener* listener) override;
+    [[nodiscard]] bool can_reset() const override { return shape_->can_reset; }
+    [[nodiscard]] bool can_migrate() const override { return shape_->can_migrate; }
+    [[nodiscard]] std::uint64_t region_bytes(std::uint32_t region) const override;
+    [[nodiscard]] InterruptDescription interrupts(std::uint32_t index) const override;
+    [[nodiscard]] Result read(std::uint32_t region, std::uint64_t offset, std::span<std::byte> to) override;
+    [[nodiscard]] Result write(std::uint32_t region, std::uint64_t offset, std::span<const std::byte> from) override;
+    [[nodiscard]] Result set_events(std::uint32_t index, std::uint32_t start, std::span<const int> events) override;
+    [[nodiscard]] Result unmask(std::uint32_t index, std::uint32_t number) override;
+    [[nodiscard]] Result disable(std::uint32_t index) override;
+    [[nodiscard]] Result map_dma(const MemoryGrant& grant) override;
+    [[nodiscard]] Result unmap_dma(memory::Iova start, std::uint64_t length_bytes) override;
+    [[nodiscard]] Result reset() override;
+    [[nodiscard]] Result set_migration_state(spec::vfio::MigrationState state) override;
+    [[nodiscard]] std::expected<std::vector<std::byte>, TransportError> read_state() override;
+    [[nodiscard]] Result write_state(std::span<const std::byte> state) override;
+
+    [[nodiscard]] DmaFaultLog& faults() { return faults_; }
+
+private:
+    /// Both of one connection; empty while there is none.
+    struct Link {
+        std::shared_ptr<ClientConnection> connection; // of calls that are going on, too
+        std::shared_ptr<const RemoteLayout> layout;
+    };
+    RemoteDevice(Settings settings, memory::DmaSpace& dma);
+    [[nodiscard]] std::expected<Link, std::string> establish();
+    void on_lost();
+    void recover();
+    [[nodiscard]] Link link();
+    [[nodiscard]] std::expected<Message, TransportError> call(Command command, std::span<const std::byte> payload,
+                                                              std::span<const int> descriptors = {});
+    [[nodiscard]] Result set_irqs(std::uint32_t flags, std::uint32_t index, std::uint32_t start, std::uint32_t count,
+                                  std::span<const int> descriptors = {});
+    [[nodiscard]] Result send_grant(ClientConnection& connection, const MemoryGrant& grant) const;
+    /// A command of the server. On the reading thread.
+    [[nodiscard]] std::expected<std::vector<std::byte>, int> serve(const Message& command);
+    [[nodiscard]] bool granted(memory::Iova start, std::uint64_t length_bytes, memory::DmaAccess access) const;
+
+    Settings settings_;
+    memory::DmaSpace& dma_;
+    DmaFaultLog faults_;
+    std::shared_ptr<const RemoteLayout> shape_; // of the first connection; sizes and counts never change
+    runtime::Guarded<Link> link_;               // taken alone
+    std::mutex grants_mutex_;                   // taken alone, also while a granted access is performed
+    std::vector<MemoryGrant> grants_;
+    std::uint64_t grant_changes_ = 0;
+    std::mutex listener_mutex_; // held while the listener is told
+    TransportListener* listener_ = nullptr;
+    std::atomic<bool> ending_{false};
+    runtime::Reactor reader_{"vfio-user"};
+    runtime::Reactor recovery_{"vfio-user-back"};
+    std::unique_ptr<runtime::Timer> retry_;
+};
+
+} // namespace touka::devices::passthrough
