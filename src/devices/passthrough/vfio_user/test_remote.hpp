@@ -64,6 +64,31 @@ private:
     int lost_ = 0, returned_ = 0;
 };
 
+/// What a small device with one BAR answers.
+inline std::vector<std::byte> proper_answer(const Message& question) {
+    const std::uint32_t index = question.at<std::uint32_t>(8).value_or(0);
+    std::vector<std::byte> payload;
+    switch (question.command()) {
+        case Command::kVersion: append(payload, wire::Version{0, 1}); break;
+        case Command::kDeviceGetInfo: append(payload, wire::DeviceInfo{16, 3, 9, 5}); break;
+        case Command::kDeviceGetRegionInfo: {
+            const std::uint64_t size = index == 0 || index == 7 ? 4096 : 0;
+            append(payload, spec::vfio::RegionInfo{32, 3, index, 0, size, 0});
+            break;
+        }
+        case Command::kDeviceGetIrqInfo: append(payload, spec::vfio::IrqInfo{16, 1, index, 1}); break;
+        case Command::kDmaUnmap: payload = question.payload; break;
+        case Command::kRegionRead: {
+            const auto access = question.at<wire::RegionAccess>().value_or(wire::RegionAccess{});
+            append(payload, access);
+            payload.resize(payload.size() + std::min<std::uint32_t>(access.count, 4096));
+            break;
+        }
+        default: break;
+    }
+    return payload;
+}
+
 /// Answers each command as a small device would, or as `answers` say: by command and by the index in the question, or
 /// any (~0).
 class FakeServer {
@@ -127,27 +152,10 @@ private:
         if (chosen != answers.end()) {
             payload = chosen->second;
         } else {
-            payload = default_answer(message.command(), index, message);
+            payload = proper_answer(message);
         }
         (void)channel_->send({message.header.message_id, message.header.command, 0, wire::kTypeReply, 0}, payload);
     }
-    static std::vector<std::byte> default_answer(Command command, std::uint32_t index, const Message& message) {
-        std::vector<std::byte> payload;
-        switch (command) {
-            case Command::kVersion: append(payload, wire::Version{0, 1}); break;
-            case Command::kDeviceGetInfo: append(payload, wire::DeviceInfo{16, 3, 9, 5}); break;
-            case Command::kDeviceGetRegionInfo: {
-                const std::uint64_t size = index == 0 || index == 7 ? 4096 : 0;
-                append(payload, spec::vfio::RegionInfo{32, 3, index, 0, size, 0});
-                break;
-            }
-            case Command::kDeviceGetIrqInfo: append(payload, spec::vfio::IrqInfo{16, 1, index, 1}); break;
-            case Command::kDmaUnmap: payload = message.payload; break;
-            default: break;
-        }
-        return payload;
-    }
-
     runtime::UniqueFd theirs_;
     std::unique_ptr<MessageChannel> channel_;
     std::unique_ptr<memory::GuestMemory> ram_ = memory::GuestMemory::create(1 << 20).value();
