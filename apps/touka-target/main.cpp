@@ -9,9 +9,9 @@
 #include <cstdlib>
 #include <iostream>
 
+#include "runtime/control_socket.hpp"
 #include "runtime/unique_fd.hpp"
 #include "service/control_answers.hpp"
-#include "service/control_socket.hpp"
 #include "service/target_service.hpp"
 
 using namespace touka;
@@ -45,7 +45,7 @@ int serve(const std::string& path, const fabric::ServiceConfig& config, const ru
         return (*service)->reload(*fresh);
     };
     runtime::Reactor control_reactor("control");
-    auto control = target::ControlSocket::open(control_reactor, config.control_socket, [&](const std::string& line) {
+    auto control = runtime::ControlSocket::open(control_reactor, config.control_socket, [&](const std::string& line) {
         return target::answer_control(line, [&] { return (*service)->report(); }, reload);
     });
     if (!control) return fail(kConfiguration, control.error());

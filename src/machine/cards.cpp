@@ -49,6 +49,7 @@ std::vector<platform::Device*> Cards::devices() {
     for (const auto& card : nvme_cards_) {
         for (platform::Device* device : card->devices()) all.push_back(device);
     }
+    for (const auto& function : passthrough_) all.push_back(function.get());
     return all;
 }
 
@@ -105,11 +106,56 @@ std::expected<void, MachineError> Cards::add(const NvmeDevice& config, const std
 }
 
 std::expected<void, MachineError> Cards::add(const VfioUserDevice& config, const std::string&) {
-    return unusable(fmt::format("{}: devices of other processes cannot be attached yet", config.socket));
+    if (context_.paths.remapped()) {
+        return unusable(fmt::format("{}: a device of another process does not follow an IOMMU yet; leave out --iommu",
+                                    config.socket));
+    }
+    FunctionPaths::Path& path = context_.paths.open();
+    const std::string name = fmt::format("vfio-user@{}", ports_.size() + 1);
+    passthrough::RemoteDevice::Settings settings;
+    settings.name = name;
+    settings.dial = passthrough::RemoteDevice::dialer(config.socket);
+    auto device = passthrough::RemoteDevice::connect(std::move(settings), path.dma());
+    if (!device) {
+        return unusable(fmt::format("{}: {}; is touka-device, or another vfio-user server, running?", config.socket,
+                                    device.error()));
+    }
+    passthrough::RemoteDevice& remote = *remote_devices_.emplace_back(std::move(*device));
+    if (!passthrough::grant_all_memory(remote, context_.memory)) {
+        return unusable(fmt::format("{}: the server refused the machine's memory", config.socket));
+    }
+    return plug(name, remote, path);
+}
+
+std::expected<void, MachineError> Cards::plug(const std::string& name, passthrough::DeviceTransport& transport,
+                                              FunctionPaths::Path& path) {
+    auto function = passthrough::PassthroughFunction::create(name, transport, path.msi(), context_.reactor);
+    if (!function) return unusable(fmt::format("{}: {}", name, function.error()));
+    passthrough_.push_back(std::move(*function));
+    path.belongs_to(*passthrough_.back());
+    return plug(*passthrough_.back());
 }
 
 std::expected<void, MachineError> Cards::add(const VfioDevice& config, const std::string&) {
-    return unusable(fmt::format("{}: functions of the host cannot be attached yet", config.address));
+    if (context_.paths.remapped()) {
+        return unusable(
+            fmt::format("{}: a function of the host does not follow an IOMMU yet; leave out --iommu", config.address));
+    }
+    if (!container_) {
+        auto container = vfio::VfioContainer::open();
+        if (!container) return unusable(fmt::format("{}: {}", config.address, container.error()));
+        container_ = std::move(*container);
+    }
+    auto device = vfio::KernelDevice::open(container_, config.address);
+    if (!device) return unusable(device.error());
+    vfio::KernelDevice& host = *host_devices_.emplace_back(std::move(*device));
+    if (!passthrough::grant_all_memory(host, context_.memory)) {
+        return unusable(
+            fmt::format("{}: the machine's memory cannot be pinned for it; raise the limit on locked memory "
+                        "(ulimit -l)",
+                        config.address));
+    }
+    return plug(fmt::format("vfio@{}", config.address), host, context_.paths.open());
 }
 
 } // namespace touka::machine

@@ -6,6 +6,9 @@
 #include <vector>
 
 #include "devices/nvme/nvme_card.hpp"
+#include "devices/passthrough/passthrough_function.hpp"
+#include "devices/passthrough/vfio/kernel_device.hpp"
+#include "devices/passthrough/vfio_user/remote_device.hpp"
 #include "machine/config.hpp"
 #include "machine/function_paths.hpp"
 #include "machine/machine_error.hpp"
@@ -18,6 +21,7 @@ namespace touka::machine {
 
 /// What cards are built with; everything outlives them.
 struct CardContext {
+    memory::GuestMemory& memory;
     platform::PciRoot& root;
     FunctionPaths& paths;
     runtime::Reactor& reactor;
@@ -44,12 +48,18 @@ private:
     [[nodiscard]] std::expected<void, MachineError> add(const VfioDevice& config, const std::string& machine_name);
     [[nodiscard]] std::expected<platform::RootPort*, MachineError> add_port();
     [[nodiscard]] std::expected<void, MachineError> plug(platform::PciFunction& function);
+    [[nodiscard]] std::expected<void, MachineError>
+    plug(const std::string& name, devices::passthrough::DeviceTransport& transport, FunctionPaths::Path& path);
 
     CardContext context_;
     // Destroyed from the end: cards before the ports that they are behind, and before their volumes.
     std::vector<std::unique_ptr<storage::RawFile>> files_;
     std::vector<std::unique_ptr<platform::RootPort>> ports_;
     std::vector<std::unique_ptr<devices::nvme::NvmeCard>> nvme_cards_;
+    std::vector<std::unique_ptr<devices::passthrough::RemoteDevice>> remote_devices_;
+    std::shared_ptr<devices::vfio::VfioContainer> container_;
+    std::vector<std::unique_ptr<devices::vfio::KernelDevice>> host_devices_;
+    std::vector<std::unique_ptr<devices::passthrough::PassthroughFunction>> passthrough_;
 };
 
 } // namespace touka::machine

@@ -80,7 +80,7 @@ public:
                                          parts->io_, *host.console, parts->engine_.kvm == nullptr});
         if (!peripherals) return std::unexpected(peripherals.error());
         parts->peripherals_ = std::move(*peripherals);
-        auto cards = Cards::create(config, {parts->root_, parts->paths_, parts->io_});
+        auto cards = Cards::create(config, {*parts->memory_, parts->root_, parts->paths_, parts->io_});
         if (!cards) return std::unexpected(cards.error());
         parts->cards_ = std::move(*cards);
 

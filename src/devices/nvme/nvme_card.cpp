@@ -46,21 +46,23 @@ NvmeCard::NvmeCard(const NvmeCardConfiguration& configuration,
     : subsystem_(configuration.subsystem) {
     for (const NamespaceConfiguration& each : configuration.namespaces) (void)subsystem_.add_namespace(each);
     const std::uint16_t count = configuration.virtual_functions;
+    const VirtualResources::Counts own{kQueuesPerFunction, kVectorsPerFunction};
     if (count > 0) {
-        const VirtualResources::Counts own{kQueuesPerFunction, kVectorsPerFunction};
         const VirtualResources::Counts flexible{static_cast<std::uint16_t>(count * kQueuesPerFunction),
                                                 static_cast<std::uint16_t>(count * kVectorsPerFunction)};
         subsystem_.add_primary(kPrimaryController, own, flexible, own);
     }
     for (std::uint16_t number = 1; number <= count; ++number) {
-        subsystem_.add_secondary(kPrimaryController, {.id = number, .virtual_function = number});
+        VirtualResources::Secondary secondary{.id = number, .virtual_function = number};
+        if (configuration.separate) secondary.assigned = own, secondary.online = true;
+        subsystem_.add_secondary(kPrimaryController, secondary);
         virtual_.push_back(std::make_unique<VirtualFunction>(fmt::format("{}.{}", configuration.name, number),
                                                              subsystem_, configuration_of(number, true),
                                                              context(number)));
     }
     physical_ = std::make_unique<PhysicalFunction>(configuration.name + ".0", subsystem_,
                                                    configuration_of(kPrimaryController, false), context(0),
-                                                   count > 0 ? this : nullptr);
+                                                   count > 0 && !configuration.separate ? this : nullptr);
 }
 
 std::vector<platform::Device*> NvmeCard::devices() {

@@ -17,6 +17,9 @@ struct NvmeCardConfiguration {
     SubsystemConfiguration subsystem;
     std::vector<NamespaceConfiguration> namespaces; ///< attached to all controllers
     std::uint16_t virtual_functions = 0;
+    /// Functions are on buses of their own, perhaps of several servers: the physical one shows no SR-IOV capability,
+    /// and the others' controllers are online from the start.
+    bool separate = false;
 };
 
 /// The physical function has pairs of queues and vectors of its own; the same number again for each virtual function

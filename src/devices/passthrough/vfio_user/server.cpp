@@ -27,14 +27,18 @@ void VfioUserServer::start(runtime::UniqueFd socket) {
         reactor_.post([this, alive = std::weak_ptr(alive_)] {
             if (!alive.lock()) return;
             session_.reset();
+            if (closed_) return std::exchange(closed_, {})();
             if (next_) start(std::exchange(next_, {}));
         });
     });
 }
 
-void VfioUserServer::close() {
+void VfioUserServer::close(std::function<void()> closed) {
+    listener_.reset();
     next_.reset();
-    if (session_) session_->end();
+    if (!session_) return closed();
+    closed_ = std::move(closed);
+    session_->end();
 }
 
 } // namespace touka::devices::passthrough

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <expected>
 #include <memory>
 #include <optional>
@@ -31,7 +32,9 @@ public:
 
     [[nodiscard]] bool connected() const { return session_ != nullptr; }
     [[nodiscard]] Session* session() { return session_.get(); }
-    void close();
+    /// Nobody is let in any more, and who is in goes. @param closed called once, perhaps before this returns, when the
+    /// function has been reset and its client's memory is not reached any more.
+    void close(std::function<void()> closed = [] {});
 
 private:
     void start(runtime::UniqueFd socket);
@@ -40,7 +43,8 @@ private:
     ServedDevice served_;
     Settings settings_;
     std::unique_ptr<Session> session_;
-    runtime::UniqueFd next_; // waits for the session before it
+    std::function<void()> closed_; // empty while open
+    runtime::UniqueFd next_;       // waits for the session before it
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
     std::unique_ptr<runtime::UnixListener> listener_;
 };

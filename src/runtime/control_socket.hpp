@@ -8,8 +8,9 @@
 
 #include "runtime/reactor.hpp"
 #include "runtime/unique_fd.hpp"
+#include "runtime/unix_listener.hpp"
 
-namespace touka::target {
+namespace touka::runtime {
 
 /// A Unix socket on which each connection asks one thing: a line of JSON in, a line of JSON out. Permissions of the
 /// socket's file (0600) say who may. Bounded in lines and connections: who connects may still be anybody's program.
@@ -17,24 +18,22 @@ class ControlSocket {
 public:
     /// @param answer gets the line and returns the answer's line; on the reactor's thread.
     [[nodiscard]] static std::expected<std::unique_ptr<ControlSocket>, std::string>
-    open(runtime::Reactor& reactor, const std::string& path, std::function<std::string(const std::string&)> answer);
+    open(Reactor& reactor, const std::string& path, std::function<std::string(const std::string&)> answer);
     ~ControlSocket();
     ControlSocket(const ControlSocket&) = delete;
     ControlSocket& operator=(const ControlSocket&) = delete;
 
 private:
     struct Client;
-    ControlSocket(runtime::Reactor& reactor, std::string path, runtime::UniqueFd listener,
-                  std::function<std::string(const std::string&)> answer);
-    void accept();
+    ControlSocket(Reactor& reactor, std::function<std::string(const std::string&)> answer)
+        : reactor_(reactor), answer_(std::move(answer)) {}
+    void accept(UniqueFd fd);
     void serve(Client& client);
 
-    runtime::Reactor& reactor_;
-    std::string path_;
-    runtime::UniqueFd listener_;
+    Reactor& reactor_;
     std::function<std::string(const std::string&)> answer_;
     std::vector<std::unique_ptr<Client>> clients_;
-    std::unique_ptr<runtime::Reactor::Watch> watch_;
+    std::unique_ptr<UnixListener> listener_;
 };
 
-} // namespace touka::target
+} // namespace touka::runtime

@@ -1,0 +1,148 @@
+#include "device_service.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <future>
+
+namespace touka::device {
+
+using namespace devices;
+
+std::expected<std::unique_ptr<DeviceService>, std::string> DeviceService::start(const ServiceConfig& config) {
+    std::unique_ptr<DeviceService> service(new DeviceService);
+    for (const DeviceConfig& device : config.devices) {
+        if (auto added = service->add(device); !added) return std::unexpected(added.error());
+    }
+    return service;
+}
+
+DeviceService::~DeviceService() {
+    for (const auto& device : devices_) {
+        for (const auto& function : device->functions) stop_serving(*function);
+        if (!device->card) continue;
+        for (platform::Device* each : device->card->devices()) each->pause(); // nothing in flight when the volumes go
+    }
+}
+
+std::expected<void, std::string> DeviceService::add(const DeviceConfig& config) {
+    Device& device = *devices_.emplace_back(std::make_unique<Device>());
+    device.name = config.name;
+    nvme::NvmeCardConfiguration card;
+    card.name = config.name;
+    card.subsystem.nqn = fmt::format("nqn.2014-08.org.nvmexpress:touka-device:{}:{}", config.name, config.serial);
+    card.subsystem.serial = config.serial;
+    card.subsystem.namespace_limit = static_cast<std::uint32_t>(config.namespaces.size());
+    card.virtual_functions = static_cast<std::uint16_t>(config.functions.size() - 1);
+    card.separate = true;
+    for (const NamespaceConfig& each : config.namespaces) {
+        storage::RawFile::Options options;
+        options.read_only = each.read_only;
+        options.direct = each.direct;
+        auto file = storage::RawFile::open(each.path, options);
+        if (!file) return std::unexpected(file.error().text);
+        storage::RawFile& volume = *device.files.emplace_back(std::move(*file));
+        card.namespaces.push_back({.geometry = volume.geometry(), .open = [&volume](runtime::Reactor& reactor) {
+                                       return volume.open_queue(reactor);
+                                   }});
+    }
+    for (std::size_t number = 0; number < config.functions.size(); ++number) {
+        device.functions.push_back(std::make_unique<Function>(fmt::format("{}.{}", config.name, number)));
+    }
+    device.card = std::make_unique<nvme::NvmeCard>(card, [&](std::uint16_t number) {
+        Function& function = *device.functions[number];
+        return nvme::NvmePciContext{work_, function.space, function.msi};
+    });
+    for (std::uint16_t number = 0; number < config.functions.size(); ++number) {
+        const FunctionConfig& function = config.functions[number];
+        nvme::NvmePciFunction& served = pci_function(device, number);
+        work_.run_and_wait([&] {
+            served.controller().pacer().set_limits({.commands_per_second = function.commands_per_second,
+                                                    .bytes_per_second = std::uint64_t{function.mib_per_second} << 20,
+                                                    .weight = function.weight});
+        });
+        served.start();
+        if (function.socket.empty()) continue;
+        if (auto served_at = serve(device, number, function.socket); !served_at) return served_at;
+    }
+    return {};
+}
+
+nvme::NvmePciFunction& DeviceService::pci_function(Device& device, std::uint16_t number) {
+    return number == 0 ? device.card->physical()
+                       : device.card->virtual_function(static_cast<std::uint16_t>(number - 1));
+}
+
+DeviceService::Device* DeviceService::find(const std::string& name) {
+    const auto found = std::ranges::find(devices_, name, [](const auto& device) { return device->name; });
+    return found == devices_.end() ? nullptr : found->get();
+}
+
+std::expected<void, std::string> DeviceService::serve(Device& device, std::uint16_t number, const std::string& socket) {
+    Function& function = *device.functions[number];
+    std::expected<void, std::string> listening;
+    serving_.run_and_wait([&] {
+        auto server = std::make_unique<passthrough::VfioUserServer>(
+            serving_, passthrough::ServedDevice{pci_function(device, number), function.space},
+            passthrough::VfioUserServer::Settings{});
+        listening = server->listen(socket);
+        if (listening) function.server = std::move(server);
+    });
+    if (listening) function.socket = socket;
+    return listening;
+}
+
+void DeviceService::stop_serving(Function& function) {
+    if (!function.server) return;
+    std::promise<void> closed;
+    serving_.run_and_wait([&] { function.server->close([&] { closed.set_value(); }); });
+    closed.get_future().wait();
+    serving_.run_and_wait([&] { function.server.reset(); });
+    function.socket.clear();
+}
+
+std::vector<FunctionReport> DeviceService::report() {
+    std::vector<FunctionReport> all;
+    for (const auto& device : devices_) {
+        for (std::uint16_t number = 0; number < device->functions.size(); ++number) {
+            Function& function = *device->functions[number];
+            FunctionReport& line = all.emplace_back();
+            line = {.device = device->name, .number = number, .socket = function.socket};
+            serving_.run_and_wait([&] {
+                line.connected = function.server && function.server->connected();
+                line.grants = function.space.grant_count();
+            });
+            line.faults = function.space.faults().count();
+        }
+    }
+    return all;
+}
+
+std::expected<DeviceService::Function*, std::string> DeviceService::locate(const std::string& name,
+                                                                           std::uint16_t number, Device*& owner) {
+    owner = find(name);
+    if (owner == nullptr) return std::unexpected(fmt::format("there is no device \"{}\"", name));
+    if (number >= owner->functions.size()) {
+        return std::unexpected(fmt::format("{} has functions 0 to {}", name, owner->functions.size() - 1));
+    }
+    return owner->functions[number].get();
+}
+
+std::expected<void, std::string> DeviceService::take_away(const std::string& name, std::uint16_t number) {
+    Device* device = nullptr;
+    const auto function = locate(name, number, device);
+    if (!function) return std::unexpected(function.error());
+    stop_serving(**function);
+    return {};
+}
+
+std::expected<void, std::string> DeviceService::hand_over(const std::string& name, std::uint16_t number,
+                                                          const std::string& socket) {
+    Device* device = nullptr;
+    const auto function = locate(name, number, device);
+    if (!function) return std::unexpected(function.error());
+    stop_serving(**function);
+    return serve(*device, number, socket);
+}
+
+} // namespace touka::device
