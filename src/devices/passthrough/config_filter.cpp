@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "spec/pci/capability.hpp"
+#include "spec/pci/express.hpp"
+#include "spec/pci/extended_capability.hpp"
 
 namespace touka::devices::passthrough {
 
@@ -112,13 +114,14 @@ void ConfigFilter::hide_extended(std::span<const std::uint8_t> device, platform:
     // capabilities without meaning (ID 0), so that the list stays whole.
     std::uint32_t at = kFirstExtendedCapability;
     for (int i = 0; at >= kFirstExtendedCapability && at + 4 <= device.size() && i < kExtendedCapabilityLimit; ++i) {
-        const ExtendedCapability header{load(device, at, 4)};
-        const std::uint16_t id = header.get(extended_capability::ID);
-        if (id == kAriCapabilityId || id == kSriovCapabilityId || id == kResizableBarCapabilityId) {
+        const ExtendedCapabilityHeader header{load(device, at, 4)};
+        const auto id = ExtendedCapabilityId{header.get(extended_capability_header::ID)};
+        if (id == ExtendedCapabilityId::kAlternativeRoutingId ||
+            id == ExtendedCapabilityId::kSingleRootIoVirtualization || id == ExtendedCapabilityId::kResizableBar) {
             emulate(at, 0xF'FFFF, 3, WriteGoes::kToMachine);
             shown.define(at, 3, header.raw & 0xF0'0000);
         }
-        at = header.get(extended_capability::NEXT) & ~3u;
+        at = header.get(extended_capability_header::NEXT) & ~3u;
     }
 }
 

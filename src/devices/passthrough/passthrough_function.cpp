@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "spec/pci/capability.hpp"
+#include "spec/pci/express.hpp"
 
 namespace touka::devices::passthrough {
 

@@ -12,6 +12,7 @@ enum class ExtendedCapabilityId : std::uint16_t {
     kAlternativeRoutingId = 0x000E,
     kAddressTranslationServices = 0x000F,
     kSingleRootIoVirtualization = 0x0010,
+    kResizableBar = 0x0015,
 };
 inline constexpr std::uint32_t kFirstExtendedCapability = 0x100;
 

@@ -1,5 +1,5 @@
 // The MSI capability, and other ones that a function passed through may have. (PCI Local Bus 3.0 §6.8.1, appendix H;
-// PCIe Base 5.0 §7.6, §7.9.22; Advanced Capabilities for Conventional PCI ECN)
+// Advanced Capabilities for Conventional PCI ECN)
 #pragma once
 
 #include <cstdint>
@@ -29,19 +29,6 @@ static_assert(MsiControl{0x0180}.get(msi_control::ADDRESS_64));
 inline constexpr std::uint32_t kMsiControlOffset = 2, kMsiAddressOffset = 4, kMsiAddressHighOffset = 8,
                                kMsiDataOffset = 8, kMsiMaskOffset = 12, kMsiPendingOffset = 16;
 inline constexpr unsigned kMsiVectorLimit = 32;
-
-/// Extended capabilities: a header of ID, version and next at 100h on. (PCIe Base 5.0 §7.6.3)
-using ExtendedCapability = Register<std::uint32_t, struct ExtendedCapabilityTag>;
-namespace extended_capability {
-inline constexpr Field<ExtendedCapabilityTag, 0, 16, std::uint16_t> ID;
-inline constexpr Field<ExtendedCapabilityTag, 16, 4, std::uint8_t> VERSION;
-inline constexpr Field<ExtendedCapabilityTag, 20, 12, std::uint16_t> NEXT;
-} // namespace extended_capability
-static_assert(ExtendedCapability{0x1401'0001}.get(extended_capability::NEXT) == 0x140);
-inline constexpr std::uint32_t kFirstExtendedCapability = 0x100;
-/// PCIe Base 5.0 §7.8.7 (ARI), §9.3.3 (SR-IOV), §7.8.6 (Resizable BAR).
-inline constexpr std::uint16_t kAriCapabilityId = 0x000E, kSriovCapabilityId = 0x0010,
-                               kResizableBarCapabilityId = 0x0015;
 
 /// Expansion ROM Base Address. (PCI Local Bus 3.0 §6.2.5.2)
 inline constexpr std::uint32_t kExpansionRomOffset = 0x30;
