@@ -1,5 +1,5 @@
 // A device as VFIO shows it: regions, interrupt indexes, migration states. (Linux 6.1 include/uapi/linux/vfio.h; the
-// sections of the vfio-user Protocol Specification 0.9 have the same numbers) The host's byte order.
+// vfio-user Protocol Specification 0.9, section "Commands" and following, has the same numbers) The host's byte order.
 #pragma once
 
 #include <cstdint>

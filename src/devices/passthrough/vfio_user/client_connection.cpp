@@ -20,25 +20,33 @@ constexpr int kMessagesAtOnce = 16;
 
 ClientConnection::ClientConnection(runtime::Reactor& reactor, runtime::UniqueFd socket, Handler on_command,
                                    std::function<void()> on_lost)
-    : reactor_(reactor), on_command_(std::move(on_command)), on_lost_(std::move(on_lost)),
-      main_(std::make_unique<End>(std::move(socket))) {
-    start(*main_);
+    : reactor_(reactor), on_command_(std::move(on_command)), on_lost_(std::move(on_lost)) {
+    start(main_, std::move(socket));
 }
 
 ClientConnection::~ClientConnection() {
     // On the reactor, so that no handler is in the middle of it.
-    reactor_.run_and_wait([&] {
-        main_->watch.reset();
-        if (twin_) twin_->watch.reset();
-    });
+    reactor_.run_and_wait([&] { unwatch(); });
     waiters_.close();
 }
 
-void ClientConnection::start(End& end) {
+void ClientConnection::start(std::unique_ptr<End>& place, runtime::UniqueFd socket) {
     reactor_.run_and_wait([&] {
+        place = std::make_unique<End>(std::move(socket));
+        End& end = *place;
+        const std::scoped_lock lock(end.mutex);
         end.watch =
             reactor_.watch(end.channel.fd(), EPOLLIN, [this, &end](std::uint32_t events) { on_ready(end, events); });
     });
+}
+
+void ClientConnection::unwatch() {
+    for (End* const end : {main_.get(), twin_.get()}) {
+        if (!end) continue;
+        std::unique_ptr<runtime::Reactor::Watch> gone;
+        const std::scoped_lock lock(end->mutex);
+        gone.swap(end->watch);
+    }
 }
 
 std::expected<void, std::string> ClientConnection::introduce(std::chrono::milliseconds limit) {
@@ -62,8 +70,7 @@ std::expected<void, std::string> ClientConnection::introduce(std::chrono::millis
     if (!server_.twin_socket_index || *server_.twin_socket_index >= reply->descriptors.size()) {
         return std::unexpected("the server gives no twin socket");
     }
-    twin_ = std::make_unique<End>(std::move(reply->descriptors[*server_.twin_socket_index]));
-    start(*twin_);
+    start(twin_, std::move(reply->descriptors[*server_.twin_socket_index]));
     return {};
 }
 
@@ -129,9 +136,7 @@ void ClientConnection::on_ready(End& end, std::uint32_t epoll_events) {
     }
     if (good) return;
     fail();
-    end.watch->set_events(0);
-    main_->watch.reset();
-    if (twin_) twin_->watch.reset();
+    unwatch();
     if (const auto tell = std::exchange(on_lost_, {})) tell();
 }
 

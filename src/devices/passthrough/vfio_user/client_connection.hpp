@@ -54,9 +54,10 @@ private:
         explicit End(runtime::UniqueFd socket) : channel(std::move(socket)) {}
         MessageChannel channel; // received on the reactor, sent under the mutex
         std::mutex mutex;
-        std::unique_ptr<runtime::Reactor::Watch> watch;
+        std::unique_ptr<runtime::Reactor::Watch> watch; // under the mutex
     };
-    void start(End& end);
+    void start(std::unique_ptr<End>& place, runtime::UniqueFd socket);
+    void unwatch();
     void on_ready(End& end, std::uint32_t epoll_events);
     void serve(End& end, const Message& command);
     [[nodiscard]] bool send(End& end, const spec::vfio_user::Header& header, std::span<const std::byte> payload,
