@@ -261,7 +261,7 @@ TEST(RemoteDevice, TakesAreasAndDoorbellsOnlyWhereTheyCanBe) {
 
     Message doorbells;
     using namespace spec::vfio_user;
-    append(doorbells.payload, RegionIoFds{0, 0, 0, ~0u}); // more than there are
+    append(doorbells.payload, RegionIoFds{16 + 6 * 40, 0, 0, 6}); // one more than there are
     append(doorbells.payload, SubRegionIoFd{0x10, 4, 0, kIoFdTypeIoEventFd, 0, 0, 0});
     append(doorbells.payload, SubRegionIoFd{0xFFE, 4, 0, kIoFdTypeIoEventFd, 0, 0, 0});
     append(doorbells.payload, SubRegionIoFd{0x20, 4, 2, kIoFdTypeIoEventFd, 0, 0, 0});
@@ -274,6 +274,20 @@ TEST(RemoteDevice, TakesAreasAndDoorbellsOnlyWhereTheyCanBe) {
     ASSERT_EQ(usable.size(), 1u);
     EXPECT_TRUE(usable[0].rings(0x10, 4, 1));
     EXPECT_FALSE(usable[0].rings(0x10, 2, 1));
+
+    Message longer; // entries of 48 bytes, as libvfio-user sends them
+    append(longer.payload, RegionIoFds{16 + 48, 0, 0, 1});
+    append(longer.payload, SubRegionIoFd{0x10, 4, 0, kIoFdTypeIoEventFd, kIoFdDataMatch, ~0u, 0});
+    append(longer.payload, std::uint64_t{9});
+    longer.descriptors.emplace_back(::dup(event.fd()));
+    const auto matching = read_doorbells(longer, 0x1000);
+    ASSERT_EQ(matching.size(), 1u);
+    EXPECT_TRUE(matching[0].rings(0x10, 4, 9));
+    EXPECT_FALSE(matching[0].rings(0x10, 4, 0));
+    for (const RegionIoFds& wrong : {RegionIoFds{0, 0, 0, 1}, RegionIoFds{64, 0, 0, ~0u}, RegionIoFds{~0u, 0, 0, 1}}) {
+        std::memcpy(longer.payload.data(), &wrong, sizeof wrong);
+        EXPECT_TRUE(read_doorbells(longer, 0x1000).empty());
+    }
 }
 
 TEST(RemoteDevice, AnswersOfTheWrongLengthAreNoData) {

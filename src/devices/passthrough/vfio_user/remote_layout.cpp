@@ -115,15 +115,21 @@ std::vector<RemoteDoorbell> read_doorbells(Message& reply, std::uint64_t region_
         events.push_back(event ? std::make_shared<const ForeignEventfd>(std::move(*event)) : nullptr);
     }
     const auto list = reply.at<RegionIoFds>();
-    if (!list) return {};
+    if (!list || list->count == 0 || list->argsz < sizeof *list) return {};
+    // Entries may be longer than here, as "VFIO_USER_DEVICE_GET_REGION_IO_FDS" says: those of libvfio-user with a place
+    // for shadow memory before the data to match are.
+    const std::size_t stride = (list->argsz - sizeof *list) / list->count;
+    if (stride < sizeof(SubRegionIoFd)) return {};
     for (std::uint32_t i = 0; i < list->count; ++i) {
-        const auto part = reply.at<SubRegionIoFd>(sizeof *list + std::size_t{i} * sizeof(SubRegionIoFd));
-        if (!part) break;
+        const std::size_t at = sizeof *list + i * stride;
+        const auto part = reply.at<SubRegionIoFd>(at);
+        const auto match = reply.at<std::uint64_t>(at + stride - sizeof(std::uint64_t));
+        if (!part || !match) break;
         const bool usable = part->type == kIoFdTypeIoEventFd && part->fd_index < events.size() &&
                             events[part->fd_index] && part->size <= 8 && within(part->offset, part->size, region_bytes);
         if (!usable) continue;
         RemoteDoorbell doorbell{part->offset, part->size, std::nullopt, events[part->fd_index]};
-        if ((part->flags & kIoFdDataMatch) != 0) doorbell.matching = part->datamatch;
+        if ((part->flags & kIoFdDataMatch) != 0) doorbell.matching = *match;
         doorbells.push_back(std::move(doorbell));
     }
     return doorbells;
