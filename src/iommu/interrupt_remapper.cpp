@@ -1,5 +1,8 @@
 #include "iommu/interrupt_remapper.hpp"
 
+#include <memory>
+#include <thread>
+
 #include "spec/vtd/registers.hpp"
 
 namespace touka::iommu {
@@ -61,7 +64,18 @@ void InterruptRemapper::send(RequesterId requester, const MsiMessage& message) {
     const spec::apic::MessageAddress address{message.address};
     const bool interrupt = address.raw >> 32 == 0 && address.get(address_fields::PREFIX) == address_fields::kPrefix;
     if (!enabled_.load() || !interrupt) return unremapped_.send(message);
+    const auto use = under_way_.begin();
+    remap(requester, message);
+}
 
+void InterruptRemapper::drain() {
+    // Shared: the last message may arrive on another thread, which sets it as its last act.
+    const auto over = std::make_shared<std::atomic<bool>>(false);
+    under_way_.when_over([over] { over->store(true); });
+    while (!over->load()) std::this_thread::yield();
+}
+
+void InterruptRemapper::remap(RequesterId requester, const MsiMessage& message) {
     const std::uint64_t table = table_.load();
     const RemappableAddress remappable{message.address};
     if (!remappable.get(remappable_address::FORMAT)) {

@@ -10,13 +10,14 @@
 #include "iommu/fault_log.hpp"
 #include "iommu/interrupt_delivery.hpp"
 #include "iommu/requester_id.hpp"
+#include "memory/dma_uses.hpp"
 #include "memory/guest_memory.hpp"
 #include "platform/interrupt_line.hpp"
 #include "spec/vtd/interrupt_remapping.hpp"
 
 namespace touka::iommu {
 
-/// Takes what devices send and gives on what the guest's table makes of it. Any thread, no lock.
+/// Takes what devices send and gives on what the guest's table makes of it. Any thread, no lock of its own.
 class InterruptRemapper {
 public:
     InterruptRemapper(memory::GuestMemory& memory, FaultLog& faults, platform::MsiSink& unremapped,
@@ -24,6 +25,9 @@ public:
         : memory_(memory), faults_(faults), unremapped_(unremapped), delivery_(delivery) {}
 
     void send(RequesterId requester, const platform::MsiMessage& message);
+    /// Returns when interrupts that were on their way by older entries have arrived: some hundred nanoseconds, or until
+    /// their threads run again. (§6.5.5)  @pre not within `send`; the caller holds no lock that is taken there.
+    void drain();
 
     /// IRTA as it is taken by GCMD.SIRTP.
     void set_table(std::uint64_t table) { table_.store(table); }
@@ -40,12 +44,14 @@ private:
     };
     [[nodiscard]] std::expected<platform::InterruptMessage, Blocked> look_up(RequesterId requester, std::uint32_t index,
                                                                              std::uint64_t table) const;
+    void remap(RequesterId requester, const platform::MsiMessage& message);
     void block(RequesterId requester, std::uint32_t index, const Blocked& blocked);
 
     memory::GuestMemory& memory_;
     FaultLog& faults_;
     platform::MsiSink& unremapped_;
     InterruptDelivery& delivery_;
+    memory::DmaUses under_way_; // messages, from the look at the table to the local APIC
     std::atomic<std::uint64_t> table_{0};
     std::atomic<bool> enabled_{false}, compatibility_{false};
 };

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+
 #include "iommu/test_unit.hpp"
 #include "platform/interrupt/io_apic.hpp"
 
@@ -167,6 +170,40 @@ TEST_F(InterruptRemapperTest, AddressesOfNoInterruptAreNotLookedUp) {
     send(address(5) | std::uint64_t{1} << 32);
     EXPECT_TRUE(delivered_.empty());
     EXPECT_EQ(test_.msi().sent.size(), 1u) << "who takes messages knows what to do with it";
+}
+
+/// Lets a message arrive when the test says so.
+class SlowDelivery final : public InterruptDelivery {
+public:
+    void deliver(const platform::InterruptMessage&) override {
+        under_way.store(true);
+        while (!may_arrive.load()) std::this_thread::yield();
+        arrived.store(true);
+    }
+    std::atomic<bool> under_way{false}, may_arrive{false}, arrived{false};
+};
+
+TEST_F(InterruptRemapperTest, AnInvalidationWaitsForInterruptsThatAreOnTheirWay) {
+    SlowDelivery slow;
+    FaultLog faults(test_.msi(), slow);
+    InterruptRemapper remapper(test_.ram(), faults, test_.msi(), slow);
+    remapper.set_table(TestUnit::kInterruptTable | 7);
+    remapper.set_enabled(true);
+    set_entry(5, kEntry, kCheckFunction);
+    std::jthread device([&] { remapper.send(kFunction, {address(5), 0}); });
+    while (!slow.under_way.load()) std::this_thread::yield();
+    std::atomic<bool> drained{false};
+    bool arrived_before = false;
+    std::jthread processor([&] {
+        remapper.drain();
+        arrived_before = slow.arrived.load();
+        drained.store(true);
+    });
+    for (int i = 0; i < 20; ++i) std::this_thread::yield();
+    EXPECT_FALSE(drained.load());
+    slow.may_arrive.store(true);
+    processor.join();
+    EXPECT_TRUE(arrived_before);
 }
 
 TEST_F(InterruptRemapperTest, AnIoApicEntryInTheRemappableFormatIsLookedUp) {

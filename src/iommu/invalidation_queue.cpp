@@ -119,7 +119,7 @@ bool InvalidationQueue::execute(const InvalidationDescriptor& descriptor, Lock& 
         case DescriptorType::kContextCache: return context_cache(descriptor, lock);
         case DescriptorType::kIotlb: return iotlb(descriptor, lock);
         case DescriptorType::kDeviceTlb: return device_tlb(descriptor, lock);
-        case DescriptorType::kInterruptEntryCache: return interrupt_entry_cache(descriptor);
+        case DescriptorType::kInterruptEntryCache: return interrupt_entry_cache(descriptor, lock);
         case DescriptorType::kWait: return wait(descriptor);
     }
     return fail(QueueErrorInfo::kInvalidType);
@@ -174,11 +174,14 @@ bool InvalidationQueue::iotlb(const InvalidationDescriptor& descriptor, Lock& lo
                  lock);
 }
 
-bool InvalidationQueue::interrupt_entry_cache(const InvalidationDescriptor& descriptor) {
+bool InvalidationQueue::interrupt_entry_cache(const InvalidationDescriptor& descriptor, Lock& lock) {
     namespace fields = interrupt_cache_descriptor;
     if ((descriptor.low & fields::kReservedLow) != 0 || (descriptor.high & fields::kReservedHigh) != 0)
         return fail(QueueErrorInfo::kReservedField);
     advance();
+    lock.unlock();
+    context_.interrupts.drain();
+    lock.lock();
     return true;
 }
 

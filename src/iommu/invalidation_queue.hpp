@@ -1,6 +1,6 @@
 // Queued invalidation. (VT-d Rev. 4.1 §6.5.2)
 // Absent: descriptors of 256 bits, PASID-based ones, page group responses (scalable mode and page requests). Entries of
-// the interrupt remapping table are not cached: forgetting them is no work.
+// the interrupt remapping table are not cached: forgetting them is waiting for interrupts that are on their way.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 #include "iommu/device_tlb_invalidations.hpp"
 #include "iommu/event_interrupt.hpp"
 #include "iommu/fault_log.hpp"
+#include "iommu/interrupt_remapper.hpp"
 #include "iommu/requesters.hpp"
 #include "memory/guest_memory.hpp"
 #include "runtime/timers.hpp"
@@ -36,6 +37,7 @@ public:
     struct Context {
         memory::GuestMemory& memory;
         Requesters& requesters;
+        InterruptRemapper& interrupts;
         FaultLog& faults;
         platform::MsiSink& msi;
         InterruptDelivery& delivery;
@@ -70,7 +72,7 @@ private:
     [[nodiscard]] bool context_cache(const spec::vtd::InvalidationDescriptor& descriptor, Lock& lock);
     [[nodiscard]] bool iotlb(const spec::vtd::InvalidationDescriptor& descriptor, Lock& lock);
     [[nodiscard]] bool device_tlb(const spec::vtd::InvalidationDescriptor& descriptor, Lock& lock);
-    [[nodiscard]] bool interrupt_entry_cache(const spec::vtd::InvalidationDescriptor& descriptor);
+    [[nodiscard]] bool interrupt_entry_cache(const spec::vtd::InvalidationDescriptor& descriptor, Lock& lock);
     [[nodiscard]] bool wait(const spec::vtd::InvalidationDescriptor& descriptor);
     [[nodiscard]] bool fail(spec::vtd::QueueErrorInfo info);
     bool begin(const Invalidation& invalidation, Lock& lock);

@@ -39,7 +39,7 @@ RemappingUnit::RemappingUnit(const RemappingUnitContext& context, const Remappin
     : options_(options), faults_(context.msi, context.delivery),
       root_{context.memory, TableWalker(context.memory, options.host_address_width), faults_}, requesters_(root_),
       interrupts_(context.memory, faults_, context.msi, context.delivery),
-      queue_({context.memory, requesters_, faults_, context.msi, context.delivery, context.timers},
+      queue_({context.memory, requesters_, interrupts_, faults_, context.msi, context.delivery, context.timers},
              options.device_tlb_timeout_ns) {}
 
 std::uint32_t RemappingUnit::global_status() const {
