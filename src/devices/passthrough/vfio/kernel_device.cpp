@@ -50,14 +50,14 @@ bool KernelDevice::describe() {
     info.argsz = sizeof info;
     if (::ioctl(fd_.get(), VFIO_DEVICE_GET_INFO, &info) != 0 || (info.flags & VFIO_DEVICE_FLAGS_PCI) == 0) return false;
     can_reset_ = (info.flags & VFIO_DEVICE_FLAGS_RESET) != 0;
-    for (std::uint32_t i = 0; i < std::min<std::uint32_t>(info.num_regions, regions_.size()); ++i) {
+    for (std::uint32_t i = 0; i < std::min(info.num_regions, spec::vfio::VFIO_PCI_NUM_REGIONS); ++i) {
         vfio_region_info region{};
         region.argsz = sizeof region;
         region.index = i;
         // Regions that a function has not, such as a VGA one, are refused.
         if (::ioctl(fd_.get(), VFIO_DEVICE_GET_REGION_INFO, &region) == 0) regions_[i] = {region.size, region.offset};
     }
-    for (std::uint32_t i = 0; i < std::min<std::uint32_t>(info.num_irqs, interrupts_.size()); ++i) {
+    for (std::uint32_t i = 0; i < std::min(info.num_irqs, spec::vfio::VFIO_PCI_NUM_IRQS); ++i) {
         vfio_irq_info irq{};
         irq.argsz = sizeof irq;
         irq.index = i;
