@@ -60,9 +60,9 @@ NvmeCard::NvmeCard(const NvmeCardConfiguration& configuration,
                                                              subsystem_, configuration_of(number, true),
                                                              context(number)));
     }
+    platform::VirtualFunctions* const on_its_bus = count > 0 && !configuration.separate ? this : nullptr;
     physical_ = std::make_unique<PhysicalFunction>(configuration.name + ".0", subsystem_,
-                                                   configuration_of(kPrimaryController, false), context(0),
-                                                   count > 0 && !configuration.separate ? this : nullptr);
+                                                   configuration_of(kPrimaryController, false), context(0), on_its_bus);
 }
 
 std::vector<platform::Device*> NvmeCard::devices() {
