@@ -172,38 +172,25 @@ TEST_F(InterruptRemapperTest, AddressesOfNoInterruptAreNotLookedUp) {
     EXPECT_EQ(test_.msi().sent.size(), 1u) << "who takes messages knows what to do with it";
 }
 
-/// Lets a message arrive when the test says so.
-class SlowDelivery final : public InterruptDelivery {
-public:
-    void deliver(const platform::InterruptMessage&) override {
+TEST_F(InterruptRemapperTest, AnInvalidationWaitsForInterruptsThatAreOnTheirWay) {
+    std::atomic<bool> under_way{false}, may_arrive{false}, invalidated{false};
+    test_.delivery().on_the_way = [&] {
         under_way.store(true);
         while (!may_arrive.load()) std::this_thread::yield();
-        arrived.store(true);
-    }
-    std::atomic<bool> under_way{false}, may_arrive{false}, arrived{false};
-};
-
-TEST_F(InterruptRemapperTest, AnInvalidationWaitsForInterruptsThatAreOnTheirWay) {
-    SlowDelivery slow;
-    FaultLog faults(test_.msi(), slow);
-    InterruptRemapper remapper(test_.ram(), faults, test_.msi(), slow);
-    remapper.set_table(TestUnit::kInterruptTable | 7);
-    remapper.set_enabled(true);
+    };
+    test_.enable_queue();
     set_entry(5, kEntry, kCheckFunction);
-    std::jthread device([&] { remapper.send(kFunction, {address(5), 0}); });
-    while (!slow.under_way.load()) std::this_thread::yield();
-    std::atomic<bool> drained{false};
-    bool arrived_before = false;
+    std::jthread device([&] { send(address(5)); });
+    while (!under_way.load()) std::this_thread::yield();
     std::jthread processor([&] {
-        remapper.drain();
-        arrived_before = slow.arrived.load();
-        drained.store(true);
+        test_.submit(4); // interrupt entry cache, global
+        invalidated.store(true);
     });
     for (int i = 0; i < 20; ++i) std::this_thread::yield();
-    EXPECT_FALSE(drained.load());
-    slow.may_arrive.store(true);
+    EXPECT_FALSE(invalidated.load());
+    may_arrive.store(true);
     processor.join();
-    EXPECT_TRUE(arrived_before);
+    EXPECT_EQ(delivered_.size(), 1u);
 }
 
 TEST_F(InterruptRemapperTest, AnIoApicEntryInTheRemappableFormatIsLookedUp) {

@@ -229,8 +229,11 @@ TEST_F(RemappedSpaceTest, TheInterruptRangeIsNeverMemory) {
     const auto table = test_.set_context(kFunction, 1);
     test_.map(table, 0xFEE0'0000, kData);
     test_.map(table, 0xFED0'0000 & ~0x1F'FFFFull, 0x20'0000, TestUnit::kReadWrite, 2);
+    test_.map(test_.set_context(kOther, 2), 0xFEE0'0000, 0x20'0000, TestUnit::kReadWrite, 2);
     test_.enable_translation();
     expect_blocked_in_silence(0xFEE0'0000);
+    EXPECT_EQ(guest_of(*other_, 0xFEF0'0000), 0x30'0000u); // the page reaches beyond it
+    EXPECT_EQ(guest_of(*other_, 0xFEE0'0000), kFault);
     const auto before = space_->translate(Iova{0xFEDF'F000}, 0x2000, DmaAccess::kRead);
     ASSERT_TRUE(before.has_value());
     EXPECT_EQ(before->size(), 0x1000u);

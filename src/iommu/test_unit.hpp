@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -20,7 +21,11 @@ public:
 
 class RecordingDelivery final : public InterruptDelivery {
 public:
-    void deliver(const platform::InterruptMessage& message) override { delivered.push_back(message); }
+    void deliver(const platform::InterruptMessage& message) override {
+        if (on_the_way) on_the_way();
+        delivered.push_back(message);
+    }
+    std::function<void()> on_the_way; ///< called before a message arrives
     std::vector<platform::InterruptMessage> delivered;
 };
 
