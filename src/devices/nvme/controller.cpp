@@ -71,8 +71,9 @@ bool Controller::start_queues(const RegisterFile& registers) {
     const Aqa aqa{registers.aqa};
     const std::uint8_t css = cc.get(cc::CSS);
     if (css != cc::kNvm && css != cc::kAllCommandSets && css != cc::kAdminOnly) return false;
-    if (cc.get(cc::MPS) > kMaximumPageShift || cc.get(cc::AMS) != cc::kRoundRobin) return false;
+    if (cc.get(cc::MPS) > kMaximumPageShift || cc.get(cc::AMS) > cc::kWeightedRoundRobin) return false;
     page_bytes_ = 4096u << cc.get(cc::MPS);
+    weighted_ = cc.get(cc::AMS) == cc::kWeightedRoundRobin;
     if (aqa.get(aqa::ASQS) == 0 || aqa.get(aqa::ACQS) == 0) return false;
     if (registers.asq % page_bytes_ != 0 || registers.acq % page_bytes_ != 0) return false;
 
@@ -125,7 +126,7 @@ void Controller::begin_reset(bool whole_function) {
 
 void Controller::finish_reset() {
     unsignalled_.clear();
-    next_queue_ = 0;
+    next_queue_ = {};
     for (auto& queue : submission_queues_) queue.reset();
     for (auto& queue : completion_queues_) queue.reset();
     coalescing_timer_->disarm();

@@ -3,6 +3,7 @@
 // boot partitions, NVM subsystem reset, keep alive, firmware download, self-test, security, write uncorrectable.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -172,11 +173,16 @@ private:
     void settle_down();
     [[nodiscard]] bool idle() const { return active_ == 0 && flushes_left_ == 0; }
 
+    // arbitration.cpp
+    [[nodiscard]] bool run_queues();
+    [[nodiscard]] unsigned run_class(unsigned queue_class, unsigned limit);
+    [[nodiscard]] unsigned class_of(const SubmissionQueue& queue) const;
+    [[nodiscard]] bool ready(const SubmissionQueue& queue) const;
+    [[nodiscard]] bool paced();
+
     // controller_work.cpp: queues
     void work();
     void on_doorbell(std::size_t index);
-    [[nodiscard]] bool run_queues();
-    [[nodiscard]] bool ready(const SubmissionQueue& queue) const;
     [[nodiscard]] bool run_one(SubmissionQueue& queue);
     [[nodiscard]] Outcome execute(Request& request);
     void read_shadow_doorbells();
@@ -214,9 +220,10 @@ private:
     std::uint16_t queue_limit_ = 0, vector_limit_ = 0;
     std::vector<std::unique_ptr<SubmissionQueue>> submission_queues_;
     std::vector<std::unique_ptr<CompletionQueue>> completion_queues_;
-    std::size_t next_queue_ = 0; // where the round goes on
-    bool working_ = false;       // volumes are committed and interrupts sent at the end
-    std::size_t active_ = 0;     // requests, but event requests that wait
+    bool weighted_ = false;                   // CC.AMS
+    std::array<std::size_t, 5> next_queue_{}; // of each class: where the round goes on
+    bool working_ = false;                    // volumes are committed and interrupts sent at the end
+    std::size_t active_ = 0;                  // requests, but event requests that wait
     std::vector<Request*> event_requests_;
     std::vector<NamespaceView*> uncommitted_;
     std::vector<CompletionQueue*> unsignalled_;

@@ -10,6 +10,7 @@ std::uint64_t capabilities() {
     Cap cap;
     cap.set(cap::MQES, static_cast<std::uint16_t>(Controller::kQueueEntries - 1))
         .set(cap::CQR, true)
+        .set(cap::AMS, cap::kWeightedRoundRobin)
         .set(cap::TO, std::uint8_t{60}) // 30 s: a reset waits for the volumes
         .set(cap::CSS, static_cast<std::uint8_t>(cap::kNvmCommandSet | cap::kCommandSets))
         .set(cap::MPSMAX, Controller::kMaximumPageShift)

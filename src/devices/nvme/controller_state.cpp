@@ -96,6 +96,7 @@ void Controller::take_state(const ControllerState& state) {
     phase_ = Phase::kEnabled;
     failed_ = Csts{state.registers.csts}.get(csts::CFS);
     page_bytes_ = 4096u << Cc{state.registers.cc}.get(cc::MPS);
+    weighted_ = Cc{state.registers.cc}.get(cc::AMS) == cc::kWeightedRoundRobin;
     take_limits();
     for (const auto& saved : state.completion_queues) {
         add_queue(CompletionQueue::Setup{saved.id, saved.base, saved.size, saved.vector, saved.interrupts});

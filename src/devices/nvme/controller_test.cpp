@@ -23,6 +23,7 @@ TEST_F(NvmeController, ShowsItsClassAndCapabilities) {
     EXPECT_EQ(cap.get(cap::MQES), 1023);
     EXPECT_TRUE(cap.get(cap::CQR));
     EXPECT_EQ(cap.get(cap::CSS), 0x41);
+    EXPECT_EQ(cap.get(cap::AMS), cap::kWeightedRoundRobin);
     EXPECT_EQ(driver_->read(offset::CAP + 4), cap.raw >> 32);
     EXPECT_EQ(driver_->read(offset::VS), kVersion20);
     EXPECT_EQ(driver_->read(offset::CRTO), 60u);

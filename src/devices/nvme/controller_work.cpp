@@ -11,7 +11,6 @@ using namespace spec::nvme;
 
 namespace {
 
-constexpr unsigned kCommandsPerWeight = 32; // in one turn, before the reactor does something else
 constexpr std::uint64_t kCoalescingUnitNs = 100'000;
 
 } // namespace
@@ -53,37 +52,6 @@ void Controller::on_doorbell(std::size_t index) {
     if (shadowed) return;
     if (!target->set_head(doorbells_.value(index))) return bad(kErrorInvalidDoorbellValue);
     after_post(*target, target->flush(context_.dma));
-}
-
-// --- arbitration: round robin, by bursts (NVMe Base 2.0 §3.4.4.1) ---
-
-bool Controller::ready(const SubmissionQueue& queue) const {
-    return !queue.empty() && queue.has_room() && queue.deletion == nullptr && queue.completions().held_back().empty() &&
-           (queue.id() == 0 || !shutting_down_);
-}
-
-bool Controller::run_queues() {
-    const std::uint32_t burst_exponent = features_.arbitration & 0x7;
-    unsigned budget = kCommandsPerWeight * std::clamp(pacer_.limits().weight, 1u, Pacer::kLargestWeight);
-    const unsigned burst = burst_exponent == 7 ? budget : 1u << burst_exponent;
-    const std::size_t count = submission_queues_.size();
-    for (std::size_t idle_queues = 0; idle_queues < count && budget > 0; next_queue_ = (next_queue_ + 1) % count) {
-        ++idle_queues;
-        for (unsigned i = 0; i < burst && budget > 0; ++i, --budget) {
-            SubmissionQueue* const queue = submission_queues_[next_queue_].get(); // a command may delete it
-            if (queue == nullptr || !ready(*queue)) break;
-            if (queue->id() != 0 && pacer_.limited()) {
-                const std::uint64_t now = now_ns();
-                if (const std::uint64_t at = pacer_.ready_at(now); at > now) {
-                    pacing_timer_->arm(at);
-                    break;
-                }
-            }
-            if (!run_one(*queue)) return false;
-            idle_queues = 0;
-        }
-    }
-    return budget == 0;
 }
 
 /// @return false: the controller does not go on.

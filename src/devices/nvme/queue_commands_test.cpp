@@ -8,6 +8,24 @@ using test::admin_command;
 using test::block_command;
 using test::TestDriver;
 
+/// Remembers in which order blocks were read.
+class OrderedVolume final : public storage::BlockDevice {
+public:
+    explicit OrderedVolume(storage::BlockDevice& volume) : volume_(volume) {}
+    [[nodiscard]] const storage::BlockGeometry& geometry() const override { return volume_.geometry(); }
+    void submit(storage::BlockRequest& request) override {
+        blocks.push_back(request.offset_bytes / 512);
+        volume_.submit(request);
+    }
+    void commit() override { volume_.commit(); }
+    [[nodiscard]] std::size_t in_flight() const override { return volume_.in_flight(); }
+
+    std::vector<std::uint64_t> blocks;
+
+private:
+    storage::BlockDevice& volume_;
+};
+
 class NvmeQueues : public test::NvmeFixture {
 protected:
     Status create_completion(std::uint32_t id, std::uint32_t size, std::uint32_t flags_and_vector,
@@ -99,6 +117,39 @@ TEST_F(NvmeQueues, CoalescingHoldsAnInterruptBackForSomeCompletionsOrSomeTime) {
     (void)machine_.messages.take();
     EXPECT_EQ(io(block_command(IoOpcode::kFlush, 0, 1, 0)), Status::kSuccess);
     EXPECT_EQ(machine_.messages.take().size(), 1u);
+}
+
+TEST_F(NvmeQueues, WeightsAndPrioritiesDecideWhoseCommandIsNext) {
+    OrderedVolume ordered(volume_);
+    (void)subsystem_.add_namespace(test::namespace_on(ordered));
+    make_function();
+    driver_->enable_function();
+    ASSERT_TRUE(driver_->enable_controller(TestDriver::kEnable | 1u << 11));        // AMS
+    EXPECT_EQ(set_feature(FeatureId::kArbitration, 0x0301'0000), Status::kSuccess); // high 4, medium 2, low 1; burst 1
+    std::vector<TestDriver::Queue> queues;
+    for (std::uint16_t id = 1; id <= 4; ++id) {
+        const auto& queue = queues.emplace_back(driver_->make_queue(id, 16));
+        ASSERT_EQ(create_completion(id, 16, kQueueContiguous, queue.completion), Status::kSuccess);
+        const std::uint32_t priority = id == 1 ? 3 : id == 2 ? 2 : id == 3 ? 1 : 0; // low, medium, high, urgent
+        ASSERT_EQ(admin(admin_command(AdminOpcode::kCreateSubmissionQueue, 0, queue.submission, id | 15u << 16,
+                                      kQueueContiguous | priority << 1 | std::uint32_t{id} << 16)),
+                  Status::kSuccess);
+    }
+    for (auto& queue : queues) {
+        for (int i = 0; i < 8; ++i) (void)driver_->put(queue, block_command(IoOpcode::kRead, queue.id, 1, data_, 0, 2));
+    }
+    on_reactor([&] { // all doorbells before the controller looks
+        for (const auto& queue : queues) driver_->write(kDoorbells + 8u * queue.id, queue.tail);
+    });
+    driver_->settle();
+    // The block that a command reads says whose it was.
+    const std::vector<std::uint64_t>& order = ordered.blocks;
+    ASSERT_EQ(order.size(), 32u);
+    EXPECT_EQ(std::vector(order.begin(), order.begin() + 8), std::vector<std::uint64_t>(8, 4)); // urgent
+    EXPECT_EQ(std::vector(order.begin() + 8, order.begin() + 22),
+              (std::vector<std::uint64_t>{3, 3, 3, 3, 2, 2, 1, 3, 3, 3, 3, 2, 2, 1}));
+    driver_.reset(); // before the volume
+    function_.reset();
 }
 
 TEST_F(NvmeQueues, ShadowDoorbellsWorkWithoutWritingTheRealOnes) {

@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -19,16 +20,18 @@
 #include "devices/nvme/reservations.hpp"
 #include "devices/nvme/virtual_resources.hpp"
 #include "migration/record.hpp"
+#include "platform/device.hpp"
 
 namespace touka::devices::nvme {
 
 class Controller;
 
 struct SubsystemConfiguration {
-    std::string nqn;                    ///< "nqn.2014-08.org.example:disks"; 223 bytes at most (§4.5)
-    std::string serial;                 ///< 20 characters
-    std::string model = "Touka NVMe";   ///< 40 characters
-    std::uint32_t namespace_limit = 16; ///< the highest namespace identifier
+    std::string name = "nvme-subsystem"; ///< of the device in its machine
+    std::string nqn;                     ///< "nqn.2014-08.org.example:disks"; 223 bytes at most (§4.5)
+    std::string serial;                  ///< 20 characters
+    std::string model = "Touka NVMe";    ///< 40 characters
+    std::uint32_t namespace_limit = 16;  ///< the highest namespace identifier
     std::uint16_t vendor_id = 0, subsystem_vendor_id = 0;
 };
 
@@ -48,7 +51,7 @@ struct SubsystemState {
 /// Owns namespaces; controllers are their functions' and join. Outlives them. Any thread: one lock, held for nothing
 /// that waits, and for no command that reads or writes. What a change means for other controllers reaches them as
 /// atomics (NamespaceView::access) and as work for their reactors.
-class Subsystem {
+class Subsystem final : public platform::Device {
 public:
     explicit Subsystem(SubsystemConfiguration configuration);
 
@@ -107,9 +110,12 @@ public:
     [[nodiscard]] VirtualResources::Answer manage(std::uint16_t by, std::uint8_t action, std::uint8_t resource_type,
                                                   std::uint16_t id, std::uint16_t count);
 
-    [[nodiscard]] migration::Record save(std::string name) const;
-    /// @pre all controllers have joined and are paused.
-    [[nodiscard]] std::expected<void, migration::RestoreError> restore(const migration::Record& record);
+    [[nodiscard]] std::string_view name() const override { return configuration_.name; }
+    /// Nothing: what hosts reserved outlives their controllers' resets.
+    void reset() override {}
+    [[nodiscard]] migration::Record save() const override;
+    /// @pre all controllers have joined and are paused; they are restored after this.
+    [[nodiscard]] std::expected<void, migration::RestoreError> restore(const migration::Record& record) override;
 
 private:
     struct Member {

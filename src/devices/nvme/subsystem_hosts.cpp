@@ -135,14 +135,14 @@ VirtualResources::Answer Subsystem::manage(std::uint16_t by, std::uint8_t action
 
 // --- state ---
 
-migration::Record Subsystem::save(std::string name) const {
+migration::Record Subsystem::save() const {
     const std::scoped_lock lock(mutex_);
     SubsystemState state;
     for (const Entry& each : namespaces_) {
         state.namespaces.push_back({each.ns->format(), each.reservations.state(), each.attached});
     }
     for (const VirtualResources& each : resources_) state.resources.push_back(each.state());
-    return migration::save_record(std::move(name), std::move(state));
+    return migration::save_record(configuration_.name, std::move(state));
 }
 
 std::expected<void, migration::RestoreError> Subsystem::restore(const migration::Record& record) {

@@ -235,12 +235,12 @@ TEST_F(NvmeSubsystem, ItsStateGoesOnInAnotherOneOfTheSameShape) {
     EXPECT_EQ(set_host(*driver_, 1), Status::kSuccess);
     EXPECT_EQ(reserve(*driver_, IoOpcode::kReservationRegister, kRegister, 0, 0xA), Status::kSuccess);
     EXPECT_EQ(attach(*driver_, 1, false, {1}), Status::kSuccess);
-    const migration::Record record = subsystem_.save("nvme");
+    const migration::Record record = subsystem_.save();
     Subsystem same({.nqn = "nqn.2014-08.org.example:test", .serial = "SN1", .namespace_limit = 4});
     EXPECT_EQ(same.restore(record).error(), migration::RestoreError::kMismatch);
     (void)same.add_namespace(test::namespace_on(volume_));
     ASSERT_TRUE(same.restore(record).has_value());
-    EXPECT_EQ(same.save("nvme").bytes, record.bytes);
+    EXPECT_EQ(same.save().bytes, record.bytes);
     EXPECT_EQ(same.reservations(1).registrants.size(), 1u);
     EXPECT_EQ(same.controllers_of(1), std::vector<std::uint16_t>{0});
 }
