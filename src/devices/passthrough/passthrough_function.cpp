@@ -132,12 +132,12 @@ std::expected<void, std::string> PassthroughFunction::define_msix(std::span<cons
 std::uint32_t PassthroughFunction::read_config(std::uint32_t at, unsigned width_bytes) {
     take_back();
     if (!present()) return all_ones(width_bytes);
+    if (at + width_bytes > transport_.region_bytes(VFIO_PCI_CONFIG_REGION_INDEX)) return 0; // a conventional device
     std::uint32_t device = 0;
     const auto result = transport_.read(VFIO_PCI_CONFIG_REGION_INDEX, at,
                                         std::as_writable_bytes(std::span(&device, 1)).first(width_bytes));
     note(result);
-    if (!result && result.error() == TransportError::kGone) return all_ones(width_bytes);
-    if (!result) device = 0; // beyond a conventional device's 256 bytes
+    if (!result) return all_ones(width_bytes);
     return filter_.merge(at, width_bytes, device, static_cast<std::uint32_t>(config().read(at, width_bytes)));
 }
 

@@ -29,6 +29,13 @@ void copy_access(std::span<std::byte> to, std::span<const std::byte> from) {
     std::memcpy(to.data(), from.data(), to.size());
 }
 
+/// Data of one message, as the server wants it; at least what one access has.
+std::size_t transfer_bytes(const ClientConnection& connection) {
+    constexpr std::uint64_t kWidestAccess = 8;
+    return static_cast<std::size_t>(std::clamp<std::uint64_t>(connection.server().max_transfer_bytes, kWidestAccess,
+                                                              MessageChannel::kTransferLimitBytes));
+}
+
 } // namespace
 
 // --- the connection, and the next one ---
@@ -157,12 +164,17 @@ DeviceTransport::Result RemoteDevice::read(std::uint32_t region, std::uint64_t o
         copy_access(to, mapped);
         return {};
     }
-    const RegionAccess access{offset, region, static_cast<std::uint32_t>(to.size())};
-    const auto reply = now.connection->call(Command::kRegionRead, bytes_of(access), settings_.answer_limit);
-    if (!reply) return std::unexpected(reply.error());
-    const auto data = reply->after(sizeof access);
-    if (data.size() != to.size()) return std::unexpected(TransportError::kRefused);
-    std::ranges::copy(data, to.begin());
+    const auto most = transfer_bytes(*now.connection);
+    while (!to.empty()) {
+        const RegionAccess access{offset, region, static_cast<std::uint32_t>(std::min(to.size(), most))};
+        const auto reply = now.connection->call(Command::kRegionRead, bytes_of(access), settings_.answer_limit);
+        if (!reply) return std::unexpected(reply.error());
+        const auto data = reply->after(sizeof access);
+        if (data.size() != access.count) return std::unexpected(TransportError::kRefused);
+        std::ranges::copy(data, to.begin());
+        offset += access.count;
+        to = to.subspan(access.count);
+    }
     return {};
 }
 

@@ -2,6 +2,7 @@
 #include "devices/passthrough/vfio_user/remote_device.hpp"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <condition_variable>
@@ -165,6 +166,29 @@ TEST(RemoteDevice, ComesBackResetAndWithItsMemoryAfterTheServerDied) {
     remote.device->set_listener(nullptr);
 }
 
+TEST(RemoteDevice, FindsAServerByThePathOfItsSocket) {
+    test::TestServer server;
+    const std::string path = testing::TempDir() + "vfio-user-" + std::to_string(::getpid());
+    const auto ram = memory::GuestMemory::create(4096).value();
+    memory::IdentityDmaSpace dma(*ram);
+    const auto connect = [&] {
+        return RemoteDevice::connect({.name = "path", .dial = RemoteDevice::dialer(path)}, dma);
+    };
+    EXPECT_FALSE(connect()); // nobody listens
+    std::expected<void, std::string> listening;
+    server.reactor.run_and_wait([&] { listening = server.server->listen(path); });
+    ASSERT_TRUE(listening) << listening.error();
+    {
+        const auto device = connect();
+        ASSERT_TRUE(device) << device.error();
+        EXPECT_EQ(read<std::uint16_t>(**device, VFIO_PCI_CONFIG_REGION_INDEX, 0), 0x1234);
+        std::expected<void, std::string> again;
+        server.reactor.run_and_wait([&] { again = server.server->listen(path); });
+        EXPECT_FALSE(again); // another one listens there
+    }
+    ASSERT_TRUE(connect()); // the next client
+}
+
 TEST(RemoteDevice, WaitsABoundedTimeForAServerThatHangs) {
     Remote remote(200ms);
     std::atomic<bool> hangs{false}, go_on{false};
@@ -288,6 +312,22 @@ TEST(RemoteDevice, TakesAreasAndDoorbellsOnlyWhereTheyCanBe) {
         std::memcpy(longer.payload.data(), &wrong, sizeof wrong);
         EXPECT_TRUE(read_doorbells(longer, 0x1000).empty());
     }
+}
+
+TEST(RemoteDevice, ReadsInPiecesWhereTheServerTakesNoMore) {
+    FakeServer server;
+    std::vector<std::byte> greeting;
+    append(greeting, spec::vfio_user::Version{0, 1});
+    Capabilities small;
+    small.max_transfer_bytes = 16;
+    const auto text = write_capabilities(small);
+    greeting.insert(greeting.end(), text.begin(), text.end());
+    server.answers[{Command::kVersion, ~0u}] = greeting;
+    server.answers[{Command::kRegionRead, ~0u}] = std::vector<std::byte>(16 + 16); // right for 16 bytes alone
+    auto device = server.connect();
+    ASSERT_TRUE(device);
+    std::array<std::byte, 4096> all{};
+    EXPECT_TRUE((*device)->read(VFIO_PCI_CONFIG_REGION_INDEX, 0, all));
 }
 
 TEST(RemoteDevice, AnswersOfTheWrongLengthAreNoData) {
