@@ -69,7 +69,7 @@ Outcome compare(Controller& controller, Request& request) {
     if (!range.within(ns)) return Status::kLbaOutOfRange;
     const Status status = controller.map(request, length, memory::DmaAccess::kRead);
     if (status != Status::kSuccess) return status;
-    controller.pacer().charge(controller.now_ns(), length);
+    controller.charge(length);
     return controller.with_bounce(request, start_compare);
 }
 
@@ -80,7 +80,7 @@ Outcome verify(Controller& controller, Request& request) {
     }
     const BlockRange range = BlockRange::of(request.command);
     if (!range.within(*request.ns->ns)) return Status::kLbaOutOfRange;
-    controller.pacer().charge(controller.now_ns(), range.length_bytes(request.ns->ns->block_shift()));
+    controller.charge(range.length_bytes(request.ns->ns->block_shift()));
     return controller.with_bounce(request, start_verify);
 }
 

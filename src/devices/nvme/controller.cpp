@@ -209,6 +209,8 @@ void Controller::pause() {
     });
     std::unique_lock lock(idle_mutex_);
     idle_changed_.wait(lock, [this] { return idle_; });
+    lock.unlock();
+    context_.reactor.run_and_wait([this] { signal_completions(true); }); // interrupts that wait are not state
 }
 
 void Controller::resume() {

@@ -113,6 +113,10 @@ public:
 
     /// Not everything that there is: a virtual function's guest manages nothing that others have.
     [[nodiscard]] bool offers(const Command& command) const;
+    /// The command moves so many bytes: those after it may have to wait.
+    void charge(std::uint64_t bytes) {
+        if (pacer_.limited()) pacer_.charge_bytes(now_ns(), bytes);
+    }
     /// Ends a command that did not end in its handler.
     void complete(Request& request, spec::nvme::Status status);
     /// Guest memory of the command's data pointer into request.data. @param access as the device sees it.

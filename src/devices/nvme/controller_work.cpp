@@ -62,6 +62,7 @@ bool Controller::run_one(SubmissionQueue& queue) {
         return false;
     }
     ++active_;
+    if (queue.id() != 0 && pacer_.limited()) pacer_.charge_command(now_ns());
     if (const Outcome outcome = execute(*request)) complete(*request, *outcome);
     return phase_ == Phase::kEnabled && !failed_;
 }

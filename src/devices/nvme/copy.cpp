@@ -84,7 +84,7 @@ Outcome start(Controller& controller, Request& request) {
     if (blocks > kCopyBlocks) return Status::kCommandSizeLimitExceeded;
     const std::uint64_t first = request.command.cdw10 | std::uint64_t{request.command.cdw11} << 32;
     if (!BlockRange{first, blocks}.within(ns)) return Status::kLbaOutOfRange;
-    controller.pacer().charge(controller.now_ns(), 2 * (std::uint64_t{blocks} << ns.block_shift()));
+    controller.charge(2 * (std::uint64_t{blocks} << ns.block_shift()));
     read_piece(controller, request, BlockStatus::kOk);
     return std::nullopt;
 }

@@ -58,7 +58,6 @@ Outcome dataset_management(Controller& controller, Request& request) {
         return status;
     }
     request.step_count = (request.command.cdw10 & 0xFF) + 1;
-    controller.pacer().charge(controller.now_ns(), 0);
     return controller.with_bounce(request, start);
 }
 

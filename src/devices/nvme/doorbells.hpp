@@ -21,8 +21,8 @@ public:
     [[nodiscard]] std::size_t count() const { return words_.size(); }
     /// A write of the driver. Any thread. @pre index < count().
     void ring(std::size_t index, std::uint32_t value) {
-        word(index).store(value, std::memory_order_release);                                   // pairs with value()
-        rung_[index / 64].fetch_or(std::uint64_t{1} << index % 64, std::memory_order_release); // pairs with take()
+        word(index).store(value, std::memory_order_release);        // pairs with value()
+        rung_[index / 64].fetch_or(std::uint64_t{1} << index % 64); // pairs with take(), which must not miss it
     }
     [[nodiscard]] std::uint32_t value(std::size_t index) const {
         return word(index).load(std::memory_order_acquire) & 0xFFFF;
@@ -30,8 +30,8 @@ public:
     /// Calls on_rung(index) for each that was written since the last time. One thread.
     void take(auto on_rung) {
         for (std::size_t i = 0; i < rung_words_; ++i) {
-            if (rung_[i].load(std::memory_order_relaxed) == 0) continue;
-            std::uint64_t bits = rung_[i].exchange(0, std::memory_order_acquire);
+            if (rung_[i].load() == 0) continue;
+            std::uint64_t bits = rung_[i].exchange(0);
             for (; bits != 0; bits &= bits - 1) on_rung(i * 64 + static_cast<unsigned>(std::countr_zero(bits)));
         }
     }

@@ -28,8 +28,8 @@ public:
     [[nodiscard]] std::uint64_t ready_at(std::uint64_t now_ns) const {
         return std::max({now_ns, commands_.free_at, bytes_.free_at});
     }
-    void charge(std::uint64_t now_ns, std::uint64_t bytes) {
-        commands_.charge(now_ns, 1, limits_.commands_per_second);
+    void charge_command(std::uint64_t now_ns) { commands_.charge(now_ns, 1, limits_.commands_per_second); }
+    void charge_bytes(std::uint64_t now_ns, std::uint64_t bytes) {
         bytes_.charge(now_ns, bytes, limits_.bytes_per_second);
     }
 

@@ -51,7 +51,7 @@ Outcome transfer(Controller& controller, Request& request, BlockOperation operat
     request.block.force_unit_access =
         !reads && ((request.command.cdw12 & kForceUnitAccess) != 0 || !controller.features().write_cache);
     request.block.may_unmap = false;
-    controller.pacer().charge(controller.now_ns(), range.length_bytes(shift));
+    controller.charge(range.length_bytes(shift));
     controller.submit(request, operation, range.offset_bytes(shift), range.length_bytes(shift), request.data.pieces(),
                       reads ? read_done : write_done);
     return std::nullopt;
@@ -106,7 +106,6 @@ Outcome write_zeroes(Controller& controller, Request& request) {
     request.block.force_unit_access =
         (request.command.cdw12 & kForceUnitAccess) != 0 || !controller.features().write_cache;
     request.block.may_unmap = (request.command.cdw12 & kDeallocate) != 0;
-    controller.pacer().charge(controller.now_ns(), 0);
     controller.submit(request, BlockOperation::kWriteZeroes, range.offset_bytes(shift), range.length_bytes(shift), {},
                       done);
     return std::nullopt;

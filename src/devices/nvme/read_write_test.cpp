@@ -1,3 +1,6 @@
+#include <atomic>
+#include <functional>
+
 #include "devices/nvme/test_fixture.hpp"
 #include "spec/nvme/data_pointer.hpp"
 
@@ -10,6 +13,26 @@ using storage::BlockStatus;
 using test::admin_command;
 using test::block_command;
 using test::TestDriver;
+
+/// Memory that is taken away.
+class RevocableSpace final : public memory::DmaSpace {
+public:
+    explicit RevocableSpace(memory::DmaSpace& below) : below_(below) {}
+    [[nodiscard]] std::expected<std::span<std::byte>, memory::DmaFault>
+    translate(memory::Iova address, std::uint64_t length_bytes, memory::DmaAccess access) override {
+        if (gone_) return std::unexpected(memory::DmaFault{address, access});
+        return below_.translate(address, length_bytes, access);
+    }
+    void written(std::span<const std::byte> host_memory) override { below_.written(host_memory); }
+    void revoke(std::function<void()> done) {
+        gone_ = true;
+        revoked(std::move(done));
+    }
+
+private:
+    memory::DmaSpace& below_;
+    std::atomic<bool> gone_{false};
+};
 
 class NvmeReadWrite : public test::NvmeFixture {
 protected:
@@ -248,6 +271,24 @@ TEST_F(NvmeReadWrite, AReadOnlyVolumeIsWriteProtected) {
     EXPECT_EQ(io(block_command(IoOpcode::kRead, 0, 1, data_, 0, *nsid)), Status::kSuccess);
     ASSERT_EQ(identify(Cns::kNamespace, *nsid), Status::kSuccess);
     EXPECT_EQ(driver_->load<IdentifyNamespace>(data_).nsattr, kNsattrWriteProtected);
+}
+
+TEST_F(NvmeReadWrite, MemoryThatIsTakenAwayIsUsedToTheEndOfTheReadIntoItAndNoLonger) {
+    RevocableSpace space(machine_.dma);
+    function_ = std::make_unique<NvmePciFunction>("nvme@00:03.0", subsystem_, configuration(),
+                                                  NvmePciContext{machine_.reactor, space, machine_.messages});
+    driver_ = std::make_unique<TestDriver>(machine_, *function_);
+    ASSERT_TRUE(driver_->bring_up());
+    volume_.held = true;
+    EXPECT_EQ(io(block_command(IoOpcode::kRead, 0, 1, data_)), TestDriver::kPending);
+    std::atomic<bool> quiet{false};
+    space.revoke([&quiet] { quiet = true; });
+    EXPECT_FALSE(quiet);
+    complete_held();
+    EXPECT_TRUE(quiet);
+    EXPECT_TRUE(driver_->fatal()); // the completion has no place
+    driver_.reset();               // before the space
+    function_.reset();
 }
 
 TEST_F(NvmeReadWrite, TheHealthLogCounts) {

@@ -146,13 +146,11 @@ void Subsystem::namespace_changed(std::uint32_t nsid, const Controller* by) {
 }
 
 void Subsystem::when_quiet(std::uint32_t nsid, const std::vector<HostIdentity>* hosts, std::function<void()> done) {
+    const std::scoped_lock lock(mutex_); // so that no controller leaves meanwhile
     std::vector<memory::DmaUses*> uses;
-    {
-        const std::scoped_lock lock(mutex_);
-        for (const Member& each : members_) {
-            if (hosts != nullptr && std::ranges::find(*hosts, each.host) == hosts->end()) continue;
-            if (NamespaceView* const view = each.controller->view(nsid)) uses.push_back(&view->uses);
-        }
+    for (const Member& each : members_) {
+        if (hosts != nullptr && std::ranges::find(*hosts, each.host) == hosts->end()) continue;
+        if (NamespaceView* const view = each.controller->view(nsid)) uses.push_back(&view->uses);
     }
     if (uses.empty()) return done();
     // Whoever counts down to nothing was the last; shared because nobody knows who that will be.
