@@ -32,6 +32,9 @@ ControlSocket::open(Reactor& reactor, const std::string& path, std::function<std
     return socket;
 }
 
+ControlSocket::ControlSocket(Reactor& reactor, std::function<std::string(const std::string&)> answer)
+    : reactor_(reactor), answer_(std::move(answer)) {}
+
 ControlSocket::~ControlSocket() {
     reactor_.run_and_wait([this] {
         listener_.reset();

@@ -25,8 +25,7 @@ public:
 
 private:
     struct Client;
-    ControlSocket(Reactor& reactor, std::function<std::string(const std::string&)> answer)
-        : reactor_(reactor), answer_(std::move(answer)) {}
+    ControlSocket(Reactor& reactor, std::function<std::string(const std::string&)> answer);
     void accept(UniqueFd fd);
     void serve(Client& client);
 

@@ -23,7 +23,7 @@ echo FIO $?
 dd if=/dev/urandom of=/tmp/pattern bs=64k count=1 2>/dev/null
 dd if=/tmp/pattern of=$n bs=64k seek=300 oflag=direct 2>/dev/null
 sha256sum /tmp/pattern | sed 's/^/HASH /'
-nvme compare $n --start-block=$((300 * 128)) --block-count=127 --data-size=65536 --data=/tmp/pattern | sed 's/^/COMPARE /'
+nvme compare $n --start-block=$((300 * 128)) --block-count=127 --data-size=65536 --data=/tmp/pattern 2>&1 | sed 's/^/COMPARE /'
 nvme compare $n --start-block=$((301 * 128)) --block-count=127 --data-size=65536 --data=/tmp/pattern 2>&1 | sed 's/^/OTHER /'
 nvme resv-register $n --nrkey=0xa --rrega=0 && nvme resv-acquire $n --crkey=0xa --rtype=1 --racqa=0 && echo RESERVED
 nvme resv-report $n | sed 's/^/REPORT /'
@@ -37,6 +37,7 @@ for c in 1 2; do
     nvme virt-mgmt /dev/nvme0 -c $c -a 9 >/dev/null && echo "ONLINE $c"
 done
 nvme list-secondary /dev/nvme0 | sed 's/^/SECONDARY /'
+echo nvme >/sys/bus/pci/devices/0000:01:00.1/driver_override
 echo 0000:01:00.1 >/sys/bus/pci/drivers/nvme/bind
 for i in $(seq 50); do [ -e /dev/nvme1 ] && break; sleep 0.2; done
 ls /dev | sed -n 's/^nvme/NODE nvme/p'

@@ -65,7 +65,7 @@ private:
     void check_device(TomlTable& reader, const toml::table& at, const DeviceConfig& device, std::size_t namespaces,
                       std::size_t functions) const {
         const auto printable = [](char c) { return c >= ' ' && c <= '~'; };
-        if (std::ranges::contains(config_.devices, device.name, &DeviceConfig::name)) {
+        if (std::ranges::find(config_.devices, device.name, &DeviceConfig::name) != config_.devices.end()) {
             reader.fail(at, fmt::format("two devices are called \"{}\"", device.name));
         }
         if (device.serial.size() > kSerialLimit || !std::ranges::all_of(device.serial, printable)) {

@@ -29,6 +29,12 @@ public:
     ~VirtualFunction() override { detach(); }
 };
 
+/// Identify names the vendor of the function's configuration space. (NVM Express Base 2.0 figure 275)
+SubsystemConfiguration with_vendor(SubsystemConfiguration configuration) {
+    configuration.vendor_id = configuration.subsystem_vendor_id = kVendorId;
+    return configuration;
+}
+
 NvmePciConfiguration configuration_of(std::uint16_t controller, bool is_virtual) {
     NvmePciConfiguration configuration;
     configuration.controller = {.id = controller,
@@ -43,7 +49,7 @@ NvmePciConfiguration configuration_of(std::uint16_t controller, bool is_virtual)
 
 NvmeCard::NvmeCard(const NvmeCardConfiguration& configuration,
                    const std::function<NvmePciContext(std::uint16_t)>& context)
-    : subsystem_(configuration.subsystem) {
+    : subsystem_(with_vendor(configuration.subsystem)) {
     for (const NamespaceConfiguration& each : configuration.namespaces) (void)subsystem_.add_namespace(each);
     const std::uint16_t count = configuration.virtual_functions;
     const VirtualResources::Counts own{kQueuesPerFunction, kVectorsPerFunction};

@@ -98,7 +98,7 @@ void PciFunction::add_express_endpoint() {
                    express_type(express_capabilities::kRootComplexIntegratedEndpoint).raw);
     config_.define(express_capability_ + kDeviceCapabilitiesOffset, 4,
                    kRoleBasedErrorReporting | kFunctionLevelResetCapable);
-    config_.define(express_capability_ + kDeviceControlOffset, 2, 0, kDeviceControlWritable);
+    config_.define(express_capability_ + kDeviceControlOffset, 2, kDeviceControlReset, kDeviceControlWritable);
 }
 
 std::uint32_t PciFunction::add_express_port() {
@@ -106,7 +106,7 @@ std::uint32_t PciFunction::add_express_port() {
     config_.define(at + kExpressCapabilitiesOffset, 2,
                    express_type(express_capabilities::kRootPort).set(express_capabilities::SLOT_IMPLEMENTED, true).raw);
     config_.define(at + kDeviceCapabilitiesOffset, 4, kRoleBasedErrorReporting);
-    config_.define(at + kDeviceControlOffset, 2, 0, kDeviceControlWritable);
+    config_.define(at + kDeviceControlOffset, 2, kDeviceControlReset, kDeviceControlWritable);
     config_.define(at + kDeviceCapabilities2Offset, 4, kAriForwarding);
     config_.define(at + kDeviceControl2Offset, 2, 0, kAriForwarding);
     config_.define(at + kRootControlOffset, 2, 0, kRootControlWritable);

@@ -28,6 +28,8 @@ static_assert(ExpressCapabilities{0x0092}.get(express_capabilities::DEVICE_PORT_
 
 // §7.5.3.3: Device Capabilities: role-based error reporting, function level reset. §7.5.3.4: Device Control.
 inline constexpr std::uint32_t kRoleBasedErrorReporting = 1u << 15, kFunctionLevelResetCapable = 1u << 28;
+/// After reset: relaxed ordering, no snoop, reads of 512 bytes.
+inline constexpr std::uint16_t kDeviceControlReset = 0x2810;
 inline constexpr std::uint16_t kInitiateFunctionLevelReset = 1u << 15, kDeviceControlWritable = 0x7FFF;
 
 // §7.5.3.6: Link Capabilities.

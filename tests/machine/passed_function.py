@@ -1,0 +1,32 @@
+"""Gives a function of the host to a guest: passed_function.py ADDRESS [BLOCK-DEVICE]. The guest's stock nvme driver writes
+and reads; with a second argument the host reads the same from there. Run by tests/box/vfio.sh."""
+import hashlib
+import sys
+
+from guest import check, run
+
+LENGTH = 1 << 20
+SCRIPT = """#root
+n=/dev/nvme0n1
+for i in $(seq 100); do [ -b $n ] && break; sleep 0.2; done
+dd if=/dev/urandom of=/tmp/pattern bs=64k count=16 2>/dev/null
+dd if=/tmp/pattern of=$n bs=64k oflag=direct 2>/dev/null
+dd if=$n of=/tmp/back bs=64k count=16 iflag=direct 2>/dev/null
+cmp /tmp/pattern /tmp/back && echo "SAME"
+sha256sum /tmp/pattern | sed 's/^/HASH /'
+"""
+
+
+def main():
+    address = sys.argv[1]
+    status, output = run(SCRIPT, "--device", f"vfio:{address}", "--memory", "384M", timeout_s=600)
+    check(status == 0 and "SAME" in output, f"the guest writes and reads through {address}", output)
+    if len(sys.argv) > 2:
+        wanted = next(line.split()[1] for line in output.splitlines() if line.startswith("HASH "))
+        with open(sys.argv[2], "rb") as device:
+            found = hashlib.sha256(device.read(LENGTH)).hexdigest()
+        check(found == wanted, "the physical function reads what the virtual one wrote", output)
+
+
+if __name__ == "__main__":
+    main()
