@@ -13,6 +13,7 @@ SCRIPT = """#root
 export PATH=$PATH:/tmp/more/usr/sbin:/tmp/more/usr/bin LD_LIBRARY_PATH=/tmp/more/usr/lib/x86_64-linux-gnu
 n=/dev/nvme0n1
 for i in $(seq 50); do [ -e $n ] && break; sleep 0.2; done
+echo GROUPS $(ls /sys/kernel/iommu_groups | wc -l) $(dmesg | grep -c "DMAR-IR: Enabled IRQ remapping")
 echo SIZE $(cat /sys/block/nvme0n1/size)
 nvme id-ctrl /dev/nvme0 | sed 's/^/ID /'
 nvme smart-log /dev/nvme0 | sed 's/^/SMART /'
@@ -39,7 +40,7 @@ done
 nvme list-secondary /dev/nvme0 | sed 's/^/SECONDARY /'
 echo nvme >/sys/bus/pci/devices/0000:01:00.1/driver_override
 echo 0000:01:00.1 >/sys/bus/pci/drivers/nvme/bind
-for i in $(seq 50); do [ -e /dev/nvme1 ] && break; sleep 0.2; done
+for i in $(seq 50); do [ -b /dev/nvme1n1 ] && break; sleep 0.2; done
 ls /dev | sed -n 's/^nvme/NODE nvme/p'
 dd if=/dev/nvme1n1 bs=64k skip=300 count=1 iflag=direct 2>/dev/null | sha256sum | sed 's/^/THROUGH-VF /'
 echo 1 >/sys/bus/pci/devices/0000:01:00.1/reset && echo "VF RESET"
@@ -91,8 +92,10 @@ def main():
         for extra in ((), ("--iommu",)):
             print(" ".join(extra) or "without IOMMU")
             status, output = run(SCRIPT + FUNCTIONS, "--device", f"nvme:{disk},serial=SERIAL1,vfs={VIRTUAL}", "--cpus", "2",
-                                 "--memory", "512M", *extra, command_line="intel_iommu=on", more=("devices.cpio",))
+                                 "--memory", "512M", *extra, command_line="intel_iommu=on nvme_core.multipath=0", more=("devices.cpio",))
             check(status == 0, "the guest powers off", output)
+            remapped = marked(output, "GROUPS")[0].split()
+            check((remapped[0] != "0" and remapped[1] == "1") == bool(extra), "the IOMMU is used when there is one", output)
             check_functions(output, check_commands(output, disk))
 
 
