@@ -33,6 +33,11 @@ protected:
     [[nodiscard]] bool reaches(RemappedSpace& space, std::uint64_t iova) {
         return space.translate(Iova{iova}, 1, DmaAccess::kRead).has_value();
     }
+    void begin(memory::DmaHold& hold, std::uint64_t iova, DmaAccess access) {
+        const auto use = space_->use();
+        hold.add({Iova{iova}, space_->translate(Iova{iova}, 16, access).value(), access});
+        space_->hold(hold);
+    }
     void unmap(std::uint64_t table, std::uint64_t iova, unsigned level = 1) {
         test_.store(test_.paging_entry(table, iova, level), 0);
     }
@@ -125,6 +130,64 @@ TEST_F(InvalidationQueueTest, AUseInFlightDelaysTheWaitAndNothingElse) {
     use.end();
     EXPECT_TRUE(test_.wait_complete());
     EXPECT_EQ(test_.get_wide(Offset::IQH), test_.tail());
+}
+
+TEST_F(InvalidationQueueTest, AHoldOfWhatIsMappedStillDelaysNothing) {
+    memory::DmaHold hold;
+    begin(hold, kIova, DmaAccess::kWrite);
+    unmap(table_, kIova + 0x1000);
+    for (const std::uint64_t descriptor : {iotlb(3, 1), iotlb(2, 1), iotlb(1, 0), context_cache(1, 0)}) {
+        test_.submit(descriptor, descriptor == iotlb(3, 1) ? kIova + 0x1000 : 0);
+        test_.submit_wait();
+        EXPECT_TRUE(test_.wait_complete()) << descriptor;
+    }
+    EXPECT_TRUE(hold.active());
+}
+
+TEST_F(InvalidationQueueTest, AHoldOfWhatIsTakenAwayDelaysTheWait) {
+    const std::uint64_t leaf = test_.paging_entry(table_, kIova, 1);
+    const std::uint64_t mapped = test_.load(leaf);
+    for (const std::uint64_t changed : {std::uint64_t{0}, mapped & ~TestUnit::kWrite, mapped + 0x1000}) {
+        for (const std::uint64_t descriptor : {iotlb(3, 1), iotlb(2, 1), iotlb(1, 0), context_cache(1, 0)}) {
+            memory::DmaHold hold;
+            begin(hold, kIova, DmaAccess::kWrite);
+            test_.store(leaf, changed);
+            test_.submit(descriptor, descriptor == iotlb(3, 1) ? kIova : 0);
+            test_.submit_wait();
+            EXPECT_FALSE(test_.wait_complete()) << changed << ' ' << descriptor;
+            hold.end();
+            EXPECT_TRUE(test_.wait_complete());
+            test_.store(leaf, mapped);
+            test_.submit(iotlb(1, 0));
+        }
+    }
+    memory::DmaHold reads;
+    begin(reads, kIova, DmaAccess::kRead);
+    test_.store(leaf, mapped & ~TestUnit::kWrite);
+    test_.submit(iotlb(3, 1), kIova);
+    test_.submit_wait();
+    EXPECT_TRUE(test_.wait_complete()) << "who only reads loses nothing";
+}
+
+TEST_F(InvalidationQueueTest, AHoldInAGreaterPageGoesWithAnyAddressOfThePage) {
+    test_.map(table_, 0x8000'0000, 0, TestUnit::kReadWrite, 3);
+    memory::DmaHold hold;
+    begin(hold, 0x8020'0000, DmaAccess::kRead);
+    unmap(table_, 0x8000'0000, 3);
+    test_.submit(iotlb(3, 1), 0xBFFF'F000);
+    test_.submit_wait();
+    EXPECT_FALSE(test_.wait_complete());
+    hold.end();
+    EXPECT_TRUE(test_.wait_complete());
+}
+
+TEST_F(InvalidationQueueTest, TranslationEndsWhenNothingIsHeldThatItAloneGranted) {
+    memory::DmaHold hold;
+    begin(hold, kIova, DmaAccess::kRead);
+    test_.set(Offset::GCMD, spec::vtd::global::QIE);
+    EXPECT_NE(test_.get(Offset::GSTS) & spec::vtd::global::TE, 0u);
+    hold.end();
+    EXPECT_EQ(test_.get(Offset::GSTS) & spec::vtd::global::TE, 0u);
 }
 
 TEST_F(InvalidationQueueTest, AUseOfAnotherDomainDelaysNothing) {

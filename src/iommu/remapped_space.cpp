@@ -25,6 +25,19 @@ constexpr bool permits(const Translation& translation, DmaAccess access) {
     return access == DmaAccess::kWrite ? translation.write : translation.read;
 }
 
+constexpr std::uint64_t kEverything = ~std::uint64_t{0};
+struct Extent {
+    std::uint64_t first, last;
+};
+/// The addresses that an invalidation names.
+Extent extent(const Invalidation& invalidation) {
+    const bool pages = invalidation.cache == Invalidation::Cache::kIotlb;
+    if (!pages || invalidation.granularity != Granularity::kSelective) return {0, kEverything};
+    const std::uint64_t bytes = std::uint64_t{1} << (invalidation.address_mask + TranslationCache::kSmallShift);
+    const std::uint64_t first = invalidation.address & ~(bytes - 1);
+    return {first, first + (bytes - 1)};
+}
+
 constexpr std::uint64_t aligned_down(std::uint64_t address, unsigned shift) { return address >> shift << shift; }
 
 } // namespace
@@ -77,6 +90,7 @@ std::expected<Translation, RemappingFault> RemappedSpace::walk(std::uint64_t add
     }
     const auto found = root_.walker.walk(*known, address);
     if (!found) return std::unexpected(RemappingFault{found.error(), known->faults_recorded});
+    greatest_shift_ = std::max(greatest_shift_, found->shift);
     return *found;
 }
 
@@ -195,7 +209,7 @@ void RemappedSpace::translation_changed(std::function<void()> done) {
         const std::scoped_lock lock(mutex_);
         forget_context();
     }
-    revoked(std::move(done));
+    take_away(0, kEverything, std::move(done));
 }
 
 bool RemappedSpace::concerns(const Invalidation& invalidation) const {
@@ -214,16 +228,51 @@ void RemappedSpace::invalidate(const Invalidation& invalidation, std::function<v
         if (concerned) forget(invalidation);
     }
     if (!concerned) return done();
-    revoked(std::move(done));
+    const auto [first, last] = extent(invalidation);
+    take_away(first, last, std::move(done));
 }
 
 void RemappedSpace::forget(const Invalidation& invalidation) {
     // Of a context entry translations by it, too: they could not be found again under the old domain.
     if (invalidation.cache == Invalidation::Cache::kContext) return forget_context();
     if (invalidation.granularity != Granularity::kSelective) return cache_.clear();
-    const std::uint64_t bytes = std::uint64_t{1} << (invalidation.address_mask + TranslationCache::kSmallShift);
-    const std::uint64_t first = invalidation.address & ~(bytes - 1);
-    cache_.clear_range(first, first + (bytes - 1));
+    const auto [first, last] = extent(invalidation);
+    cache_.clear_range(first, last);
+}
+
+void RemappedSpace::take_away(std::uint64_t first, std::uint64_t last, std::function<void()> done) {
+    // Holds begin within uses: when those are over, each hold by an old translation is there to be seen.
+    const auto then = std::make_shared<std::function<void()>>(std::move(done));
+    revoked([this, first, last, then] {
+        holds_.when_over([this, first, last](const memory::DmaHold& hold) { return lost_any(hold, first, last); },
+                         std::move(*then));
+    });
+}
+
+bool RemappedSpace::lost_any(const memory::DmaHold& hold, std::uint64_t first, std::uint64_t last) {
+    const std::scoped_lock lock(mutex_);
+    // Any address of a greater page stands for all of it.
+    const std::uint64_t page_mask = (std::uint64_t{1} << greatest_shift_) - 1;
+    first &= ~page_mask;
+    last |= page_mask;
+    return std::ranges::any_of(hold.ranges(), [&](const memory::DmaHold::Range& range) {
+        const std::uint64_t start = range.address.value;
+        return start <= last && start + (range.memory.size() - 1) >= first && lost(range);
+    });
+}
+
+bool RemappedSpace::lost(const memory::DmaHold::Range& range) {
+    const auto guest = static_cast<std::uint64_t>(range.memory.data() - root_.memory.base());
+    if (mode_.load(std::memory_order_relaxed) == Mode::kIdentity) return guest != range.address.value;
+    for (std::uint64_t done = 0; done < range.memory.size();) {
+        const std::uint64_t address = range.address.value + done;
+        const auto found = walk(address);
+        if (!found || !permits(*found, range.access)) return true;
+        const std::uint64_t within = address & ((std::uint64_t{1} << found->shift) - 1);
+        if (found->page + within != guest + done) return true;
+        done += (std::uint64_t{1} << found->shift) - within;
+    }
+    return false;
 }
 
 } // namespace touka::iommu

@@ -29,7 +29,9 @@ struct TranslationRoot {
 };
 
 /// Identity while translation is off; then root table, context entry, second-level table. A hit of the cache takes no
-/// lock; a walk takes the space's, so that an invalidation comes before or after all of it. Any thread.
+/// lock; a walk takes the space's, so that an invalidation comes before or after all of it. A hold delays an
+/// invalidation only when the tables no longer have what it holds, so that requests that take long stop nobody. Any
+/// thread.
 class RemappedSpace final : public memory::DmaSpace {
 public:
     /// @param root outlives it.
@@ -60,6 +62,9 @@ public:
     /// How often tables were walked. Any thread.
     [[nodiscard]] std::uint64_t walk_count() const { return walk_count_.load(std::memory_order_relaxed); }
 
+protected:
+    void begin_hold(memory::DmaHold& hold) override { begin_hold_in(holds_, hold); }
+
 private:
     enum class Mode : std::uint8_t {
         kIdentity,    ///< translation is off
@@ -71,7 +76,11 @@ private:
     [[nodiscard]] Span translate_slowly(memory::Iova address, std::uint64_t length_bytes, memory::DmaAccess access);
     [[nodiscard]] std::uint64_t extend(memory::Iova address, std::uint64_t guest, std::uint64_t known_bytes,
                                        std::uint64_t length_bytes, memory::DmaAccess access) const;
+    /// Waits for accesses under way, and for the holds of what the tables have no longer.
+    void take_away(std::uint64_t first, std::uint64_t last, std::function<void()> done);
+    [[nodiscard]] bool lost_any(const memory::DmaHold& hold, std::uint64_t first, std::uint64_t last);
     // @pre for these: mutex_ is held.
+    [[nodiscard]] bool lost(const memory::DmaHold::Range& range);
     [[nodiscard]] std::expected<Context, RemappingFault> context();
     [[nodiscard]] std::expected<Translation, RemappingFault> walk(std::uint64_t address);
     void fill(std::uint64_t address, const Translation& translation);
@@ -89,8 +98,10 @@ private:
     TranslationCache cache_;               // filled and cleared under mutex_
     std::atomic<DeviceTlb*> device_tlb_{nullptr};
     std::atomic<std::uint64_t> walk_count_{0};
-    std::mutex mutex_;               // above the fault log's
-    std::optional<Context> context_; // guarded by it: the context cache
+    memory::DmaHolds holds_;                                  // whose lock is above mutex_
+    std::mutex mutex_;                                        // above the fault log's
+    std::optional<Context> context_;                          // guarded by it: the context cache
+    unsigned greatest_shift_ = TranslationCache::kSmallShift; // guarded by it: of all pages that were ever walked to
 };
 
 } // namespace touka::iommu

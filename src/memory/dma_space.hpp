@@ -9,6 +9,7 @@
 #include <span>
 #include <utility>
 
+#include "memory/dma_holds.hpp"
 #include "memory/dma_uses.hpp"
 #include "spec/address.hpp"
 
@@ -31,7 +32,8 @@ struct DmaFault {
 /// Memory can be taken away from a requester. So who holds spans from one moment to another, as while the host reads
 /// into them, holds a use as well: it begins before the spans are translated and ends when they are no longer touched.
 /// Who keeps a translation without a use, as of a ring, begins one for each access and translates anew when the
-/// generation is another.
+/// generation is another. Who holds memory for as long as a request takes names it in a hold, which begins within the
+/// use; so nobody waits for it but who takes that memory away.
 class DmaSpace {
 public:
     virtual ~DmaSpace() = default;
@@ -51,6 +53,12 @@ public:
     [[nodiscard]] virtual std::expected<void, DmaFault> write(Iova address, std::span<const std::byte> from);
 
     [[nodiscard]] DmaUses::Use use() { return uses_.begin(); }
+    /// Begins a hold of its ranges.  @pre within a use that began before they were translated; the hold ends before the
+    /// space does.
+    void hold(DmaHold& hold) {
+        hold.active_ = true;
+        begin_hold(hold);
+    }
     /// Another one after memory was taken away. @pre within a use.
     [[nodiscard]] std::uint64_t generation() const { return generation_.load(); }
 
@@ -60,6 +68,14 @@ protected:
     void revoked(std::function<void()> done) {
         ++generation_;
         uses_.when_over(std::move(done));
+    }
+
+    /// Where holds are uses, as they are unless a space knows better: that they can last.
+    virtual void begin_hold(DmaHold& hold) { hold.use_ = uses_.begin(); }
+    /// For a space that asks `holds` after a revocation.
+    static void begin_hold_in(DmaHolds& holds, DmaHold& hold) {
+        hold.holds_ = &holds;
+        holds.begin(hold);
     }
 
 private:
@@ -76,6 +92,9 @@ public:
     [[nodiscard]] std::expected<std::span<std::byte>, DmaFault> translate(Iova address, std::uint64_t length_bytes,
                                                                           DmaAccess access) override;
     void written(std::span<const std::byte> host_memory) override;
+
+protected:
+    void begin_hold(DmaHold&) override {} // nobody takes RAM away
 
 private:
     GuestMemory& memory_;

@@ -15,8 +15,7 @@ namespace touka::devices::virtio {
 /// One descriptor chain after the walk: device-readable buffers, then device-writable ones. Filled by Virtqueue::pop;
 /// reused from request to request, so that the buffer lists are allocated only while they grow, or were long. The
 /// memory behind races with the guest: what is looked at is taken out once. It stays the chain's until
-/// Virtqueue::push_used, for which the chain holds a use of the space: a device that keeps chains for long keeps the
-/// guest from unmapping anything.
+/// Virtqueue::push_used, for which the chain holds it in the space.
 class DescriptorChain {
 public:
     /// The descriptor that the used ring will name.
@@ -59,7 +58,7 @@ private:
     };
     void clear(std::uint16_t head);
 
-    memory::DmaUses::Use use_;
+    memory::DmaHold hold_;
     std::uint16_t head_ = 0;
     Part readable_, writable_;
 };

@@ -126,14 +126,15 @@ std::uint16_t Virtqueue::load_avail_index() {
 
 std::expected<bool, QueueError> Virtqueue::pop(DescriptorChain& chain) {
     if (!running_) return false;
-    chain.use_ = dma_.use(); // before anything is looked up
-    std::expected<bool, QueueError> taken = false;
-    if (rings_ready()) {
-        taken = take(chain);
+    const auto use = dma_.use(); // before anything is looked up
+    if (!rings_ready()) return fail(*broken_);
+    chain.hold_.end(); // a chain that was dropped, not returned
+    const auto taken = take(chain);
+    if (taken && *taken) {
+        dma_.hold(chain.hold_);
     } else {
-        taken = fail(*broken_);
+        chain.hold_.end();
     }
-    if (!taken || !*taken) chain.use_.end();
     return taken;
 }
 
@@ -160,7 +161,7 @@ std::expected<bool, QueueError> Virtqueue::take(DescriptorChain& chain) {
 }
 
 void Virtqueue::undo_pop(std::span<DescriptorChain> chains) {
-    for (DescriptorChain& chain : chains) chain.use_.end();
+    for (DescriptorChain& chain : chains) chain.hold_.end();
     next_avail_ = static_cast<std::uint16_t>(next_avail_ - chains.size());
     in_flight_ = static_cast<std::uint16_t>(in_flight_ - chains.size());
 }
@@ -199,9 +200,11 @@ std::expected<void, QueueError> Virtqueue::add_buffer(const Descriptor& descript
     DescriptorChain::Part& part = writable ? chain.writable_ : chain.readable_;
     Iova address{descriptor.addr};
     for (std::uint64_t left = descriptor.len; left > 0;) {
-        const auto memory = dma_.translate(address, left, writable ? DmaAccess::kWrite : DmaAccess::kRead);
+        const DmaAccess access = writable ? DmaAccess::kWrite : DmaAccess::kRead;
+        const auto memory = dma_.translate(address, left, access);
         if (!memory) return std::unexpected(QueueError::kBufferOutsideMemory);
         part.add(*memory);
+        chain.hold_.add({address, *memory, access});
         address = address + memory->size();
         left -= memory->size();
     }
@@ -209,9 +212,11 @@ std::expected<void, QueueError> Virtqueue::add_buffer(const Descriptor& descript
 }
 
 void Virtqueue::push_used(DescriptorChain& chain, std::uint32_t written_bytes) {
-    const auto use = std::move(chain.use_); // lasts until the rings are left, too
+    chain.hold_.end();
     if (in_flight_ > 0) --in_flight_;
-    if (!running_ || !rings_ready()) return;
+    if (!running_) return;
+    const auto use = dma_.use();
+    if (!rings_ready()) return;
     const std::uint32_t head = chain.head();
     const std::uint64_t element = kUsedRingOffset + next_used_ % setup_.size * sizeof(UsedElement);
     // By words: an element may lie on two pages.
