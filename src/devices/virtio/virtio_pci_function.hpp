@@ -32,7 +32,8 @@ struct VirtioPciContext {
     platform::MsiSink& msi;
     cpu::DoorbellRegistry& doorbells;
     /// An IOMMU stands between device and memory: VIRTIO_F_ACCESS_PLATFORM is offered, and a driver that does not take
-    /// it refused. (§6.1, §6.2)
+    /// it refused. (§6.1, §6.2) Not for devices that know guest physical addresses alone: one whose queues another
+    /// process has, and the balloon, whose Linux driver refuses the feature.
     bool access_platform = false;
 };
 

@@ -120,13 +120,13 @@ bool Virtqueue::map_rings_again() {
 }
 
 std::uint16_t Virtqueue::load_avail_index() {
-    const auto use = dma_.use();
+    const auto used_now = use();
     return rings_ready() ? word(avail_, kAvailIndexOffset).load(std::memory_order_acquire) : next_avail_;
 }
 
 std::expected<bool, QueueError> Virtqueue::pop(DescriptorChain& chain) {
     if (!running_) return false;
-    const auto use = dma_.use(); // before anything is looked up
+    const auto used_now = use(); // before anything is looked up
     if (!rings_ready()) return fail(*broken_);
     chain.hold_.end(); // a chain that was dropped, not returned
     const auto taken = take(chain);
@@ -215,7 +215,7 @@ void Virtqueue::push_used(DescriptorChain& chain, std::uint32_t written_bytes) {
     chain.hold_.end();
     if (in_flight_ > 0) --in_flight_;
     if (!running_) return;
-    const auto use = dma_.use();
+    const auto used_now = use();
     if (!rings_ready()) return;
     const std::uint32_t head = chain.head();
     const std::uint64_t element = kUsedRingOffset + next_used_ % setup_.size * sizeof(UsedElement);
@@ -228,7 +228,7 @@ void Virtqueue::push_used(DescriptorChain& chain, std::uint32_t written_bytes) {
 
 bool Virtqueue::publish() {
     if (!running_ || next_used_ == published_used_) return false;
-    const auto use = dma_.use();
+    const auto used_now = use();
     if (!rings_ready()) return false;
     const std::uint16_t before = published_used_;
     word(used_, kUsedIndexOffset).store(next_used_, std::memory_order_seq_cst);
@@ -245,7 +245,7 @@ bool Virtqueue::publish() {
 
 void Virtqueue::disable_notifications() {
     if (!running_ || event_index_) return; // an old avail_event is passed already: the driver stays quiet
-    const auto use = dma_.use();
+    const auto used_now = use();
     if (!rings_ready()) return;
     word(used_, 0).store(VIRTQ_USED_F_NO_NOTIFY, std::memory_order_relaxed);
     mark_used(0, kUsedRingOffset);
@@ -253,7 +253,7 @@ void Virtqueue::disable_notifications() {
 
 bool Virtqueue::enable_notifications() {
     if (!running_) return false;
-    const auto use = dma_.use();
+    const auto used_now = use();
     if (!rings_ready()) return true; // the next look finds out
     if (event_index_) {
         const std::uint64_t avail_event = kUsedRingOffset + sizeof(UsedElement) * setup_.size;

@@ -102,10 +102,12 @@ public:
     [[nodiscard]] QueuePosition position() const { return {next_avail_, next_used_}; }
 
     /// Hands chains to `handle` until the queue is empty or `budget` chains were taken, keeping the driver quiet
-    /// meanwhile. @param next_chain returns the DescriptorChain& to fill.
+    /// meanwhile. A guest that takes memory away waits for the end of the turn: `handle` begins work, and leaves its
+    /// end to others. @param next_chain returns the DescriptorChain& to fill.
     /// @return true when the budget ran out first: come again.
     template <class NextChain, class Handle>
     [[nodiscard]] std::expected<bool, QueueError> consume(unsigned budget, NextChain next_chain, Handle handle) {
+        const Turn turn(*this);
         do {
             disable_notifications();
             for (;; --budget) {
@@ -121,6 +123,20 @@ public:
     }
 
 private:
+    /// One use of the space for all that happens in a turn.
+    class Turn {
+    public:
+        explicit Turn(Virtqueue& queue) : queue_(queue), use_(queue.dma_.use()) { queue_.in_turn_ = true; }
+        ~Turn() { queue_.in_turn_ = false; }
+        Turn(const Turn&) = delete;
+        Turn& operator=(const Turn&) = delete;
+
+    private:
+        Virtqueue& queue_;
+        memory::DmaUses::Use use_;
+    };
+    [[nodiscard]] memory::DmaUses::Use use() { return in_turn_ ? memory::DmaUses::Use() : dma_.use(); }
+
     [[nodiscard]] std::unexpected<QueueError> fail(QueueError error);
     // @pre for all that touch rings: within a use.
     [[nodiscard]] std::expected<void, QueueError> map_rings();
@@ -146,6 +162,7 @@ private:
     memory::DmaSpace& dma_;
     std::uint16_t size_limit_;
     bool running_ = false;
+    bool in_turn_ = false;
     bool event_index_ = false;
     bool indirect_ = false;
     QueueSetup setup_;
