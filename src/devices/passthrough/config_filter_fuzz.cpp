@@ -21,6 +21,7 @@ public:
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    platform::AddressSpace memory, ports; // outlive the function
     test::TestTransport transport;
     // Pairs of place and value change the space of a proper device.
     for (; size >= 3; data += 3, size -= 3) {
@@ -32,7 +33,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     runtime::Reactor reactor("fuzz");
     auto function = PassthroughFunction::create("fuzz", transport, sink, reactor);
     if (!function) return 0;
-    platform::AddressSpace memory, ports;
     (*function)->attach({.memory = &memory, .ports = &ports});
     for (; size >= 6; data += 6, size -= 6) {
         const std::uint32_t at = (data[0] | (data[1] & 0x0Fu) << 8) & ~3u;

@@ -104,8 +104,8 @@ TEST(RemoteDevice, GivesTheServerMemoryAndTakesItBack) {
 
 TEST(RemoteDevice, AnswersForMemoryWithoutAFile) {
     Remote remote;
-    ASSERT_TRUE(remote.device->map_dma({.start = Iova{0x2000}, .length_bytes = 0x1000}));
     *remote.at(0x2010) = std::byte{0x77};
+    ASSERT_TRUE(remote.device->map_dma({.start = Iova{0x2000}, .length_bytes = 0x1000}));
     go(*remote.device, 0x2010, 1, TestDevice::kFetch);
     EXPECT_EQ(read<std::uint8_t>(*remote.device, 0, TestDevice::kBuffer), 0x77);
     write(*remote.device, 0, TestDevice::kBuffer, std::uint8_t{0x78});

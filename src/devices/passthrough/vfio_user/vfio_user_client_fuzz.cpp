@@ -85,6 +85,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     Liar server(std::move(ours), std::span(data, size));
     UnwiredMsi sink;
     runtime::Reactor reactor("fuzz");
+    platform::AddressSpace space, ports; // outlive the function
     auto device = RemoteDevice::connect({.name = "fuzz",
                                          .dial = [&]() -> std::expected<runtime::UniqueFd, std::string> {
                                              if (!theirs) return std::unexpected("once only");
@@ -99,7 +100,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     (void)(*device)->map_dma({.start = memory::Iova{kGranted}, .length_bytes = 0x1000});
     auto function = PassthroughFunction::create("fuzz", **device, sink, reactor);
     if (!function) return 0;
-    platform::AddressSpace space, ports;
     (*function)->attach({.memory = &space, .ports = &ports});
     for (std::uint32_t at = 0; at < 0x40; at += 4) {
         (*function)->write_config(at, 4, (*function)->read_config(at, 4) | 0x8000'0006);
