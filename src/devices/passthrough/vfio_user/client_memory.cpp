@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <utility>
 
@@ -16,9 +17,13 @@ namespace {
 
 /// @return false when the time is over.
 bool wait_for(int fd, short events, Clock::time_point until) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
-    pollfd ready{fd, events, 0};
-    return left > 0 && ::poll(&ready, 1, static_cast<int>(left)) > 0;
+    while (true) {
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()).count();
+        if (left <= 0) return false;
+        pollfd ready{fd, events, 0};
+        const int count = ::poll(&ready, 1, static_cast<int>(left));
+        if (count >= 0 || errno != EINTR) return count > 0;
+    }
 }
 
 } // namespace

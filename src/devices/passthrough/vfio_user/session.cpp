@@ -203,7 +203,9 @@ void Session::read_while_waiting(std::uint16_t id, Clock::time_point until) {
             const std::scoped_lock lock(send_mutex_);
             if (channel_.backlog_bytes() > 0) ready.events |= POLLOUT;
         }
-        if (left <= 0 || ::poll(&ready, 1, static_cast<int>(left)) <= 0) return;
+        const int count = left <= 0 ? 0 : ::poll(&ready, 1, static_cast<int>(left));
+        if (count < 0 && errno == EINTR) continue;
+        if (count <= 0) return;
         {
             const std::scoped_lock lock(send_mutex_);
             failed_ |= !channel_.flush();

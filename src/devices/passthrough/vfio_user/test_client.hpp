@@ -3,6 +3,7 @@
 
 #include <poll.h>
 
+#include <cerrno>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -24,12 +25,14 @@ public:
     /// @return nothing when the connection has ended, or nothing came for three seconds.
     std::optional<Message> receive() {
         pollfd ready{channel_.fd(), POLLIN, 0};
-        while (::poll(&ready, 1, 3000) == 1) {
+        while (true) {
+            const int count = ::poll(&ready, 1, 3000);
+            if (count < 0 && errno == EINTR) continue; // the fuzzer's alarm
+            if (count != 1) return std::nullopt;
             auto message = channel_.receive();
             if (!message) return std::nullopt;
             if (*message) return std::move(**message);
         }
-        return std::nullopt;
     }
     bool nothing_comes(int wait_ms = 50) {
         pollfd ready{channel_.fd(), POLLIN, 0};
