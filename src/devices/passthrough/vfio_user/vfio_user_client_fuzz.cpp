@@ -28,7 +28,10 @@ struct Step {
 class Liar {
 public:
     Liar(runtime::UniqueFd socket, std::span<const std::uint8_t> script)
-        : channel_(std::move(socket)), script_(script), thread_([this] { run(); }) {}
+        : channel_(std::move(socket)), script_(script), thread_([this] {
+              run();
+              channel_ = MessageChannel(runtime::UniqueFd()); // nobody has to wait for more
+          }) {}
     ~Liar() { thread_.join(); }
 
 private:
