@@ -143,6 +143,17 @@ TEST_F(NvmeController, DoorbellsBeyondTheQueueAreEventsAndChangeNothing) {
     EXPECT_EQ(io(block_command(IoOpcode::kRead, 0, 1, data_)), Status::kSuccess);
 }
 
+TEST_F(NvmeController, ACompletionQueuesHeadBeyondItsTailIsAnEvent) {
+    bring_up();
+    (void)driver_->submit(driver_->admin, admin_command(AdminOpcode::kAsyncEventRequest));
+    driver_->write(kDoorbells + 8 + 4, 5); // nothing has been completed there
+    driver_->settle();
+    const auto event = driver_->take(driver_->admin);
+    ASSERT_TRUE(event);
+    EXPECT_EQ(event->dw0, 0x01'01'00u);
+    for (int i = 0; i < 40; ++i) EXPECT_EQ(io(block_command(IoOpcode::kRead, 0, 1, data_)), Status::kSuccess);
+}
+
 TEST_F(NvmeController, FiveEventRequestsAreOneTooMany) {
     bring_up();
     for (unsigned i = 0; i < AsyncEvents::kRequestLimit; ++i) {
