@@ -191,6 +191,9 @@ private:
     [[nodiscard]] Outcome execute(Request& request);
     void read_shadow_doorbells();
     void write_event_index(std::size_t index, std::uint32_t value);
+    /// A doorbell's word in a page of the guest's. @pre within a use. @return null: it cannot be reached.
+    [[nodiscard]] std::uint32_t* shared_word(std::uint64_t page, std::size_t index, memory::DmaAccess access);
+    void signal_posted();
     void post_completion(Request& request, spec::nvme::Status status);
     void finish_request(Request& request);
     void start_bounced(Request& request);
@@ -227,6 +230,7 @@ private:
     bool weighted_ = false;                   // CC.AMS
     std::array<std::size_t, 5> next_queue_{}; // of each class: where the round goes on
     bool working_ = false;                    // volumes are committed and interrupts sent at the end
+    bool signal_posted_ = false;              // interrupts are sent in the reactor\'s next turn
     std::size_t active_ = 0;                  // requests, but event requests that wait
     std::vector<Request*> event_requests_;
     std::vector<NamespaceView*> uncommitted_;

@@ -83,10 +83,9 @@ Outcome Controller::execute(Request& request) {
 
 void Controller::read_shadow_doorbells() {
     const auto shadow = [this](std::size_t index) -> std::optional<std::uint32_t> {
-        std::uint32_t value = 0;
-        const memory::Iova at{shadow_doorbells_ + index * kDoorbellBytes};
-        if (!context_.dma.read(at, std::as_writable_bytes(std::span(&value, 1)))) return std::nullopt;
-        return value & 0xFFFF;
+        const auto word = shared_word(shadow_doorbells_, index, memory::DmaAccess::kRead);
+        if (word == nullptr) return std::nullopt;
+        return std::atomic_ref(*word).load() & 0xFFFF;
     };
     for (std::uint32_t id = 1; id < completion_queues_.size(); ++id) {
         CompletionQueue* const completions = completion_queue(id);
@@ -104,7 +103,6 @@ void Controller::read_shadow_doorbells() {
         for (std::optional<std::uint32_t> tail = shadow(2 * id); tail;) {
             if (!queue->set_tail(*tail)) break;
             write_event_index(2 * id, *tail);
-            std::atomic_thread_fence(std::memory_order_seq_cst);
             const auto again = shadow(2 * id);
             if (again == tail) break;
             tail = again;
@@ -112,9 +110,18 @@ void Controller::read_shadow_doorbells() {
     }
 }
 
+std::uint32_t* Controller::shared_word(std::uint64_t page, std::size_t index, memory::DmaAccess access) {
+    const auto place = context_.dma.translate(memory::Iova{page + index * kDoorbellBytes}, kDoorbellBytes, access);
+    if (!place || place->size() != kDoorbellBytes) return nullptr;
+    return reinterpret_cast<std::uint32_t*>(place->data());
+}
+
+/// Sequentially consistent, as the look at the tail after it.
 void Controller::write_event_index(std::size_t index, std::uint32_t value) {
-    const memory::Iova at{event_indices_ + index * kDoorbellBytes};
-    (void)context_.dma.write(at, std::as_bytes(std::span(&value, 1))); // a driver that took the page away polls
+    std::uint32_t* const word = shared_word(event_indices_, index, memory::DmaAccess::kWrite);
+    if (word == nullptr) return; // a driver that took the page away rings always
+    std::atomic_ref(*word).store(value);
+    context_.dma.written(std::as_bytes(std::span(word, 1)));
 }
 
 // --- the way back ---
@@ -125,6 +132,17 @@ void Controller::complete(Request& request, Status status) {
     finish_request(request);
     if (working_) return;
     commit_volumes();
+    // Completions come in batches: one interrupt for those that this turn of the reactor brings.
+    if (active_ > 0) {
+        if (!std::exchange(signal_posted_, true)) context_.reactor.post([this] { signal_posted(); });
+        return;
+    }
+    signal_completions();
+    update_pin();
+}
+
+void Controller::signal_posted() {
+    signal_posted_ = false;
     signal_completions();
     update_pin();
 }

@@ -2,6 +2,7 @@
 // through its BARs as Linux's does. Everything of the driver runs on the test's thread.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <memory>
@@ -217,8 +218,11 @@ public:
     }
     /// The next completion, if there is one; the doorbell is rung for it.
     std::optional<spec::nvme::CompletionEntry> take(Queue& queue, bool ring = true) {
-        const auto entry = load<spec::nvme::CompletionEntry>(queue.completion + 16ull * queue.head);
-        if (((entry.status_phase & 1) != 0) != queue.phase) return std::nullopt;
+        // The last word first: the device stores it after the rest.
+        const std::uint64_t place = queue.completion + 16ull * queue.head;
+        const auto last_word = std::atomic_ref(*reinterpret_cast<std::uint32_t*>(at(place + 12)));
+        if ((last_word.load(std::memory_order_acquire) >> 16 & 1) != (queue.phase ? 1u : 0u)) return std::nullopt;
+        const auto entry = load<spec::nvme::CompletionEntry>(place);
         queue.head = static_cast<std::uint16_t>((queue.head + 1) % queue.size);
         if (queue.head == 0) queue.phase = !queue.phase;
         if (ring) ring_head(queue);
