@@ -52,7 +52,7 @@ TEST_F(CardsTest, EachHasASlotBehindAPortOfItsOwn) {
 TEST_F(CardsTest, VirtualFunctionsAreDevicesFromTheStart) {
     const auto cards = make(with_nvme(3));
     ASSERT_TRUE(cards.has_value());
-    EXPECT_EQ((*cards)->devices().size(), 1u + 1u + 3u);
+    EXPECT_EQ((*cards)->devices().size(), 1u + 2u + 3u);
 }
 
 TEST_F(CardsTest, LeaveTheBusWhenTheyGo) {

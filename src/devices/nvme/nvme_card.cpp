@@ -30,8 +30,10 @@ public:
 };
 
 /// Identify names the vendor of the function's configuration space. (NVM Express Base 2.0 figure 275)
-SubsystemConfiguration with_vendor(SubsystemConfiguration configuration) {
+SubsystemConfiguration subsystem_of(const NvmeCardConfiguration& card) {
+    SubsystemConfiguration configuration = card.subsystem;
     configuration.vendor_id = configuration.subsystem_vendor_id = kVendorId;
+    configuration.name = card.name + ".subsystem";
     return configuration;
 }
 
@@ -49,7 +51,7 @@ NvmePciConfiguration configuration_of(std::uint16_t controller, bool is_virtual)
 
 NvmeCard::NvmeCard(const NvmeCardConfiguration& configuration,
                    const std::function<NvmePciContext(std::uint16_t)>& context)
-    : subsystem_(with_vendor(configuration.subsystem)) {
+    : subsystem_(subsystem_of(configuration)) {
     for (const NamespaceConfiguration& each : configuration.namespaces) (void)subsystem_.add_namespace(each);
     const std::uint16_t count = configuration.virtual_functions;
     const VirtualResources::Counts own{kQueuesPerFunction, kVectorsPerFunction};
@@ -72,7 +74,7 @@ NvmeCard::NvmeCard(const NvmeCardConfiguration& configuration,
 }
 
 std::vector<platform::Device*> NvmeCard::devices() {
-    std::vector<platform::Device*> all{physical_.get()};
+    std::vector<platform::Device*> all{&subsystem_, physical_.get()};
     for (const auto& function : virtual_) all.push_back(function.get());
     return all;
 }

@@ -38,7 +38,7 @@ public:
     /// For the slot.
     [[nodiscard]] NvmePciFunction& physical() { return *physical_; }
     [[nodiscard]] NvmePciFunction& virtual_function(std::uint16_t index) { return *virtual_.at(index); }
-    /// All functions, the physical one first.
+    /// In the order of restoring: the subsystem, the physical function, the virtual ones.
     [[nodiscard]] std::vector<platform::Device*> devices();
 
 private:
