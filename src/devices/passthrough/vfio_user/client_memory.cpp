@@ -40,8 +40,7 @@ std::optional<Message> TwinSocket::call(Command command, std::span<const std::by
         auto message = channel_.receive();
         if (!message) return std::nullopt;
         // Late replies to earlier calls are passed over.
-        if (*message && (*message)->is_reply() && (*message)->header.message_id == last_id_)
-            return std::move(**message);
+        if (*message && (*message)->is_reply() && (*message)->header.message_id == last_id_) return std::move(*message);
     }
 }
 

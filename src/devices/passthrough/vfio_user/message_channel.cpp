@@ -69,6 +69,7 @@ std::expected<void, ChannelError> MessageChannel::flush() {
     while (!waiting_.empty()) {
         Waiting& next = waiting_.front();
         std::vector<int> descriptors;
+        descriptors.reserve(next.descriptors.size());
         for (const auto& fd : next.descriptors) descriptors.push_back(fd.get());
         const auto sent = socket_.send(std::span(next.bytes).subspan(next.sent_bytes), {}, descriptors);
         if (!sent) return std::unexpected(to_channel_error(sent.error()));

@@ -129,7 +129,7 @@ std::vector<RemoteDoorbell> read_doorbells(Message& reply, std::uint64_t region_
                             events[part->fd_index] && part->size <= 8 && within(part->offset, part->size, region_bytes);
         if (!usable) continue;
         RemoteDoorbell doorbell{part->offset, part->size, std::nullopt, events[part->fd_index]};
-        if ((part->flags & kIoFdDataMatch) != 0) doorbell.matching = *match;
+        if ((part->flags & kIoFdDataMatch) != 0) doorbell.matching = match;
         doorbells.push_back(std::move(doorbell));
     }
     return doorbells;
