@@ -6,6 +6,12 @@
 
 namespace touka::memory {
 
+namespace {
+
+constexpr std::size_t kKeptRanges = 1024;
+
+} // namespace
+
 DmaHold::DmaHold(DmaHold&& other) noexcept : ranges_(std::move(other.ranges_)) { assert(!other.active_); }
 
 void DmaHold::end() {
@@ -14,6 +20,7 @@ void DmaHold::end() {
         use_.end();
     }
     ranges_.clear();
+    if (ranges_.capacity() > kKeptRanges) std::vector<Range>().swap(ranges_); // a guest must not make it grow for good
 }
 
 void DmaHolds::begin(DmaHold& hold) {

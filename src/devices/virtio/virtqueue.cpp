@@ -22,6 +22,9 @@ namespace {
 constexpr std::uint32_t kChainLimit = 1026;
 constexpr std::uint32_t kDescriptorBytes = sizeof(Descriptor);
 
+/// 64 MiB in pages that are no neighbours: twice what one command moves.
+constexpr std::size_t kPieceLimit = 16'384;
+
 std::atomic_ref<std::uint16_t> word(const RingPart& part, std::uint64_t offset) {
     return std::atomic_ref<std::uint16_t>(*reinterpret_cast<std::uint16_t*>(part.at(offset)));
 }
@@ -203,6 +206,8 @@ std::expected<void, QueueError> Virtqueue::add_buffer(const Descriptor& descript
         const DmaAccess access = writable ? DmaAccess::kWrite : DmaAccess::kRead;
         const auto memory = dma_.translate(address, left, access);
         if (!memory) return std::unexpected(QueueError::kBufferOutsideMemory);
+        // Behind an IOMMU pages may be mapped again and again: what is kept of them is the host's memory.
+        if (part.list.size() >= kPieceLimit) return std::unexpected(QueueError::kTooScattered);
         part.add(*memory);
         chain.hold_.add({address, *memory, access});
         address = address + memory->size();

@@ -51,6 +51,7 @@ enum class QueueError {
     kBadIndirect,          ///< not negotiated, nested, followed by another, empty, odd-sized or too long
     kReadableAfterWritable,
     kBufferOutsideMemory,
+    kTooScattered,   ///< a part of a chain lies in more pieces of memory than any transfer of a real device has
     kFoundElsewhere, ///< by the process that works on the queue, which says no more
 };
 

@@ -140,6 +140,18 @@ TEST_F(VirtqueueBehindIommu, ChainsGivenBackLetGoAndAreTranslatedAnew) {
     EXPECT_EQ(chains_[0].writable()[0].iov_base, ram_->base() + kElsewhere);
 }
 
+TEST_F(VirtqueueBehindIommu, AChainInMorePiecesThanAnyTransferHasBreaksTheQueue) {
+    constexpr std::uint32_t kMany = 16'385;
+    for (std::uint64_t page = 0; page < kMany; ++page)
+        space_.map(0x1000'0000 + 0x1000 * page, page % 2 == 0 ? kBufferGuest : kElsewhere); // two pages, over and over
+    offer(0);
+    store(kDescriptors, Descriptor{0x1000'0000, (kMany - 1) * 0x1000, VIRTQ_DESC_F_WRITE, 0});
+    ASSERT_TRUE(queue_.pop(chains_[0]).value());
+    offer(1);
+    store(kDescriptors + 16, Descriptor{0x1000'0000, kMany * 0x1000, VIRTQ_DESC_F_WRITE, 0});
+    EXPECT_EQ(queue_.pop(chains_[1]).error(), QueueError::kTooScattered);
+}
+
 TEST_F(VirtqueueBehindIommu, AFailedPopLetsGo) {
     space_.change(kBuffer, 0, [] {});
     offer(0);
