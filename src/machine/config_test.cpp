@@ -71,6 +71,13 @@ TEST_F(ConfigValidation, KeepsCpusAndMemoryInWhatThePlatformCanDo) {
     EXPECT_EQ(failure(), "8 MiB of memory are not possible: 16M to 1T");
 }
 
+TEST_F(ConfigValidation, RefusesAnIommuThatAnAdapterOfAnotherProcessWouldPass) {
+    config_.iommu = true;
+    EXPECT_TRUE(validate(config_).has_value());
+    config_.vhost_user_scsi.emplace_back("target.sock");
+    EXPECT_FALSE(validate(config_).has_value());
+}
+
 TEST_F(ConfigValidation, RefusesTheSameWritableDiskTwice) {
     config_.disks = {{.path = "a.raw", .serial = {}}, {.path = "a.raw", .serial = {}}};
     EXPECT_EQ(failure(), "a.raw: the disk is there twice");

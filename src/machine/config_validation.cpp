@@ -64,6 +64,10 @@ Result check_scsi(const MachineConfig& config) {
     if (!config.wwpn.empty() && !fabric::parse_wwpn(config.wwpn)) {
         return failure(fmt::format("\"{}\" is not a WWPN", config.wwpn), "write 16 hexadecimal digits");
     }
+    if (config.iommu && !config.vhost_user_scsi.empty()) {
+        return failure("an adapter of another process sees all of the machine's memory, past its IOMMU",
+                       "use iscsi: or lu: units, or leave the IOMMU out");
+    }
     if (config.scsi_units.size() > kScsiUnitLimit) {
         return failure(fmt::format("{} SCSI units are too many", config.scsi_units.size()),
                        fmt::format("an adapter has {} targets", kScsiUnitLimit));

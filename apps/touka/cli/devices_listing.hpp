@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "devices/passthrough/vfio/host_functions.hpp"
 #include "exit_status.hpp"
 #include "messages.hpp"
-#include "devices/passthrough/vfio/host_functions.hpp"
 
 namespace touka::cli {
 

@@ -116,7 +116,7 @@ std::expected<void, std::string> PassthroughFunction::define_msix(std::span<cons
         return Window{place & 7, place & ~7u, bytes};
     };
     table_window_ = window(kMsixTableOffset, std::uint64_t{shown} * kMsixEntryBytes);
-    pending_window_ = window(kMsixPbaOffset, (shown + 63) / 64 * 8);
+    pending_window_ = window(kMsixPbaOffset, std::uint64_t{(shown + 63) / 64} * 8);
     for (const Window& each : {table_window_, pending_window_}) {
         const std::uint64_t bytes = each.bar < kBarCount ? transport_.region_bytes(each.bar) : 0;
         if (each.offset > bytes || each.length_bytes > bytes - each.offset) {

@@ -1,8 +1,8 @@
 #pragma once
 
 #include <chrono>
-#include <functional>
 #include <expected>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
