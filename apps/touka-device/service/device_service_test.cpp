@@ -52,7 +52,7 @@ protected:
         folder_ = ::mkdtemp(name.data());
         std::ofstream(folder_ / "disk.raw") << "";
         fs::resize_file(folder_ / "disk.raw", 1 << 20);
-        DeviceConfig device{.name = "fast", .serial = "S1"};
+        DeviceConfig device{.name = "fast", .serial = "S1", .namespaces = {}, .functions = {}};
         device.namespaces.push_back({.path = (folder_ / "disk.raw").string()});
         for (int i = 0; i < 3; ++i) device.functions.push_back({.socket = socket(i)});
         config_.devices.push_back(device);

@@ -21,6 +21,7 @@
 #include "spec/nvme/command.hpp"
 #include "spec/nvme/registers.hpp"
 #include "spec/pci/capability.hpp"
+#include "spec/pci/express.hpp"
 #include "storage/memory_volume.hpp"
 
 namespace touka::devices::nvme::test {

@@ -4,6 +4,7 @@
 
 #include "devices/virtio/entropy.hpp"
 #include "devices/virtio/test_driver.hpp"
+#include "spec/pci/express.hpp"
 
 namespace touka::devices::virtio {
 namespace {

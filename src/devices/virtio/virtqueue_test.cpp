@@ -125,7 +125,8 @@ TEST_F(VirtqueueTest, MarksOfALongUsedRingTheIndexAndWhatItReturnedAcrossTheEnd)
     ASSERT_TRUE(queue.start(setup, VIRTIO_F_VERSION_1, {.next_avail = kLong - 1, .next_used = kLong - 1}).has_value());
     ram_->dirty_log().set_enabled(true);
     const auto give_back = [&](int count) {
-        for (int i = 0; i < count; ++i) queue.push_used(0, 0);
+        DescriptorChain chain;
+        for (int i = 0; i < count; ++i) queue.push_used(chain, 0);
         (void)queue.publish();
         return ram_->dirty_log().take()[0] >> (kLongUsed / 4096);
     };
