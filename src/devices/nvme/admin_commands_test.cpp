@@ -165,7 +165,7 @@ TEST_F(NvmeAdmin, AFunctionWithALimitDoesItsCommandsLater) {
     driver_->ring_tail(driver_->io);
     int done = 0;
     while (driver_->take(driver_->io)) ++done;
-    EXPECT_LT(done, kCommands); // a burst of 50 ms at once
+    EXPECT_LT(done, kCommands);                              // a burst of 50 ms at once
     EXPECT_EQ(identify(Cns::kController), Status::kSuccess); // admin commands are free
     while (done < kCommands && std::chrono::steady_clock::now() - begin < std::chrono::seconds(10)) {
         if (driver_->take(driver_->io)) ++done;

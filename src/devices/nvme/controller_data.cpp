@@ -16,9 +16,13 @@ using memory::DmaAccess;
 Status Controller::map(Request& request, std::uint64_t length_bytes, DmaAccess access) {
     if (length_bytes > kTransferBytes) return Status::kInvalidField;
     request.data.clear();
-    request.memory_use = context_.dma.use();
-    const DataMapping mapping{context_.dma, access, page_bytes_};
-    return map_data(mapping, request.command, length_bytes, request.queue->id() != 0, request.data);
+    request.hold.end();
+    const auto use = context_.dma.use();
+    const DataMapping mapping{context_.dma, access, page_bytes_, request.hold};
+    const Status status = map_data(mapping, request.command, length_bytes, request.queue->id() != 0, request.data);
+    // What was found until something was not is not touched.
+    status == Status::kSuccess ? context_.dma.hold(request.hold) : request.hold.end();
+    return status;
 }
 
 Status Controller::send(Request& request, std::span<const std::byte> bytes, std::uint64_t room) {

@@ -13,11 +13,12 @@ namespace touka::devices::nvme {
 /// More descriptors than this have no command's data: a list that goes in circles ends here.
 inline constexpr unsigned kSglDescriptorLimit = 1024;
 
-/// The memory behind a data pointer, read once. All within a use of `dma` that lasts as long as the pieces are touched.
+/// The memory behind a data pointer, read once. All within a use of `dma`.
 struct DataMapping {
     memory::DmaSpace& dma;
     memory::DmaAccess access; ///< to the data; lists are always read
     std::uint32_t page_bytes; ///< CC.MPS
+    memory::DmaHold& hold;    ///< gets the ranges of the data; not active
 };
 
 /// PRP1 and PRP2. (§4.1.1) @param length_bytes at least 1.

@@ -46,7 +46,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     command.prp1 = header.prp1;
     command.prp2 = header.prp2;
     const std::uint64_t length = header.length % (512 << 10) + 1;
-    const DataMapping mapping{dma, memory::DmaAccess::kWrite, 4096u << (header.page_shift % 5)};
+    memory::DmaHold hold;
+    const DataMapping mapping{dma, memory::DmaAccess::kWrite, 4096u << (header.page_shift % 5), hold};
     if (map_data(mapping, command, length, true, list) != spec::nvme::Status::kSuccess) return 0;
     std::uint64_t sum = 0;
     for (const iovec& piece : list.pieces()) {

@@ -18,6 +18,7 @@ Status map_block(const DataMapping& mapping, std::uint64_t address, std::uint64_
         const auto piece = mapping.dma.translate(Iova{address}, length_bytes, mapping.access);
         if (!piece) return Status::kDataTransferError;
         if (!to.append(*piece)) return Status::kInvalidSglCount;
+        mapping.hold.add({Iova{address}, *piece, mapping.access});
         address += piece->size();
         length_bytes -= piece->size();
     }

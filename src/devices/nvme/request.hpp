@@ -7,7 +7,7 @@
 #include <span>
 
 #include "devices/nvme/segment_list.hpp"
-#include "memory/dma_uses.hpp"
+#include "memory/dma_space.hpp"
 #include "spec/nvme/command.hpp"
 #include "storage/block_device.hpp"
 
@@ -30,8 +30,8 @@ struct Request {
     std::uint32_t dw0 = 0, dw1 = 0;        ///< of the completion
 
     NamespaceView* ns = nullptr;
-    SegmentList data; ///< guest memory, good as long as memory_use
-    memory::DmaUses::Use memory_use;
+    SegmentList data; ///< guest memory, good as long as it is held
+    memory::DmaHold hold;
     memory::DmaUses::Use namespace_use; ///< who waits for the namespace to be quiet waits for this
     storage::BlockRequest block;
     Continuation then = nullptr; ///< what follows when `block` is done

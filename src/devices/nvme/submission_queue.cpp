@@ -47,7 +47,7 @@ Request& SubmissionQueue::take() {
 }
 
 void SubmissionQueue::give_back(Request& request) {
-    request.memory_use.end();
+    request.hold.end();
     request.busy = false;
     request.next = free_;
     free_ = &request;
