@@ -30,6 +30,7 @@ nvme resv-register $n --nrkey=0xa --rrega=0 && nvme resv-acquire $n --crkey=0xa 
 nvme resv-report $n | sed 's/^/REPORT /'
 """
 FUNCTIONS = """
+nvme resv-release $n --crkey=0xa --rtype=1 --rrela=0 >/dev/null
 p=/sys/bus/pci/devices/0000:01:00.0
 echo 0 >$p/sriov_drivers_autoprobe
 echo %d >$p/sriov_numvfs && echo "ENABLED $(cat $p/sriov_numvfs)"
@@ -43,11 +44,17 @@ echo 0000:01:00.1 >/sys/bus/pci/drivers/nvme/bind
 for i in $(seq 50); do [ -b /dev/nvme1n1 ] && break; sleep 0.2; done
 ls /dev | sed -n 's/^nvme/NODE nvme/p'
 dd if=/dev/nvme1n1 bs=64k skip=300 count=1 iflag=direct 2>/dev/null | sha256sum | sed 's/^/THROUGH-VF /'
+fio --name=v --filename=/dev/nvme1n1 --offset=32m --size=8m --rw=randwrite --bs=4k --ioengine=libaio --iodepth=8 --direct=1 \\
+    --verify=crc32c --do_verify=1 --minimal >/tmp/fio.log 2>&1 || cat /tmp/fio.log
+echo VF-FIO $?
 echo 1 >/sys/bus/pci/devices/0000:01:00.1/reset && echo "VF RESET"
 dd if=/dev/nvme0n1 bs=64k skip=300 count=1 iflag=direct 2>/dev/null | sha256sum | sed 's/^/AFTER-RESET /'
 echo 0 >$p/sriov_numvfs && echo "DISABLED"
 echo 1 >$p/reset && echo "PF RESET"
 dd if=/dev/nvme0n1 bs=64k skip=300 count=1 iflag=direct 2>/dev/null | sha256sum | sed 's/^/AFTER-PF-RESET /'
+nvme format $n --lbaf=1 --force >/dev/null 2>&1 && echo "FORMATTED $(cat /sys/block/nvme0n1/queue/logical_block_size)"
+dd if=$n bs=64k skip=300 count=1 iflag=direct 2>/dev/null | tr -d '\\0' | wc -c | sed 's/^/LEFT /'
+dd if=/tmp/pattern of=$n bs=64k seek=300 oflag=direct 2>/dev/null
 """ % VIRTUAL
 
 
@@ -80,6 +87,9 @@ def check_functions(output, pattern):
     check(len(marked(output, "NODE")) > 2, "the stock driver binds one", output)
     for step in ("THROUGH-VF", "AFTER-RESET", "AFTER-PF-RESET"):
         check(marked(output, step)[0].split()[0] == pattern, f"the data are there {step.lower()}", output)
+    check("VF-FIO 0" in output, "fio --verify through a virtual function", output)
+    check("FORMATTED 4096" in output and marked(output, "LEFT") == ["0"], "format gives blocks of 4096 bytes, and zeroes",
+          output)
     for step in ("VF RESET", "DISABLED", "PF RESET"):
         check(step in output, step.lower(), output)
 
