@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "cli/command_line.hpp"
+#include "cli/device_command.hpp"
 #include "cli/devices_listing.hpp"
 #include "cli/messages.hpp"
 #include "cli/run_loop.hpp"
@@ -31,6 +32,9 @@ int main(int argc, char** argv) {
     }
     if (const auto* target = std::get_if<cli::TargetCommand>(&*command)) {
         return static_cast<int>(cli::run_target(*target, std::cout, messages));
+    }
+    if (const auto* device = std::get_if<cli::DeviceCommand>(&*command)) {
+        return static_cast<int>(cli::run_device(*device, std::cout, messages));
     }
     if (std::holds_alternative<cli::DevicesCommand>(*command)) {
         return static_cast<int>(cli::list_devices(std::cout, messages));

@@ -88,7 +88,7 @@ def hand_over(device):
     holder = machine(device, "a", VERIFY % (32, 1) + "sleep 60\n")
     holder.wait_for("FIO 0")
     answer = device.ask(command="hand-over", device="fast", function=1, socket=device.socket("other"))
-    check(answer == {"done": True}, "the manager hands a function over", str(answer))
+    check(answer == {"ok": True}, "the manager hands a function over", str(answer))
     heir = machine(device, "other", VERIFY % (32, 1))
     check(heir.finish() == 0 and "FIO 0" in heir.output(), "its new machine verifies clean", heir.output())
     holder.kill()

@@ -10,7 +10,7 @@ using nlohmann::json;
 
 namespace {
 
-std::string failure(const std::string& text) { return json{{"error", text}}.dump(); }
+std::string failure(const std::string& text) { return json{{"ok", false}, {"error", text}}.dump(); }
 
 std::string list(DeviceService& service) {
     json functions = json::array();
@@ -22,7 +22,7 @@ std::string list(DeviceService& service) {
                              {"grants", each.grants},
                              {"faults", each.faults}});
     }
-    return json{{"functions", functions}}.dump();
+    return json{{"ok", true}, {"functions", functions}}.dump();
 }
 
 template <class T>
@@ -52,7 +52,7 @@ std::string answer_control(const std::string& line, DeviceService& service) {
     if (command == "hand-over" && (!socket || socket->empty())) return failure("to which \"socket\"?");
     const auto done =
         command == "take-away" ? service.take_away(*device, *function) : service.hand_over(*device, *function, *socket);
-    return done ? json{{"done", true}}.dump() : failure(done.error());
+    return done ? json{{"ok", true}}.dump() : failure(done.error());
 }
 
 } // namespace touka::device

@@ -110,7 +110,7 @@ TEST_F(DeviceServiceTest, AFunctionIsHandedOverToAnotherServer) {
     ASSERT_TRUE(first.attach(socket(1)));
     const std::string other = (folder_ / "other").string();
     EXPECT_EQ(ask(R"({"command": "hand-over", "device": "fast", "function": 1, "socket": ")" + other + "\"}"),
-              nlohmann::json({{"done", true}}));
+              nlohmann::json({{"ok", true}}));
     ASSERT_TRUE(second.attach(other));
     EXPECT_TRUE(second.identity().has_value());
     EXPECT_EQ(first.identity(), std::nullopt);

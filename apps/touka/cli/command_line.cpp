@@ -49,7 +49,7 @@ std::unexpected<CommandLineError> unexpected_argument(const std::string& argumen
 
 std::unexpected<CommandLineError> unknown_command(const std::string& word) {
     if (word.starts_with('-')) return usage(fmt::format("unknown flag {}", word));
-    auto hint = suggestion(word, {"run", "verify", "target", "devices", "help"});
+    auto hint = suggestion(word, {"run", "verify", "target", "device", "devices", "help"});
     return usage(fmt::format("unknown command \"{}\"", word),
                  hint.empty() ? "touka help lists the commands" : std::move(hint));
 }
@@ -75,6 +75,16 @@ public:
             .add_option("action", target_options_.action, "ls: targets, units and sessions; reload: the configuration")
             ->type_name("ls|reload");
         target_.add_option("--socket", target_options_.socket, "its control socket (default touka-target.sock)")
+            ->type_name("PATH");
+        device_
+            .add_option(
+                "action", device_options_.action,
+                "ls: functions and who has them; take-away FUNCTION: from its server;\nhand-over FUNCTION TO: to "
+                "whoever connects to that socket")
+            ->type_name("ls|take-away|hand-over");
+        device_.add_option("function", device_options_.function, "as ls shows it")->type_name("DEVICE.NUMBER");
+        device_.add_option("to", device_options_.to, "where the function is from now on")->type_name("PATH");
+        device_.add_option("--socket", device_options_.socket, "its control socket (default touka-device.sock)")
             ->type_name("PATH");
         help_.add_option("command", help_topic_, "what to explain")->type_name("COMMAND");
         app_.footer(fmt::format("touka help run shows all flags and examples.\n\n{}", kExitStatusHelp));
@@ -106,6 +116,7 @@ public:
             return usage(fmt::format("touka target does not know \"{}\"", target_options_.action),
                          "write touka target ls");
         }
+        if (device_.parsed()) return device();
         if (devices_.parsed()) return DevicesCommand{};
         if (!run_.parsed()) return usage("no command given");
         auto run = make_run_command(options_);
@@ -114,7 +125,18 @@ public:
     }
 
 private:
-    [[nodiscard]] std::array<CLI::App*, 5> commands() { return {&run_, &verify_, &target_, &devices_, &help_}; }
+    [[nodiscard]] std::array<CLI::App*, 6> commands() {
+        return {&run_, &verify_, &target_, &device_, &devices_, &help_};
+    }
+
+    [[nodiscard]] std::expected<Command, CommandLineError> device() const {
+        const DeviceCommand& given = device_options_;
+        const bool whole = (given.action == "ls" && given.function.empty()) ||
+                           (given.action == "take-away" && !given.function.empty() && given.to.empty()) ||
+                           (given.action == "hand-over" && !given.to.empty());
+        if (whole) return given;
+        return usage("touka device wants ls, take-away FUNCTION or hand-over FUNCTION SOCKET", "touka help device");
+    }
 
     /// Where more is said about the command that was given.
     [[nodiscard]] std::string help_hint(std::string otherwise) {
@@ -150,11 +172,13 @@ private:
     CLI::App& run_ = *app_.add_subcommand("run", "run a virtual machine in the foreground");
     CLI::App& verify_ = *app_.add_subcommand("verify", "compare a SCSI unit inside a guest with itself outside");
     CLI::App& target_ = *app_.add_subcommand("target", "ask a running touka-target");
+    CLI::App& device_ = *app_.add_subcommand("device", "ask a running touka-device");
     CLI::App& devices_ = *app_.add_subcommand("devices", "list what of the host a machine can be given");
     CLI::App& help_ = *app_.add_subcommand("help", "explain a command");
     RunOptions options_;
     VerifyOptions verify_options_;
     TargetCommand target_options_{.action = {}, .socket = "touka-target.sock"};
+    DeviceCommand device_options_{.action = {}, .function = {}, .to = {}, .socket = "touka-device.sock"};
     std::string help_topic_;
     bool version_ = false;
 };

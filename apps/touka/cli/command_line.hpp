@@ -39,10 +39,18 @@ struct TargetCommand {
     std::string socket;
 };
 
+/// `touka device`: one question to a running touka-device.
+struct DeviceCommand {
+    std::string action;   ///< "ls", "take-away" or "hand-over"
+    std::string function; ///< "fast.1"
+    std::string to;       ///< socket that a function is handed over to
+    std::string socket;
+};
+
 /// `touka devices`: what of the host a machine can be given.
 struct DevicesCommand {};
 
-using Command = std::variant<RunCommand, PrintCommand, VerifyCommand, TargetCommand, DevicesCommand>;
+using Command = std::variant<RunCommand, PrintCommand, VerifyCommand, TargetCommand, DeviceCommand, DevicesCommand>;
 
 struct CommandLineError {
     ExitStatus status = ExitStatus::kUsage;

@@ -191,5 +191,20 @@ TEST(CommandLine, PrintsVersionAndHelp) {
     }
 }
 
+TEST(CommandLine, ADeviceCommandNamesWhatItIsAbout) {
+    const auto command = parse({"device", "hand-over", "fast.1", "/run/b.sock", "--socket", "d.sock"});
+    ASSERT_TRUE(command.has_value()) << command.error().text;
+    const auto& device = std::get<DeviceCommand>(*command);
+    EXPECT_EQ(device.function, "fast.1");
+    EXPECT_EQ(device.to, "/run/b.sock");
+    EXPECT_EQ(device.socket, "d.sock");
+    EXPECT_TRUE(parse({"device", "ls"}).has_value());
+    EXPECT_TRUE(std::holds_alternative<DevicesCommand>(parse({"devices"}).value()));
+    for (const std::vector<std::string>& wrong :
+         {std::vector<std::string>{"device"}, {"device", "take-away"}, {"device", "hand-over", "fast.1"}}) {
+        EXPECT_EQ(failure(wrong).status, ExitStatus::kUsage);
+    }
+}
+
 } // namespace
 } // namespace touka::cli

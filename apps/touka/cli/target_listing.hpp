@@ -10,11 +10,6 @@
 
 namespace touka::cli {
 
-/// Asks a running touka-target for one thing.  @param request a line of JSON.
-/// @return its answer, or what is wrong, for the user.
-[[nodiscard]] std::expected<std::string, std::string> ask_target(const std::string& socket_path,
-                                                                 const std::string& request);
-
 /// The answer to an action for a person; that to "ls" as tables: targets with their LUNs, units, sessions.
 /// @return an answer that is not one, or one that says what was wrong, is an error.
 [[nodiscard]] std::expected<std::string, std::string> format_target_answer(const std::string& action,

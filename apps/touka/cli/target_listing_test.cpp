@@ -30,10 +30,5 @@ TEST(TargetListing, TakesNothingElseForAnAnswer) {
     }
 }
 
-TEST(TargetListing, SaysWhereNobodyAnswers) {
-    EXPECT_THAT(ask_target("/nowhere/a.sock", "{}").error(), testing::HasSubstr("/nowhere/a.sock: no touka-target"));
-    EXPECT_FALSE(ask_target(std::string(200, 'x'), "{}"));
-}
-
 } // namespace
 } // namespace touka::cli

@@ -1,0 +1,78 @@
+#include "device_command.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "configuration/values.hpp"
+#include "control_client.hpp"
+
+namespace touka::cli {
+
+using nlohmann::json;
+
+namespace {
+
+constexpr std::uint64_t kFunctionLimit = 0xFFFF;
+
+std::string table(const json& functions) {
+    std::string text =
+        fmt::format("{:<20} {:<10} {:>7} {:>7}  {}\n", "function", "server", "grants", "faults", "socket");
+    for (const json& each : functions) {
+        const std::string name =
+            fmt::format("{}.{}", each.at("device").get<std::string>(), each.at("function").get<unsigned>());
+        const auto socket = each.at("socket").get<std::string>();
+        text += fmt::format("{:<20} {:<10} {:>7} {:>7}  {}\n", name, each.at("connected").get<bool>() ? "has it" : "-",
+                            each.at("grants").get<std::uint64_t>(), each.at("faults").get<std::uint64_t>(),
+                            socket.empty() ? "-" : socket);
+    }
+    return text;
+}
+
+} // namespace
+
+std::expected<std::string, std::string> device_question(const DeviceCommand& command) {
+    if (command.action == "ls") return json{{"command", "ls"}}.dump();
+    const std::size_t dot = command.function.rfind('.');
+    const auto number = dot == std::string::npos ? configuration::ValueOr<std::uint64_t>(std::unexpected(""))
+                                                 : configuration::parse_number(command.function.substr(dot + 1));
+    if (!number || *number > kFunctionLimit || dot == 0) {
+        return std::unexpected(
+            fmt::format("\"{}\" is not a function: write DEVICE.NUMBER, as touka device ls does", command.function));
+    }
+    json question{{"command", command.action}, {"device", command.function.substr(0, dot)}, {"function", *number}};
+    if (command.action == "hand-over") question["socket"] = command.to;
+    return question.dump();
+}
+
+std::expected<std::string, std::string> format_device_answer(const std::string& action, const std::string& answer) {
+    const json said = json::parse(answer, nullptr, false);
+    if (said.is_object() && said.value("ok", json()) == json(true)) {
+        if (action != "ls") return "done\n";
+        try { // the other end is another program: what it leaves out is an error to tell, not one to die of
+            return table(said.at("functions"));
+        } catch (const json::exception&) {
+        }
+    } else if (said.is_object() && said.contains("error") && said["error"].is_string()) {
+        return std::unexpected(said["error"].get<std::string>());
+    }
+    return std::unexpected("the answer is not one of touka-device's");
+}
+
+ExitStatus run_device(const DeviceCommand& command, std::ostream& output, Messages& messages) {
+    const auto question = device_question(command);
+    if (!question) {
+        messages.error(question.error());
+        return ExitStatus::kUsage;
+    }
+    const auto answer = ask("touka-device", command.socket, *question);
+    const auto text = answer ? format_device_answer(command.action, *answer) : std::unexpected(answer.error());
+    if (!text) {
+        messages.error(text.error());
+        return ExitStatus::kFailed;
+    }
+    output << *text << std::flush;
+    return output ? ExitStatus::kPoweredOff : ExitStatus::kFailed;
+}
+
+} // namespace touka::cli
