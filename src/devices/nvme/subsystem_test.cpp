@@ -50,7 +50,7 @@ protected:
     static constexpr std::uint32_t type(ReservationType t) { return static_cast<std::uint32_t>(t) << 8; }
     Status attach(TestDriver& driver, std::uint32_t nsid, bool attaches, std::vector<std::uint16_t> ids) {
         driver.store(data_, static_cast<std::uint16_t>(ids.size()));
-        std::memcpy(driver.at(data_ + 2), ids.data(), 2 * ids.size());
+        std::ranges::copy(std::as_bytes(std::span(ids)), driver.at(data_ + 2));
         return driver.run(admin_command(AdminOpcode::kNamespaceAttachment, nsid, data_, attaches ? 0 : 1));
     }
     Status manage(std::uint8_t action, std::uint16_t id, std::uint8_t resource = 0, std::uint16_t count = 0) {
