@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
 namespace touka::configuration {
 namespace {
@@ -29,6 +30,12 @@ std::optional<std::string> TomlTable::text(std::string_view key) {
     auto value = node->value_exact<std::string>();
     if (!value) fail_type(*node, key, "text", fmt::format("{} = \"...\"", key));
     return value;
+}
+
+std::string TomlTable::path(std::string_view key, std::string otherwise) {
+    const std::string written = text(key).value_or(std::move(otherwise));
+    if (written.empty()) return written;
+    return (std::filesystem::path(file_).parent_path() / written).string(); // an absolute path stays as it is
 }
 
 std::optional<bool> TomlTable::boolean(std::string_view key) {

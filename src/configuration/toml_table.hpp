@@ -22,6 +22,8 @@ public:
         : table_(table), file_(std::move(file)), what_(std::move(what)) {}
 
     [[nodiscard]] std::optional<std::string> text(std::string_view key);
+    /// Text that is a path, relative to the file's folder. @param otherwise of a key that is absent; empty stays empty.
+    [[nodiscard]] std::string path(std::string_view key, std::string otherwise = {});
     [[nodiscard]] std::optional<bool> boolean(std::string_view key);
     /// A whole number in [least, most].
     [[nodiscard]] std::optional<std::uint32_t> number(std::string_view key, std::uint32_t least, std::uint32_t most);

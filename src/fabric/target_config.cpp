@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <set>
 
 #include "configuration/toml_file.hpp"
@@ -31,12 +30,12 @@ bool is_iscsi_name(std::string_view name) {
 /// One read of one file: collects what its tables say.
 class Reader {
 public:
-    explicit Reader(const std::string& file) : file_(file), folder_(std::filesystem::path(file).parent_path()) {}
+    explicit Reader(const std::string& file) : file_(file) {}
 
     std::expected<ServiceConfig, ConfigError> read(const toml::table& root) {
         TomlTable top(root, file_);
-        config_.state_folder = resolve(top.text("state").value_or("."));
-        config_.control_socket = resolve(top.text("control").value_or("touka-target.sock"));
+        config_.state_folder = top.path("state", ".");
+        config_.control_socket = top.path("control", "touka-target.sock");
         const auto units = top.tables("unit"), targets = top.tables("target"), portals = top.tables("portal"),
                    vhost_user = top.tables("vhost-user");
         top.reject_unknown();
@@ -96,7 +95,7 @@ private:
     DiskUnitConfig read_disk(TomlTable& unit, const toml::table& at) {
         DiskUnitConfig disk;
         unit.require("path");
-        disk.path = resolve(unit.text("path").value_or(""));
+        disk.path = unit.path("path");
         disk.block_bytes = unit.number("block", 512, 4096).value_or(512);
         if (disk.block_bytes != 512 && disk.block_bytes != 4096) unit.fail(at, "a block has 512 or 4096 bytes");
         disk.physical_block_bytes = unit.number("physical-block", 512, 4096).value_or(0);
@@ -115,7 +114,7 @@ private:
 
     CartridgeConfig read_cartridge(TomlTable& table, const char* path_key) {
         CartridgeConfig cartridge;
-        cartridge.path = resolve(table.text(path_key).value_or(""));
+        cartridge.path = table.path(path_key);
         cartridge.barcode = table.text("barcode").value_or("");
         cartridge.capacity_bytes = table.parsed("capacity", configuration::parse_size).value_or(400ull << 30);
         cartridge.early_warning_bytes = table.parsed("early-warning", configuration::parse_size).value_or(64ull << 20);
@@ -237,7 +236,7 @@ private:
     void read_vhost_user(TomlTable& port, const toml::table& at) {
         VhostUserConfig config;
         for (const char* key : {"socket", "target", "wwpn"}) port.require(key);
-        config.socket = resolve(port.text("socket").value_or(""));
+        config.socket = port.path("socket");
         config.target = port.text("target").value_or("");
         config.wwpn = port.text("wwpn").value_or("");
         if (!target_names_.contains(config.target))
@@ -247,12 +246,7 @@ private:
         config_.vhost_user.push_back(std::move(config));
     }
 
-    [[nodiscard]] std::string resolve(const std::string& path) const {
-        return path.empty() ? path : (folder_ / path).string(); // an absolute path stays as it is
-    }
-
     std::string file_;
-    std::filesystem::path folder_;
     ServiceConfig config_;
     std::set<std::string> unit_names_, target_names_, drive_names_, library_drives_;
     std::optional<ConfigError> error_;

@@ -16,10 +16,6 @@ platform::PciAddress place_of_port(std::size_t number) {
     return {.device = static_cast<std::uint8_t>(kFirstPortDevice + number)};
 }
 
-std::unexpected<MachineError> unusable(std::string text) {
-    return std::unexpected(MachineError{MachineErrorKind::kUnusable, std::move(text)});
-}
-
 } // namespace
 
 std::expected<std::unique_ptr<Cards>, MachineError> Cards::create(const MachineConfig& config,

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <expected>
 #include <string>
+#include <utility>
 
 namespace touka::machine {
 
@@ -16,5 +18,9 @@ struct MachineError {
     MachineErrorKind kind;
     std::string text; ///< for the user: what is wrong and what to do
 };
+
+[[nodiscard]] inline std::unexpected<MachineError> unusable(std::string text) {
+    return std::unexpected(MachineError{MachineErrorKind::kUnusable, std::move(text)});
+}
 
 } // namespace touka::machine

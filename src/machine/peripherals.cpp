@@ -23,10 +23,6 @@ namespace {
 
 using PortOrError = std::expected<std::unique_ptr<network::FramePort>, MachineError>;
 
-std::unexpected<MachineError> unusable(std::string text) {
-    return std::unexpected(MachineError{MachineErrorKind::kUnusable, std::move(text)});
-}
-
 PortOrError open_port(const TapNetwork& config, runtime::Reactor& reactor) {
     auto port = network::TapPort::open(reactor, config.interface);
     if (!port) return unusable(port.error().text);

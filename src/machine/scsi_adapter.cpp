@@ -13,10 +13,6 @@ namespace {
 
 constexpr scsi::RelativeTargetPort kPort = 1;
 
-std::unexpected<MachineError> unusable(std::string text) {
-    return std::unexpected(MachineError{MachineErrorKind::kUnusable, std::move(text)});
-}
-
 /// The port's own name, which stays with the machine wherever it runs. (T4)
 fabric::Wwpn wwpn_of(const MachineConfig& config) {
     const auto given = fabric::parse_wwpn(config.wwpn);

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <filesystem>
 
 #include "configuration/toml_file.hpp"
 #include "configuration/toml_table.hpp"
@@ -20,7 +19,7 @@ namespace {
 /// One read of one file: collects what its tables say.
 class Reader {
 public:
-    explicit Reader(const std::string& file) : file_(file), folder_(std::filesystem::path(file).parent_path()) {}
+    explicit Reader(const std::string& file) : file_(file) {}
 
     std::expected<MachineConfig, ConfigError> read(const toml::table& root) {
         TomlTable top(root, file_);
@@ -28,8 +27,8 @@ public:
         if (auto value = top.parsed("engine", parse_engine)) config_.engine = *value;
         if (auto value = top.parsed("memory", parse_memory_size)) config_.memory_bytes = *value;
         if (auto value = top.number("cpus", 1, kCpuCountLimit)) config_.cpu_count = *value;
-        if (auto value = top.text("kernel")) config_.kernel = resolve(*value);
-        if (auto value = top.text("initrd")) config_.initrd = resolve(*value);
+        config_.kernel = top.path("kernel");
+        config_.initrd = top.path("initrd");
         if (auto value = top.text("wwpn")) config_.wwpn = *value;
         if (auto value = top.text("append")) config_.command_line = *value;
         if (auto value = top.number("shutdown-grace", 0, kLongestGrace_s)) config_.shutdown_grace_s = *value;
@@ -57,7 +56,7 @@ private:
             read_nvme(device);
         } else if (type == "vfio-user") {
             device.require("socket");
-            config_.cards.emplace_back(VfioUserDevice{resolve(device.text("socket").value_or(""))});
+            config_.cards.emplace_back(VfioUserDevice{device.path("socket")});
         } else if (type == "vfio") {
             device.require("address");
             config_.cards.emplace_back(VfioDevice{device.parsed("address", parse_host_address).value_or("")});
@@ -86,7 +85,7 @@ private:
     DiskConfig read_disk(TomlTable& device) {
         DiskConfig disk;
         device.require("path");
-        disk.path = resolve(device.text("path").value_or(""));
+        disk.path = device.path("path");
         disk.read_only = device.boolean("read-only").value_or(false);
         disk.direct = device.boolean("direct").value_or(false);
         disk.serial = device.text("serial").value_or("");
@@ -105,14 +104,14 @@ private:
         const auto backend = device.text("backend").value_or("lu");
         if (backend == "vhost-user") {
             device.require("socket");
-            config_.vhost_user_scsi.push_back(resolve(device.text("socket").value_or("")));
+            config_.vhost_user_scsi.push_back(device.path("socket"));
             return;
         }
         if (backend == "lu") {
             unit.behind = read_local_unit(device);
         } else if (backend == "sg") {
             device.require("path");
-            unit.behind = SgUnit{resolve(device.text("path").value_or(""))};
+            unit.behind = SgUnit{device.path("path")};
         } else if (backend == "iscsi") {
             unit.behind = read_iscsi_unit(device);
         } else {
@@ -125,7 +124,7 @@ private:
     LocalUnit read_local_unit(TomlTable& device) {
         LocalUnit unit;
         device.require("path");
-        unit.disk.path = resolve(device.text("path").value_or(""));
+        unit.disk.path = device.path("path");
         unit.disk.block_bytes = device.number("block", 512, 4096).value_or(512) == 4096 ? 4096 : 512;
         if (const auto bytes = device.number("physical-block", 512, 4096)) {
             unit.disk.physical_block_bytes = *bytes == 4096 ? 4096 : 512;
@@ -134,7 +133,7 @@ private:
         unit.disk.direct = device.boolean("direct").value_or(false);
         unit.disk.removable = device.boolean("removable").value_or(false);
         unit.serial = device.text("serial").value_or("");
-        unit.state = resolve(device.text("state").value_or(""));
+        unit.state = device.path("state");
         return unit;
     }
 
@@ -166,12 +165,7 @@ private:
         config_.networks.push_back(std::move(network));
     }
 
-    [[nodiscard]] std::string resolve(const std::string& path) const {
-        return path.empty() ? path : (folder_ / path).string(); // an absolute path stays as it is
-    }
-
     std::string file_;
-    std::filesystem::path folder_;
     MachineConfig config_;
 };
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <set>
 
 #include "configuration/toml_file.hpp"
@@ -22,11 +21,11 @@ constexpr std::size_t kSerialLimit = 20;
 /// One read of one file.
 class Reader {
 public:
-    explicit Reader(const std::string& file) : file_(file), folder_(std::filesystem::path(file).parent_path()) {}
+    explicit Reader(const std::string& file) : file_(file) {}
 
     std::expected<ServiceConfig, ConfigError> read(const toml::table& root) {
         TomlTable top(root, file_);
-        config_.control_socket = resolve(top.text("control").value_or("touka-device.sock"));
+        config_.control_socket = top.path("control", "touka-device.sock");
         const auto devices = top.tables("device");
         if (devices.empty()) top.fail(root, "no device", "write a [[device]] table");
         top.reject_unknown();
@@ -85,7 +84,7 @@ private:
     std::optional<ConfigError> read_namespace(const toml::table& table, DeviceConfig& device) {
         TomlTable reader(table, file_, "namespace");
         reader.require("path");
-        device.namespaces.push_back({.path = resolve(reader.text("path").value_or("")),
+        device.namespaces.push_back({.path = reader.path("path"),
                                      .read_only = reader.boolean("read-only").value_or(false),
                                      .direct = reader.boolean("direct").value_or(false)});
         reader.reject_unknown();
@@ -95,7 +94,7 @@ private:
     std::optional<ConfigError> read_function(const toml::table& table, DeviceConfig& device) {
         TomlTable reader(table, file_, "function");
         FunctionConfig function;
-        function.socket = resolve(reader.text("socket").value_or(""));
+        function.socket = reader.path("socket");
         function.commands_per_second = reader.number("iops", 1, kMost).value_or(0);
         function.mib_per_second = reader.number("mib-per-second", 1, kMost).value_or(0);
         function.weight = reader.number("weight", 1, 64).value_or(function.weight);
@@ -107,12 +106,7 @@ private:
         return reader.error();
     }
 
-    [[nodiscard]] std::string resolve(const std::string& path) const {
-        return path.empty() ? path : (folder_ / path).string(); // an absolute path stays as it is
-    }
-
     std::string file_;
-    std::filesystem::path folder_;
     ServiceConfig config_;
     std::set<std::string> sockets_;
 };

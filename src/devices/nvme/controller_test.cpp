@@ -179,17 +179,17 @@ TEST_F(NvmeController, WithoutMessagesThePinSaysThatCompletionsWait) {
     make_function();
     driver_->enable_function(false);
     ASSERT_TRUE(driver_->enable_controller());
-    EXPECT_FALSE(machine_.line.level());
+    EXPECT_FALSE(machine_.line.asserted());
     (void)driver_->submit(driver_->admin, admin_command(AdminOpcode::kIdentify, 0, data_, 1));
-    EXPECT_TRUE(machine_.line.level());
+    EXPECT_TRUE(machine_.line.asserted());
     driver_->write(offset::INTMS, 1);
     driver_->settle();
-    EXPECT_FALSE(machine_.line.level());
+    EXPECT_FALSE(machine_.line.asserted());
     driver_->write(offset::INTMC, 1);
     driver_->settle();
-    EXPECT_TRUE(machine_.line.level());
+    EXPECT_TRUE(machine_.line.asserted());
     EXPECT_TRUE(driver_->take(driver_->admin));
-    EXPECT_FALSE(machine_.line.level());
+    EXPECT_FALSE(machine_.line.asserted());
 }
 
 TEST_F(NvmeController, PauseWaitsForWhatIsInFlightAndTheStateGoesOnElsewhere) {

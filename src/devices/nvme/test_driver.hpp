@@ -6,7 +6,6 @@
 #include <chrono>
 #include <cstring>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <thread>
@@ -17,6 +16,8 @@
 #include "memory/dma_space.hpp"
 #include "memory/guest_memory.hpp"
 #include "platform/pci/pci_root.hpp"
+#include "platform/recording_line.hpp"
+#include "platform/recording_messages.hpp"
 #include "runtime/reactor.hpp"
 #include "spec/nvme/command.hpp"
 #include "spec/nvme/registers.hpp"
@@ -26,30 +27,7 @@
 
 namespace touka::devices::nvme::test {
 
-class MessageRecorder final : public platform::MsiSink {
-public:
-    void send(const platform::MsiMessage& message) override {
-        const std::scoped_lock lock(mutex_);
-        messages_.push_back(message);
-    }
-    [[nodiscard]] std::vector<platform::MsiMessage> take() {
-        const std::scoped_lock lock(mutex_);
-        return std::exchange(messages_, {});
-    }
-
-private:
-    std::mutex mutex_;
-    std::vector<platform::MsiMessage> messages_;
-};
-
-class LineRecorder final : public platform::InterruptLine {
-public:
-    void set(bool asserted) override { level_.store(asserted); }
-    [[nodiscard]] bool level() const { return level_.load(); }
-
-private:
-    std::atomic<bool> level_{false};
-};
+;
 
 /// One volume of a test, as each controller opens it.
 class SharedVolume final : public storage::BlockDevice {
@@ -75,8 +53,8 @@ struct TestMachine {
     std::unique_ptr<memory::GuestMemory> ram = memory::GuestMemory::create(kRamBytes).value();
     memory::IdentityDmaSpace dma{*ram};
     platform::AddressSpace memory, ports;
-    MessageRecorder messages;
-    LineRecorder line;
+    platform::RecordingMessages messages;
+    platform::RecordingLine line;
     runtime::Reactor reactor{"test"};
     platform::PciRoot root{memory, ports, config()};
     std::uint64_t next_free = 0x10'0000;

@@ -121,7 +121,7 @@ TEST_F(VirtioPci, AnswersARequestWithTheQueuesOwnMessage) {
     auto queues = driver_->bring_up(0, 1, 8);
     EXPECT_TRUE(works(queues[0]));
     EXPECT_EQ(machine_.messages.take(), message(1));
-    EXPECT_FALSE(machine_.line.level());
+    EXPECT_FALSE(machine_.line.asserted());
 }
 
 TEST_F(VirtioPci, WithoutMsixRaisesThePinUntilTheIsrIsRead) {
@@ -130,9 +130,9 @@ TEST_F(VirtioPci, WithoutMsixRaisesThePinUntilTheIsrIsRead) {
     auto queue = driver_->add_queue(0, 8);
     driver_->driver_ok();
     EXPECT_TRUE(works(queue));
-    EXPECT_TRUE(machine_.line.level());
+    EXPECT_TRUE(machine_.line.asserted());
     EXPECT_EQ(machine_.memory.read(driver_->base() + VirtioPciFunction::kIsrOffset, 1), isr::kQueue);
-    EXPECT_FALSE(machine_.line.level());
+    EXPECT_FALSE(machine_.line.asserted());
     EXPECT_EQ(machine_.memory.read(driver_->base() + VirtioPciFunction::kIsrOffset, 1), 0u);
     EXPECT_TRUE(machine_.messages.take().empty());
 }

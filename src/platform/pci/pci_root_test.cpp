@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "platform/pci/test_function.hpp"
+#include "platform/recording_line.hpp"
 #include "spec/pci/express.hpp"
 #include "spec/pci/q35.hpp"
 
@@ -14,12 +15,6 @@ using test::TestFunction;
 
 constexpr PciAddress kPlace{0, 3, 0};
 constexpr std::uint64_t kFunctionWindow = kEcamBase + (3 << 15);
-
-class Line final : public InterruptLine {
-public:
-    void set(bool asserted) override { level = asserted; }
-    bool level = false;
-};
 
 class ResetControl final : public IoHandler {
 public:
@@ -46,7 +41,7 @@ protected:
     }
 
     AddressSpace memory_, ports_;
-    std::array<Line, kPciGsiCount> lines_;
+    std::array<RecordingLine, kPciGsiCount> lines_;
     ResetControl reset_control_;
     TestFunction function_;
     PciRoot root_{memory_, ports_, config()};
@@ -144,26 +139,26 @@ TEST_F(PciRootTest, CapabilitiesAreAListThatEnds) {
 TEST_F(PciRootTest, InterruptPinsSharingAnInputAreOred) {
     TestFunction second("test@00:0b.0");
     ASSERT_TRUE(root_.plug({0, 11, 0}, second).has_value());
-    Line& line = lines_[pci_pin_gsi(3, 1) - kFirstPciGsi];
+    RecordingLine& line = lines_[pci_pin_gsi(3, 1) - kFirstPciGsi];
     ASSERT_EQ(pci_pin_gsi(11, 1), pci_pin_gsi(3, 1));
     function_.interrupt(true);
     second.interrupt(true);
     function_.interrupt(false);
-    EXPECT_TRUE(line.level);
+    EXPECT_TRUE(line.asserted());
     second.interrupt(false);
-    EXPECT_FALSE(line.level);
+    EXPECT_FALSE(line.asserted());
     root_.unplug({0, 11, 0});
 }
 
 TEST_F(PciRootTest, InterruptDisableTakesTheWireBackButNotTheStatus) {
-    Line& line = lines_[pci_pin_gsi(3, 1) - kFirstPciGsi];
+    RecordingLine& line = lines_[pci_pin_gsi(3, 1) - kFirstPciGsi];
     function_.interrupt(true);
-    EXPECT_TRUE(line.level);
+    EXPECT_TRUE(line.asserted());
     write(offset::kCommand, 2, 0x400);
-    EXPECT_FALSE(line.level);
+    EXPECT_FALSE(line.asserted());
     EXPECT_TRUE(read(offset::kStatus, 2) & 0x8);
     write(offset::kCommand, 2, 0);
-    EXPECT_TRUE(line.level);
+    EXPECT_TRUE(line.asserted());
 }
 
 TEST_F(PciRootTest, FunctionLevelResetClearsTheFunctionAndKeepsTheAssignment) {

@@ -5,6 +5,7 @@
 #include "platform/interrupt_line.hpp"
 #include "platform/pci/pci_root.hpp"
 #include "platform/pci/test_function.hpp"
+#include "platform/recording_line.hpp"
 #include "spec/pci/bridge_header.hpp"
 #include "spec/pci/express.hpp"
 #include "spec/pci/extended_capability.hpp"
@@ -17,12 +18,6 @@ using test::TestFunction;
 
 constexpr PciAddress kPort{0, 0x10, 0}, kOtherPort{0, 0x11, 0}, kCard{1, 0, 0};
 constexpr unsigned kPortGsi = pci_pin_gsi(kPort.device, 1) - kFirstPciGsi;
-
-class Line final : public InterruptLine {
-public:
-    void set(bool asserted) override { level = asserted; }
-    bool level = false;
-};
 
 class RootPortTest : public testing::Test {
 protected:
@@ -67,7 +62,7 @@ protected:
     }
 
     AddressSpace memory_, ports_;
-    std::array<Line, kPciGsiCount> lines_;
+    std::array<RecordingLine, kPciGsiCount> lines_;
     int released_ = 0;
     TestFunction card_, second_{"test@01:01.1"};
     RootPort port_{"root-port@00:10.0", 1, [this] { ++released_; }};
@@ -132,19 +127,19 @@ TEST_F(RootPortTest, FunctionsBeyondSevenAreReachedOnlyByAlternativeRoutingIds) 
 
 TEST_F(RootPortTest, PluggingACardInterruptsWhoListensUntilTheEventsAreCleared) {
     control(listening());
-    EXPECT_FALSE(lines_[kPortGsi].level);
+    EXPECT_FALSE(lines_[kPortGsi].asserted());
     ASSERT_TRUE(root_.plug(port_, 0, card_).has_value());
-    EXPECT_TRUE(lines_[kPortGsi].level);
+    EXPECT_TRUE(lines_[kPortGsi].asserted());
     EXPECT_TRUE(slot_status().get(slot_status::PRESENCE_DETECT_STATE));
     EXPECT_TRUE(slot_status().get(slot_status::DATA_LINK_LAYER_STATE_CHANGED));
     clear_events();
-    EXPECT_FALSE(lines_[kPortGsi].level);
+    EXPECT_FALSE(lines_[kPortGsi].asserted());
     EXPECT_TRUE(slot_status().get(slot_status::PRESENCE_DETECT_STATE)); // a state, not an event
 }
 
 TEST_F(RootPortTest, NobodyIsInterruptedWhoDoesNotListen) {
     ASSERT_TRUE(root_.plug(port_, 0, card_).has_value());
-    EXPECT_FALSE(lines_[kPortGsi].level);
+    EXPECT_FALSE(lines_[kPortGsi].asserted());
 }
 
 TEST_F(RootPortTest, TheButtonAsksAndPowerOffReleasesTheCard) {
@@ -152,7 +147,7 @@ TEST_F(RootPortTest, TheButtonAsksAndPowerOffReleasesTheCard) {
     control(listening());
     clear_events();
     root_.request_removal(port_);
-    EXPECT_TRUE(lines_[kPortGsi].level);
+    EXPECT_TRUE(lines_[kPortGsi].asserted());
     EXPECT_TRUE(slot_status().get(slot_status::ATTENTION_BUTTON_PRESSED));
     EXPECT_EQ(released_, 0);
     control(listening().set(slot_control::POWER_CONTROLLER_CONTROL, true));
@@ -177,9 +172,9 @@ TEST_F(RootPortTest, ASecondaryBusResetResetsTheCardOnce) {
 TEST_F(RootPortTest, ACardsPinComesThroughThePortsPin) {
     ASSERT_TRUE(root_.plug(port_, 0, card_).has_value());
     card_.interrupt(true);
-    EXPECT_TRUE(lines_[kPortGsi].level);
+    EXPECT_TRUE(lines_[kPortGsi].asserted());
     card_.interrupt(false);
-    EXPECT_FALSE(lines_[kPortGsi].level);
+    EXPECT_FALSE(lines_[kPortGsi].asserted());
 }
 
 TEST_F(RootPortTest, WhatSoftwareSetSurvivesSavingAndRestoring) {

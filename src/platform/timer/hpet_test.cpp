@@ -176,7 +176,7 @@ TEST_F(HpetTest, SavedTimersGoOnWhereTheyWere) {
     runtime::ManualTimers later;
     later.advance(12'345);
     Hpet other{wires(*this), later, [this](bool on) { replacements.push_back(on); }};
-    gsi = {};
+    for (auto& line : gsi) line.forget();
     ASSERT_TRUE(other.restore(record));
     EXPECT_EQ(other.save().bytes, record.bytes);
     EXPECT_TRUE(gsi[1].asserted());
