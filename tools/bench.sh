@@ -1,5 +1,5 @@
 # ./dev bench: the benchmarks beside the code; with "cpu" whole programs in a guest under each CPU engine, with "storage"
-# touka-target beside other servers.
+# touka-target beside other servers, with "direct" touka-device.
 
 BENCH_GUEST=.cache/bench
 BENCH_FILES=.cache/bench-storage
@@ -45,23 +45,28 @@ bench_cpu() {
     exec python3 bench/cpu.py --touka build/release/bin/touka --guest "$BENCH_GUEST" --json build/bench/cpu.json "$@"
 }
 
-bench_storage() {
-    case " $* " in *" --help "* | *" -h "*) exec python3 bench/storage/measure.py --help ;; esac
+# Servers of bench/storage/$1.py beside others; $2: what is built for it.
+bench_servers() {
+    local what=$1 programs=$2
+    shift 2
+    case " $* " in *" --help "* | *" -h "*) exec python3 "bench/storage/$what.py" --help ;; esac
     steps 2
     step "Building"
     # Each of the others is worth running against alone.
     # shellcheck disable=SC2086
     (need $PACKAGES_BENCH_STORAGE) || true
-    build_preset release touka-target uring_load iscsi_load vhost_load
+    # shellcheck disable=SC2086
+    build_preset release $programs
     step "Measuring"
-    exec python3 bench/storage/measure.py --programs build/release/bin --folder "$BENCH_FILES" \
-        --json build/bench/storage.json "$@"
+    exec python3 "bench/storage/$what.py" --programs build/release/bin --folder "$BENCH_FILES" \
+        --json "build/bench/$what.json" "$@"
 }
 
 bench() {
     case ${1:-} in
         cpu) shift && bench_cpu "$@" ;;
-        storage) shift && bench_storage "$@" ;;
+        storage) shift && bench_servers storage "touka-target uring_load iscsi_load vhost_load" "$@" ;;
+        direct) shift && bench_servers direct "touka-device uring_load nvme_load vhost_load" "$@" ;;
     esac
     steps 2
     step "Building"

@@ -76,6 +76,27 @@ wwpn = "5001438012345678"
         self.wait_until(lambda: "listening" in self.log.read_text())
 
 
+class Device(Server):
+    """touka-device: one NVMe function, read-only, whose doorbells are polled: it keeps its processor busy."""
+
+    def __init__(self, program, folder, file, pinned):
+        self.socket = pathlib.Path(folder, "nvme.sock")
+        configuration = pathlib.Path(folder, "device.toml")
+        configuration.write_text(f"""control = "device-control.sock"
+poll = true
+[[device]]
+name = "bench"
+type = "nvme"
+[[device.namespace]]
+path = "{file}"
+read-only = true
+[[device.function]]
+socket = "{self.socket}"
+""")
+        super().__init__(folder, "touka-device", pinned, [program, configuration])
+        self.wait_until(self.socket.exists)
+
+
 class Tgt(Server):
     """Debian's tgtd: the file once for each of its ways to read it, as LUN 1 and on. `luns`: way -> LUN."""
 

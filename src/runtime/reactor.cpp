@@ -4,6 +4,8 @@
 #include <sys/epoll.h>
 
 #include <array>
+#include <atomic>
+#include <cassert>
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
@@ -17,6 +19,7 @@
 #include <utility>
 
 #include "runtime/notification.hpp"
+#include "runtime/polled_set.hpp"
 #include "runtime/unique_fd.hpp"
 
 namespace touka::runtime {
@@ -34,7 +37,8 @@ std::uint64_t monotonic_ns() {
 
 } // namespace
 
-/// The loop itself. `mutex_` guards all members but `epoll_` and `wake_`; handlers run without it.
+/// The loop itself. `mutex_` guards all members but `epoll_`, `wake_` and `polled_`, which is the thread's; handlers
+/// run without it.
 class Reactor::Loop {
 public:
     explicit Loop(std::string name) {
@@ -52,10 +56,10 @@ public:
 
     void stop() {
         {
-            const std::scoped_lock lock(mutex_);
+            std::unique_lock lock(mutex_);
             stopping_ = true;
+            call_attention(lock);
         }
-        wake_.signal();
         thread_.join();
         const std::scoped_lock lock(mutex_);
         queue_.clear();
@@ -64,11 +68,15 @@ public:
     [[nodiscard]] bool in_loop() const { return std::this_thread::get_id() == thread_.get_id(); }
 
     void post(std::function<void()> work) {
-        {
-            const std::scoped_lock lock(mutex_);
-            queue_.push_back(std::move(work));
-        }
-        if (!in_loop()) wake_.signal();
+        std::unique_lock lock(mutex_);
+        queue_.push_back(std::move(work));
+        if (!in_loop()) call_attention(lock);
+    }
+
+    /// @pre in_loop()
+    [[nodiscard]] PolledSet& polled() {
+        assert(in_loop());
+        return polled_;
     }
 
     void add_watch(std::uint64_t& id, int fd, std::uint32_t events,
@@ -99,17 +107,13 @@ public:
         return id;
     }
     void arm_timer(std::uint64_t id, std::uint64_t deadline_ns) {
-        bool earlier = false;
-        {
-            const std::scoped_lock lock(mutex_);
-            Alarm& alarm = timers_.at(id);
-            due_.erase({alarm.deadline_ns, id});
-            alarm.deadline_ns = deadline_ns;
-            if (deadline_ns == kNever) return;
-            due_.insert({deadline_ns, id});
-            earlier = deadline_ns < sleeping_until_ns_;
-        }
-        if (earlier && !in_loop()) wake_.signal();
+        std::unique_lock lock(mutex_);
+        Alarm& alarm = timers_.at(id);
+        due_.erase({alarm.deadline_ns, id});
+        alarm.deadline_ns = deadline_ns;
+        if (deadline_ns == kNever) return;
+        due_.insert({deadline_ns, id});
+        if (deadline_ns < sleeping_until_ns_ && !in_loop()) call_attention(lock);
     }
     void remove_timer(std::uint64_t id) {
         std::unique_lock lock(mutex_);
@@ -124,6 +128,14 @@ private:
         std::shared_ptr<std::function<void()>> handler; // shared: a handler may destroy its own timer
         std::uint64_t deadline_ns;
     };
+
+    /// Something was changed that the loop has to see. Releases the lock: who is woken wants it.
+    void call_attention(std::unique_lock<std::mutex>& lock) {
+        const bool awake = looking_;
+        if (awake) attention_.store(true, std::memory_order_relaxed); // only a hint: it takes the lock after each look
+        lock.unlock();
+        if (!awake) wake_.signal();
+    }
 
     void wait_until_not_running(std::unique_lock<std::mutex>& lock, std::uint64_t id) {
         if (in_loop()) return;
@@ -146,8 +158,22 @@ private:
             run_due_timers(lock);
             run_queue(lock);
             if (stopping_) break;
-            wait_for_events(lock);
+            const bool may_sleep = look(lock);
+            wait_for_events(lock, may_sleep);
         }
+    }
+
+    /// @return whether the loop may sleep.
+    bool look(std::unique_lock<std::mutex>& lock) {
+        if (polled_.empty()) return true;
+        looking_ = true;
+        attention_.store(false, std::memory_order_relaxed);
+        lock.unlock();
+        polled_.look([this] { return attention_.load(std::memory_order_relaxed); });
+        const bool may_sleep = polled_.fall_asleep(monotonic_ns());
+        lock.lock();
+        looking_ = false;
+        return may_sleep;
     }
 
     void run_due_timers(std::unique_lock<std::mutex>& lock) {
@@ -172,8 +198,9 @@ private:
         }
     }
 
-    void wait_for_events(std::unique_lock<std::mutex>& lock) {
-        sleeping_until_ns_ = queue_.empty() ? (due_.empty() ? kNever : due_.begin()->first) : 0;
+    void wait_for_events(std::unique_lock<std::mutex>& lock, bool may_sleep) {
+        if (stopping_) return;
+        sleeping_until_ns_ = may_sleep && queue_.empty() ? (due_.empty() ? kNever : due_.begin()->first) : 0;
         const std::uint64_t deadline_ns = sleeping_until_ns_;
         lock.unlock();
 
@@ -204,6 +231,8 @@ private:
 
     UniqueFd epoll_{::epoll_create1(EPOLL_CLOEXEC)};
     Notification wake_;
+    PolledSet polled_;
+    std::atomic<bool> attention_{false};
     std::thread thread_;
 
     std::mutex mutex_;
@@ -216,6 +245,19 @@ private:
     std::uint64_t running_id_ = kWakeId;
     std::uint64_t sleeping_until_ns_ = 0;
     bool stopping_ = false;
+    bool looking_ = false; // what is changed now is seen without a signal
+};
+
+class Reactor::LoopPolling final : public Polling {
+public:
+    LoopPolling(std::shared_ptr<Loop> loop, Pollable& pollable) : loop_(std::move(loop)), pollable_(pollable) {
+        loop_->polled().add(pollable_);
+    }
+    ~LoopPolling() override { loop_->polled().remove(pollable_); }
+
+private:
+    std::shared_ptr<Loop> loop_;
+    Pollable& pollable_;
 };
 
 class Reactor::LoopTimer final : public Timer {
@@ -252,6 +294,10 @@ Reactor::~Reactor() { loop_->stop(); }
 std::unique_ptr<Reactor::Watch> Reactor::watch(int fd, std::uint32_t epoll_events,
                                                std::function<void(std::uint32_t)> on_ready) {
     return std::make_unique<LoopWatch>(loop_, fd, epoll_events, std::move(on_ready));
+}
+
+std::unique_ptr<Reactor::Polling> Reactor::poll(Pollable& pollable) {
+    return std::make_unique<LoopPolling>(loop_, pollable);
 }
 
 void Reactor::post(std::function<void()> work) { loop_->post(std::move(work)); }

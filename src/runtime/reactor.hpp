@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "runtime/pollable.hpp"
 #include "runtime/timers.hpp"
 
 namespace touka::runtime {
@@ -34,6 +35,16 @@ public:
     [[nodiscard]] std::unique_ptr<Watch> watch(int fd, std::uint32_t epoll_events,
                                                std::function<void(std::uint32_t)> on_ready);
 
+    /// Keeps something looked at, which ends when this is destroyed.
+    class Polling {
+    public:
+        virtual ~Polling() = default;
+    };
+    /// While there are such, the loop looks at them instead of sleeping, and at everything else between two looks; it
+    /// sleeps all the same where all of them allow it and nothing is expected soon.
+    /// @pre on the reactor, as for the destruction of what is returned. `pollable` outlives it.
+    [[nodiscard]] std::unique_ptr<Polling> poll(Pollable& pollable);
+
     /// Runs `work` on the reactor's thread, after what is queued. Any thread; what is still queued when the
     /// reactor stops is dropped.
     void post(std::function<void()> work);
@@ -46,6 +57,7 @@ public:
 
 private:
     class Loop;
+    class LoopPolling;
     class LoopTimer;
     class LoopWatch;
     std::shared_ptr<Loop> loop_; // shared with timers and watches, which may outlive the reactor

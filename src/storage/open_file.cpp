@@ -128,6 +128,7 @@ void measure_regular_file(OpenFile& file, const struct stat& status) {
 
 void align_for_direct_io(OpenFile& file) {
     struct statx status{};
+    file.cached = false;
     file.memory_alignment = file.block_device ? file.geometry.logical_block_bytes : kPageBytes;
     file.length_alignment = file.geometry.logical_block_bytes;
     if (::statx(file.fd.get(), "", AT_EMPTY_PATH, STATX_DIOALIGN, &status) == 0 &&

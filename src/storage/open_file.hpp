@@ -43,6 +43,7 @@ struct OpenFile {
     /// On a file system in user space (FUSE), which waits within a request's submission for its end, whatever it is
     /// asked for: such requests are left to a thread.
     bool submission_waits = false;
+    bool cached = true; ///< by the host: not O_DIRECT
     /// Multiple that buffers' addresses and lengths must have; 1 without O_DIRECT.
     std::uint32_t memory_alignment = 1;
     std::uint32_t length_alignment = 1;
@@ -53,7 +54,7 @@ struct OpenFile {
     OpenFile() = default;
     OpenFile(OpenFile&& other) noexcept
         : fd(std::move(other.fd)), geometry(other.geometry), block_device(other.block_device),
-          submission_waits(other.submission_waits), memory_alignment(other.memory_alignment),
+          submission_waits(other.submission_waits), cached(other.cached), memory_alignment(other.memory_alignment),
           length_alignment(other.length_alignment),
           can_punch_hole(other.can_punch_hole.load(std::memory_order_relaxed)),
           can_zero_range(other.can_zero_range.load(std::memory_order_relaxed)) {}

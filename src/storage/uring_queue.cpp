@@ -5,6 +5,7 @@
 #include <array>
 #include <cassert>
 #include <cerrno>
+#include <utility>
 
 namespace touka::storage {
 
@@ -78,6 +79,7 @@ UringQueue::~UringQueue() {
     watch_.reset();
     retry_.reset();
     committing_ = true; // completions no longer enter the kernel themselves
+    if (lone_) put_into_ring(*std::exchange(lone_, std::nullopt));
     while (in_flight() > 0) {
         if (discards_in_flight_ > 0) {
             discarder_->wait_and_deliver();
@@ -95,6 +97,31 @@ void UringQueue::start(std::uint32_t task_index) {
         ++discards_in_flight_;
         return discarder_->start(task_index, step);
     }
+    const bool may_be_there = step.kind == FileStep::Kind::kRead && file().cached && !file().submission_waits;
+    if (may_be_there && !lone_ && ::io_uring_sq_ready(&ring_) == 0) {
+        lone_ = task_index;
+        return;
+    }
+    if (lone_) put_into_ring(*std::exchange(lone_, std::nullopt));
+    put_into_ring(task_index);
+}
+
+/// What the page cache has comes at once; the rest goes through the ring, where nobody waits for it.
+bool UringQueue::read_at_once() {
+    const std::uint32_t task_index = *std::exchange(lone_, std::nullopt);
+    const FileStep& step = task(task_index).step();
+    const ssize_t result = ::preadv2(file().fd.get(), step.vectors, static_cast<int>(step.vector_count),
+                                     static_cast<off_t>(step.offset_bytes), RWF_NOWAIT);
+    if (result <= 0) {
+        put_into_ring(task_index);
+        return false;
+    }
+    on_result(task_index, result);
+    return true;
+}
+
+void UringQueue::put_into_ring(std::uint32_t task_index) {
+    const FileStep& step = task(task_index).step();
     io_uring_sqe* const entry = ::io_uring_get_sqe(&ring_);
     assert(entry != nullptr && "a task has one entry at most and the ring one for each");
     prepare(entry, fixed_file_ ? 0 : file().fd.get(), step);
@@ -106,8 +133,13 @@ void UringQueue::start(std::uint32_t task_index) {
 void UringQueue::commit() {
     if (committing_) return; // a completion submits and commits: the loop below takes it along
     committing_ = true;
-    enter_kernel();
-    for (unsigned round = 0; round < kMaxRounds && reap(); ++round) enter_kernel();
+    bool ended = true; // some of it: that may have brought more
+    for (unsigned round = 0; ended && round < kMaxRounds; ++round) {
+        ended = lone_ && read_at_once();
+        enter_kernel();
+        ended |= reap();
+    }
+    if (lone_) put_into_ring(*std::exchange(lone_, std::nullopt));
     enter_kernel();
     committing_ = false;
 }

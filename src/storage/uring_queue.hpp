@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "runtime/reactor.hpp"
 #include "storage/step_workers.hpp"
@@ -11,7 +12,8 @@
 
 namespace touka::storage {
 
-/// A queue on a file by an io_uring of its own, whose completions the reactor sees on the ring's descriptor.
+/// A queue on a file by an io_uring of its own, whose completions the reactor sees on the ring's descriptor. A read
+/// that is committed alone is tried without the ring first: where the page cache has it, that takes a fifth less time.
 class UringQueue final : public TaskQueue {
 public:
     /// @return nothing where the kernel or a container's filter does not permit io_uring.
@@ -32,6 +34,8 @@ private:
 
     UringQueue(OpenFile& file, runtime::Reactor& reactor, std::uint32_t depth, const io_uring& ring);
     void start(std::uint32_t task_index) override;
+    void put_into_ring(std::uint32_t task_index);
+    [[nodiscard]] bool read_at_once();
     void enter_kernel();
     bool reap();
 
@@ -39,6 +43,7 @@ private:
     io_uring ring_;
     bool fixed_file_ = false;
     bool committing_ = false;
+    std::optional<std::uint32_t> lone_; // a read that is not in the ring yet; then nothing else waits there
     std::size_t discards_in_flight_ = 0;
     std::unique_ptr<StepWorkers> discarder_; // block devices only
     std::unique_ptr<runtime::Timer> retry_;

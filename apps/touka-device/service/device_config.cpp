@@ -26,6 +26,7 @@ public:
     std::expected<ServiceConfig, ConfigError> read(const toml::table& root) {
         TomlTable top(root, file_);
         config_.control_socket = top.path("control", "touka-device.sock");
+        config_.poll = top.boolean("poll").value_or(false);
         const auto devices = top.tables("device");
         if (devices.empty()) top.fail(root, "no device", "write a [[device]] table");
         top.reject_unknown();

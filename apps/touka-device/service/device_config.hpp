@@ -35,6 +35,7 @@ struct DeviceConfig {
 
 struct ServiceConfig {
     std::string control_socket;
+    bool poll = false; ///< doorbells are looked at all the time, by a thread that keeps a processor busy
     std::vector<DeviceConfig> devices;
 };
 

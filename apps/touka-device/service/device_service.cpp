@@ -10,7 +10,7 @@ namespace touka::device {
 using namespace devices;
 
 std::expected<std::unique_ptr<DeviceService>, std::string> DeviceService::start(const ServiceConfig& config) {
-    std::unique_ptr<DeviceService> service(new DeviceService);
+    std::unique_ptr<DeviceService> service(new DeviceService(config.poll));
     for (const DeviceConfig& device : config.devices) {
         if (auto added = service->add(device); !added) return std::unexpected(added.error());
     }
@@ -51,7 +51,7 @@ std::expected<void, std::string> DeviceService::add(const DeviceConfig& config) 
     }
     device.card = std::make_unique<nvme::NvmeCard>(card, [&](std::uint16_t number) {
         Function& function = *device.functions[number];
-        return nvme::NvmePciContext{work_, function.space, function.msi};
+        return nvme::NvmePciContext{work_, function.space, function.msi, polls_};
     });
     for (std::uint16_t number = 0; number < config.functions.size(); ++number) {
         const FunctionConfig& function = config.functions[number];
@@ -82,8 +82,10 @@ std::expected<void, std::string> DeviceService::serve(Device& device, std::uint1
     Function& function = *device.functions[number];
     std::expected<void, std::string> listening;
     serving_.run_and_wait([&] {
+        nvme::NvmePciFunction& served = pci_function(device, number);
+        if (!function.sharing) function.sharing = std::make_unique<SharedDoorbells>(served);
         auto server = std::make_unique<passthrough::VfioUserServer>(
-            serving_, passthrough::ServedDevice{pci_function(device, number), function.space},
+            serving_, passthrough::ServedDevice{served, function.space, function.sharing.get()},
             passthrough::VfioUserServer::Settings{});
         listening = server->listen(socket);
         if (listening) function.server = std::move(server);

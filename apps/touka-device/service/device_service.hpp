@@ -12,6 +12,7 @@
 #include "devices/passthrough/vfio_user/mapped_dma_space.hpp"
 #include "devices/passthrough/vfio_user/server.hpp"
 #include "runtime/reactor.hpp"
+#include "shared_doorbells.hpp"
 #include "storage/raw_file.hpp"
 
 namespace touka::device {
@@ -51,6 +52,7 @@ private:
         Function(std::string name) : space(std::move(name)) {}
         devices::passthrough::MappedDmaSpace space;
         devices::passthrough::UnwiredMsi msi;
+        std::unique_ptr<SharedDoorbells> sharing; // serving_
         std::string socket;
         std::unique_ptr<devices::passthrough::VfioUserServer> server; // reactor; null: taken away
     };
@@ -61,7 +63,7 @@ private:
         std::unique_ptr<devices::nvme::NvmeCard> card; // before what its functions work with
     };
 
-    DeviceService() = default;
+    explicit DeviceService(bool polls) : polls_(polls) {}
     [[nodiscard]] std::expected<void, std::string> add(const DeviceConfig& config);
     [[nodiscard]] Device* find(const std::string& name);
     [[nodiscard]] static devices::nvme::NvmePciFunction& pci_function(Device& device, std::uint16_t number);
@@ -71,6 +73,7 @@ private:
     [[nodiscard]] std::expected<Function*, std::string> locate(const std::string& device, std::uint16_t number,
                                                                Device*& owner);
 
+    const bool polls_;
     runtime::Reactor work_{"nvme"};     // all controllers' work
     runtime::Reactor serving_{"serve"}; // all servers' messages: a function's reset waits for the other one
     std::vector<std::unique_ptr<Device>> devices_;

@@ -138,6 +138,34 @@ TEST_F(DeviceServiceTest, WrongQuestionsAreAnsweredWithWhatIsWrong) {
     }
 }
 
+TEST_F(DeviceServiceTest, APolledFunctionSharesItsDoorbellsWithOneClientAndOtherOnesWithTheNext) {
+    config_.poll = true;
+    start();
+    const auto doorbells = [](Server& server) {
+        const auto layout = server.device->layout();
+        return layout ? layout->regions[0].mapped(0x1000, 8) : std::span<std::byte>();
+    };
+    auto first = std::make_unique<Server>();
+    ASSERT_TRUE(first->attach(socket(1)));
+    const auto kept = first->device->layout(); // a client that has gone, and did not let go
+    const auto old = doorbells(*first);
+    ASSERT_EQ(old.size(), 8u);
+    EXPECT_TRUE(kept->regions[0].mapped(0x0, 8).empty()) << "registers are reached by messages";
+    first.reset();
+    Server next;
+    ASSERT_TRUE(next.attach(socket(1)));
+    ASSERT_EQ(doorbells(next).size(), 8u);
+    old[0] = std::byte{7};
+    EXPECT_EQ(doorbells(next)[0], std::byte{0});
+}
+
+TEST_F(DeviceServiceTest, WithoutPollingNothingIsShared) {
+    start();
+    Server server;
+    ASSERT_TRUE(server.attach(socket(1)));
+    EXPECT_TRUE(server.device->layout()->regions[0].areas.empty());
+}
+
 TEST_F(DeviceServiceTest, AFileThatIsNotThereIsNamed) {
     config_.devices[0].namespaces[0].path = "/nowhere/disk.raw";
     const auto started = DeviceService::start(config_);

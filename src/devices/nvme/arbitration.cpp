@@ -38,7 +38,7 @@ unsigned Controller::run_class(unsigned queue_class, unsigned limit) {
     const std::uint32_t burst_exponent = features_.arbitration & 0x7;
     const unsigned burst = burst_exponent == 7 ? limit : 1u << burst_exponent;
     std::size_t& next = next_queue_[queue_class];
-    const std::size_t count = submission_queues_.size();
+    const std::size_t count = queues_in_use_;
     unsigned taken = 0;
     for (std::size_t idle_queues = 0; idle_queues < count && taken < limit; next = (next + 1) % count) {
         ++idle_queues;

@@ -28,13 +28,15 @@ Controller::Controller(Subsystem& subsystem, const ControllerConfiguration& conf
     pacing_timer_ = context_.reactor.make_timer([this] { wake(); });
     subsystem_.join(*this, configuration.attach_namespaces);
     online_ = subsystem_.online(id());
-    watch_ = context_.reactor.watch(wake_.fd(), EPOLLIN, [this](std::uint32_t) { work(); });
+    watch_ = context_.reactor.watch(wake_.fd(), EPOLLIN, [this](std::uint32_t) { woken(); });
+    if (context_.polled) context_.reactor.run_and_wait([this] { polling_ = context_.reactor.poll(*this); });
 }
 
 Controller::~Controller() {
     subsystem_.leave(*this); // nobody posts work for this controller any more
     context_.reactor.run_and_wait([this] {
         watch_.reset();
+        polling_.reset();
         coalescing_timer_.reset();
         pacing_timer_.reset();
         for (const auto& each : views_) each->close();
@@ -133,6 +135,7 @@ void Controller::finish_reset() {
     coalescing_armed_ = false;
     shadow_doorbells_ = event_indices_ = 0;
     doorbells_.clear();
+    queues_in_use_ = 0;
     events_ = {};
     features_ = {};
     failed_ = shutting_down_ = false;
@@ -202,7 +205,7 @@ void Controller::finish_shutdown() {
 
 void Controller::pause() {
     context_.reactor.run_and_wait([this] {
-        doorbells_.take([this](std::size_t index) { on_doorbell(index); });
+        take_doorbells();
         paused_ = true;
         const std::scoped_lock lock(idle_mutex_);
         idle_ = idle();

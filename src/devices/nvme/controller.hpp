@@ -30,6 +30,7 @@
 #include "devices/nvme/subsystem.hpp"
 #include "runtime/guarded.hpp"
 #include "runtime/notification.hpp"
+#include "runtime/pollable.hpp"
 #include "runtime/reactor.hpp"
 #include "spec/nvme/registers.hpp"
 
@@ -42,7 +43,7 @@ struct Command;
 /// Threads: the registers have a lock, doorbells are atomics; a write wakes the reactor, where everything else is.
 /// Nothing here waits for another controller; a volume that does not answer keeps this controller's reset from ending,
 /// since its memory is in use, and nobody else.
-class Controller {
+class Controller final : private runtime::Pollable {
 public:
     static constexpr std::uint8_t kMaximumTransfer = 7; ///< MDTS: 2^7 pages of 4 KiB
     static constexpr std::uint32_t kTransferBytes = 4096u << kMaximumTransfer;
@@ -52,7 +53,7 @@ public:
     /// @param subsystem outlives the controller.
     Controller(Subsystem& subsystem, const ControllerConfiguration& configuration, const ControllerContext& context);
     /// Not on the reactor. @pre paused, or nothing in flight.
-    ~Controller();
+    ~Controller() override;
     Controller(const Controller&) = delete;
     Controller& operator=(const Controller&) = delete;
 
@@ -62,8 +63,8 @@ public:
     void write_register(std::uint32_t offset, unsigned width_bytes, std::uint64_t value);
     /// A write to doorbell number `index`. Any thread.
     void ring(std::size_t index, std::uint32_t value);
-    /// Somebody may have written doorbells past ring(). Any thread.
-    void ring_all();
+    /// Doorbells are other words from now on. @pre disabled, and nobody rings meanwhile.
+    void use_doorbells(std::span<std::uint32_t> words);
     /// Returns when what was rung before has been seen. Not on the reactor.
     void settle();
     /// Looks at all queues again: bus mastering was granted. Any thread.
@@ -185,7 +186,16 @@ private:
     [[nodiscard]] bool paced();
 
     // controller_work.cpp: queues
+    void woken();
     void work();
+    void take_doorbells();
+    bool take_polled_doorbells();
+    /// @return whether there may be more.
+    [[nodiscard]] bool run();
+    [[nodiscard]] bool poll() override;
+    /// Nobody tells of a write to a word; what enables the controller is a message.
+    [[nodiscard]] bool fall_asleep() override { return paused_ || phase_ != Phase::kEnabled; }
+    void wake_up() override {}
     void on_doorbell(std::size_t index);
     [[nodiscard]] bool run_one(SubmissionQueue& queue);
     [[nodiscard]] Outcome execute(Request& request);
@@ -213,7 +223,8 @@ private:
     runtime::Notification wake_;
     std::atomic<bool> waking_{false}; // a wake-up is on its way; pairs with work()
     std::unique_ptr<runtime::Reactor::Watch> watch_;
-    std::vector<std::unique_ptr<NamespaceView>> views_; // nsid - 1; never changes
+    std::unique_ptr<runtime::Reactor::Polling> polling_; // of doorbells, if they are polled
+    std::vector<std::unique_ptr<NamespaceView>> views_;  // nsid - 1; never changes
 
     const std::uint64_t made_ns_ = context_.reactor.now_ns();
 
@@ -229,6 +240,7 @@ private:
     std::vector<std::unique_ptr<CompletionQueue>> completion_queues_;
     bool weighted_ = false;                   // CC.AMS
     std::array<std::size_t, 5> next_queue_{}; // of each class: where the round goes on
+    std::size_t queues_in_use_ = 0;           // the greatest number of a queue, and one more
     bool working_ = false;                    // volumes are committed and interrupts sent at the end
     bool signal_posted_ = false;              // interrupts are sent in the reactor\'s next turn
     std::size_t active_ = 0;                  // requests, but event requests that wait

@@ -105,11 +105,13 @@ Outcome Controller::with_bounce(Request& request, Outcome (*start)(Controller&, 
 void Controller::add_queue(const CompletionQueue::Setup& setup) {
     completion_queues_[setup.id] = std::make_unique<CompletionQueue>(setup);
     doorbells_.set(2 * std::size_t{setup.id} + 1, 0);
+    queues_in_use_ = std::max(queues_in_use_, std::size_t{setup.id} + 1);
 }
 
 void Controller::add_queue(const SubmissionQueue::Setup& setup, CompletionQueue& completions) {
     submission_queues_[setup.id] = std::make_unique<SubmissionQueue>(setup, completions);
     doorbells_.set(2 * std::size_t{setup.id}, 0);
+    queues_in_use_ = std::max(queues_in_use_, std::size_t{setup.id} + 1);
     ++completions.submission_queues;
 }
 

@@ -26,6 +26,7 @@ struct ControllerContext {
     memory::DmaSpace& dma;
     ControllerPort& port;
     std::span<std::uint32_t> doorbells; ///< two words for each pair of queues, the admin pair included
+    bool polled = false;                ///< the reactor looks at the words all the time: writes need not ring()
 };
 
 struct ControllerConfiguration {

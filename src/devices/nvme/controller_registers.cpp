@@ -95,9 +95,8 @@ void Controller::ring(std::size_t index, std::uint32_t value) {
     wake();
 }
 
-void Controller::ring_all() {
-    for (std::size_t i = 0; i < doorbells_.count(); ++i) doorbells_.ring(i, doorbells_.value(i));
-    wake();
+void Controller::use_doorbells(std::span<std::uint32_t> words) {
+    context_.reactor.run_and_wait([this, words] { doorbells_.move_to(words); });
 }
 
 void Controller::settle() {

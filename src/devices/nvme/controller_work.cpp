@@ -15,12 +15,35 @@ constexpr std::uint64_t kCoalescingUnitNs = 100'000;
 
 } // namespace
 
-void Controller::work() {
+void Controller::woken() {
     (void)wake_.consume();
     waking_.store(false);
+    work();
+}
+
+void Controller::work() {
     if (paused_) return; // what is rung stays rung
+    take_doorbells();
+    if (run()) wake();
+}
+
+bool Controller::poll() {
+    if (paused_ || !take_polled_doorbells()) return false;
+    if (run()) wake();
+    return true;
+}
+
+void Controller::take_doorbells() {
     doorbells_.take([this](std::size_t index) { on_doorbell(index); });
-    if (phase_ != Phase::kEnabled || failed_ || !context_.port.bus_master()) return;
+    if (context_.polled) (void)take_polled_doorbells();
+}
+
+bool Controller::take_polled_doorbells() {
+    return doorbells_.take_changed(2 * queues_in_use_, [this](std::size_t index) { on_doorbell(index); });
+}
+
+bool Controller::run() {
+    if (phase_ != Phase::kEnabled || failed_ || !context_.port.bus_master()) return false;
     const auto use = context_.dma.use(); // for the queues
     working_ = true;
     if (shadow_doorbells_ != 0) read_shadow_doorbells();
@@ -29,7 +52,7 @@ void Controller::work() {
     working_ = false;
     signal_completions();
     update_pin();
-    if (more) wake();
+    return more;
 }
 
 void Controller::on_doorbell(std::size_t index) {

@@ -5,18 +5,23 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 namespace touka::devices::nvme {
 
 /// The doorbell registers as words in memory, and which of them were written. (NVMe over PCIe Transport 1.0 §3.1.2)
-/// The words are somebody else's, so that they may be a page that the driver maps; who cannot see single writes there
-/// rings all.
+/// The words are somebody else's, so that they may be a page that the driver maps: writes there are seen by looking.
 class Doorbells {
 public:
     /// @param words 2 for each pair of queues: SQ 0 tail, CQ 0 head, SQ 1 tail, ... They outlive this.
     explicit Doorbells(std::span<std::uint32_t> words)
         : words_(words), rung_words_((words.size() + 63) / 64),
-          rung_(std::make_unique<std::atomic<std::uint64_t>[]>(rung_words_)) {}
+          rung_(std::make_unique<std::atomic<std::uint64_t>[]>(rung_words_)), seen_(words.size()) {}
+    /// Other words, as many. @pre nobody rings meanwhile.
+    void move_to(std::span<std::uint32_t> words) {
+        words_ = words;
+        clear();
+    }
 
     [[nodiscard]] std::size_t count() const { return words_.size(); }
     /// A write of the driver. Any thread. @pre index < count().
@@ -35,11 +40,29 @@ public:
             for (; bits != 0; bits &= bits - 1) on_rung(i * 64 + static_cast<unsigned>(std::countr_zero(bits)));
         }
     }
+    /// Looks at the first `count` words, and calls on_changed(index) for each that is another one than at the last
+    /// look. That misses no write: a queue's index cannot come back to where it was while nobody looks. One thread.
+    /// @return whether there was any.
+    bool take_changed(std::size_t count, auto on_changed) {
+        bool any = false;
+        for (std::size_t i = 0; i < count; ++i) {
+            const std::uint32_t now = word(i).load(std::memory_order_acquire);
+            if (now == seen_[i]) continue;
+            seen_[i] = now;
+            any = true;
+            on_changed(i);
+        }
+        return any;
+    }
     void clear() {
-        for (std::size_t i = 0; i < words_.size(); ++i) word(i).store(0, std::memory_order_relaxed);
+        for (std::size_t i = 0; i < words_.size(); ++i) set(i, 0);
         for (std::size_t i = 0; i < rung_words_; ++i) rung_[i].store(0, std::memory_order_relaxed);
     }
-    void set(std::size_t index, std::uint32_t value) { word(index).store(value, std::memory_order_relaxed); }
+    /// As if it had been written and seen.
+    void set(std::size_t index, std::uint32_t value) {
+        word(index).store(value, std::memory_order_relaxed);
+        seen_[index] = value;
+    }
 
 private:
     [[nodiscard]] std::atomic_ref<std::uint32_t> word(std::size_t index) const {
@@ -49,6 +72,7 @@ private:
     std::span<std::uint32_t> words_;
     std::size_t rung_words_;
     std::unique_ptr<std::atomic<std::uint64_t>[]> rung_;
+    std::vector<std::uint32_t> seen_;
 };
 
 } // namespace touka::devices::nvme

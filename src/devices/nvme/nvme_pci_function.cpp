@@ -29,14 +29,14 @@ std::uint64_t bar_bytes(std::uint16_t queue_pairs) {
 NvmePciFunction::NvmePciFunction(std::string name, Subsystem& subsystem, const NvmePciConfiguration& configuration,
                                  const NvmePciContext& context)
     : PciFunction(std::move(name), configuration.identity),
-      doorbells_(2 * std::size_t{configuration.controller.queue_pairs}),
+      doorbells_(2 * std::size_t{configuration.controller.queue_pairs}, context.polled),
       msix_table_(add_msix(kMsixBar, configuration.controller.vectors, context.msi)) {
     define_bar(kRegisterBar, BarKind::kMemory64, bar_bytes(configuration.controller.queue_pairs), registers_);
     if (!configuration.controller.virtual_function) set_interrupt_pin(1); // VFs have none (SR-IOV 1.1 §3.4.1.18)
     add_power_management();
     add_express_endpoint();
-    controller_ = std::make_unique<Controller>(subsystem, configuration.controller,
-                                               ControllerContext{context.reactor, context.dma, *this, doorbells_});
+    const ControllerContext surroundings{context.reactor, context.dma, *this, doorbells_.words(), context.polled};
+    controller_ = std::make_unique<Controller>(subsystem, configuration.controller, surroundings);
 }
 
 NvmePciFunction::~NvmePciFunction() {
@@ -60,6 +60,12 @@ void NvmePciFunction::Registers::write(std::uint64_t offset, unsigned width_byte
     controller.ring(index, static_cast<std::uint32_t>(value));
     // The pin goes down before the driver ends the interrupt, or it would come again.
     if (index % 2 == 1 && !function_.message_signalled()) controller.settle();
+}
+
+void NvmePciFunction::renew_doorbells() {
+    DoorbellPage fresh(doorbells_.words().size(), static_cast<bool>(doorbells_.file()));
+    controller_->use_doorbells(fresh.words());
+    std::swap(doorbells_, fresh);
 }
 
 void NvmePciFunction::reset() {

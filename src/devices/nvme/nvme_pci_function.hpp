@@ -5,9 +5,9 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "devices/nvme/controller.hpp"
+#include "devices/nvme/doorbell_page.hpp"
 #include "platform/pci/pci_function.hpp"
 
 namespace touka::devices::nvme {
@@ -17,6 +17,8 @@ struct NvmePciContext {
     runtime::Reactor& reactor; ///< whose thread does all the work of the controller
     memory::DmaSpace& dma;     ///< of this function alone
     platform::MsiSink& msi;
+    /// Doorbells are a page that can be shared, and the reactor looks at it all the time.
+    bool polled = false;
 };
 
 /// There is no vendor identifier of this project's own. This pair is from those that emulators have in use without an
@@ -51,6 +53,12 @@ public:
 
     [[nodiscard]] Controller& controller() { return *controller_; }
 
+    /// The doorbells, for a driver in another process to map; empty if it shares none. Stays the function's.
+    [[nodiscard]] const runtime::UniqueFd& doorbell_file() const { return doorbells_.file(); }
+    /// Another page, since who has mapped this one is not to ring any more.
+    /// @pre after a reset, and nobody writes registers meanwhile.
+    void renew_doorbells();
+
     /// BAR 0 has the registers and, from spec::nvme::kDoorbells on, the doorbells; BAR 4 the MSI-X table.
     static constexpr unsigned kRegisterBar = 0, kMsixBar = 4;
 
@@ -76,7 +84,7 @@ private:
     void set_pin(bool asserted) override { pin().set(asserted); }
 
     Registers registers_{*this};
-    std::vector<std::uint32_t> doorbells_;
+    DoorbellPage doorbells_;
     platform::MsixTable& msix_table_;
     std::unique_ptr<Controller> controller_;
 };

@@ -27,8 +27,6 @@
 
 namespace touka::devices::nvme::test {
 
-;
-
 /// One volume of a test, as each controller opens it.
 class SharedVolume final : public storage::BlockDevice {
 public:

@@ -58,6 +58,8 @@ public:
     [[nodiscard]] Result write_state(std::span<const std::byte> state) override;
 
     [[nodiscard]] DmaFaultLog& faults() { return faults_; }
+    /// What the server of now has, for who reaches shared areas by himself; null while there is none.
+    [[nodiscard]] std::shared_ptr<const RemoteLayout> layout() { return link().layout; }
 
 private:
     /// Both of one connection; empty while there is none.

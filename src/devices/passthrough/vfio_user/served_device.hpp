@@ -35,6 +35,8 @@ public:
     virtual ~RegionSharing() = default;
     [[nodiscard]] virtual std::optional<MappableRegion> mappable(unsigned) { return std::nullopt; }
     [[nodiscard]] virtual std::vector<RegionDoorbell> doorbells(unsigned) { return {}; }
+    /// The client has left and the function is reset: what was shared with it is not shared with the next one.
+    virtual void client_left() {}
 };
 
 /// All outlive the server.

@@ -54,6 +54,7 @@ void Session::end() {
         reactor_.post([this, alive] {
             if (!alive.lock()) return;
             migration_.reset();
+            if (served_.sharing != nullptr) served_.sharing->client_left();
             on_closed_();
         });
     });

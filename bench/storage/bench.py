@@ -1,9 +1,4 @@
-"""Storage servers on one processor: ./dev bench storage.
-
-Reads 4 KiB at random from a file that is in the page cache, through touka-target and through Debian's servers, taking
-turns in rounds, and prints a table of the serving process's processor time per I/O and of IOPS: medians. The load
-generators, the file, the processors and the places that are read are the same for all.
-"""
+"""What measuring storage servers takes: a file, a server's processor and a load's, rounds in which all take turns."""
 import argparse
 import contextlib
 import json
@@ -15,36 +10,37 @@ import tempfile
 
 sys.path.append(str(pathlib.Path(__file__).parent.parent))  # after this folder, which has results of its own
 from reporting import note, processor, progress
-from results import HOST, OURS, Subject, complaints, record, table
-from servers import Failed, Qemu, Tgt, Touka
-
-ISCSI, VHOST_USER, POLLED = "iSCSI", "vhost-user", "vhost-user-polled"
-IO_URING, WOKEN = "io_uring", "io_uring-woken"
+from results import Subject, complaints, record, table
+from servers import Failed
 
 
-def parse_arguments():
-    parser = argparse.ArgumentParser(prog="./dev bench storage", description=__doc__.split("\n\n")[1])
-    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured (default 5)")
-    parser.add_argument("--seconds", type=float, default=2, help="of each measurement (default 2)")
-    parser.add_argument("--depth", type=int, action="append",
-                        help="reads in flight; may be repeated (default 1 and 32)")
-    parser.add_argument("--mib", type=int, default=256, help="length of the file (default 256)")
-    parser.add_argument("--only", action="append", choices=[ISCSI, VHOST_USER, POLLED, IO_URING, WOKEN],
-                        help="one transport; may be repeated (default all)")
-    parser.add_argument("--programs", type=pathlib.Path, help=argparse.SUPPRESS)
-    parser.add_argument("--folder", type=pathlib.Path, help=argparse.SUPPRESS)
-    parser.add_argument("--json", type=pathlib.Path, help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    arguments.depth = sorted(set(arguments.depth or [1, 32]))
+def parser(name, description, depths):
+    """@return what the command lines have in common."""
+    made = argparse.ArgumentParser(prog=name, description=description)
+    made.add_argument("--rounds", type=int, default=5, help="how often each is measured (default 5)")
+    made.add_argument("--seconds", type=float, default=2, help="of each measurement (default 2)")
+    made.add_argument("--depth", type=int, action="append",
+                      help=f"reads in flight; may be repeated (default {', '.join(map(str, depths))})")
+    made.add_argument("--mib", type=int, default=256, help="length of the file (default 256)")
+    made.add_argument("--programs", type=pathlib.Path, help=argparse.SUPPRESS)
+    made.add_argument("--folder", type=pathlib.Path, help=argparse.SUPPRESS)
+    made.add_argument("--json", type=pathlib.Path, help=argparse.SUPPRESS)
+    made.set_defaults(default_depths=depths)
+    return made
+
+
+def parse(made):
+    arguments = made.parse_args()
+    arguments.depth = sorted(set(arguments.depth or arguments.default_depths))
     if arguments.rounds < 1 or arguments.depth[0] < 1 or arguments.depth[-1] > 128 or not 1 <= arguments.mib < 4096:
-        parser.error("at least one round; depths of 1 to 128; a file of 1 to 4095 MiB")
+        made.error("at least one round; depths of 1 to 128; a file of 1 to 4095 MiB")
     if len(os.sched_getaffinity(0)) < 2:
-        parser.error("needs two processors: one for the server, one for who loads it")
+        made.error("needs two processors: one for the server, one for who loads it")
     return arguments
 
 
 class Bench:
-    """The servers, and how each is loaded."""
+    """The servers, and how each is loaded; a subclass starts them."""
 
     def __init__(self, arguments, stack):
         self.arguments = arguments
@@ -60,12 +56,7 @@ class Bench:
     def pinned(self, cpu):
         return ["taskset", "--cpu-list", cpu]
 
-    def wanted(self, transport):
-        return not self.arguments.only or transport in self.arguments.only
-
     def add(self, name, transport, program, *words, server=None):
-        if not self.wanted(transport):
-            return
         subject = Subject(name, transport)
         cpu = self.load_cpu if server else self.server_cpu
         owner = ["--server", str(server.process.pid)] if server else []
@@ -77,26 +68,6 @@ class Bench:
         server = kind(*place, self.folder, self.file, self.pinned(self.server_cpu))
         self.stack.callback(server.stop)
         return server
-
-    def start(self):
-        """Starts all servers: those that wait cost nothing."""
-        touka = self.serve(Touka, self.arguments.programs / "touka-target")
-        self.add(OURS, ISCSI, "iscsi_load", touka.url, server=touka)
-        if reason := Tgt.lacking():
-            note(f"{reason}: iSCSI is measured alone")
-        elif self.wanted(ISCSI):
-            tgt = self.serve(Tgt)
-            for way, lun in tgt.luns.items():
-                self.add(f"tgt, {way}", ISCSI, "iscsi_load", f"{tgt.url}/{lun}", server=tgt)
-        if reason := Qemu.lacking():
-            note(f"{reason}: vhost-user is measured alone")
-        qemu = None if reason else self.serve(Qemu)
-        for transport, manner in ((VHOST_USER, []), (POLLED, ["--poll"])):
-            self.add(OURS, transport, "vhost_load", touka.socket, "--scsi", *manner, server=touka)
-            if qemu:
-                self.add(f"qemu-storage-daemon, {qemu.way}", transport, "vhost_load", qemu.socket, *manner, server=qemu)
-        self.add(HOST, IO_URING, "uring_load", self.file)
-        self.add(HOST, WOKEN, "uring_load", self.file, "--client", self.load_cpu)
 
     def round(self, number):
         """Everything once: a server after the other, so that what else the machine does meets all of them."""
@@ -134,13 +105,13 @@ def make_file(path, length):
     return path
 
 
-def main():
-    arguments = parse_arguments()
+def measure(kind, arguments, name):
+    """Runs all rounds and prints the table. @return the exit status."""
     with contextlib.ExitStack() as stack:
         try:
-            bench = Bench(arguments, stack)
+            bench = kind(arguments, stack)
         except Failed as failure:
-            sys.exit(f"./dev bench storage: {failure}")
+            sys.exit(f"{name}: {failure}")
         for number in range(1, arguments.rounds + 1):
             bench.round(number)
             note(f"round {number} of {arguments.rounds}")
@@ -156,9 +127,3 @@ def main():
         print(f"error: {error}", file=sys.stderr)
     return 1 if errors else 0
 
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
