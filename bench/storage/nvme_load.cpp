@@ -35,6 +35,7 @@ int run(const std::string& socket, const LoadOptions& options) {
                 --in_flight;
             }
         }) == 0) {
+            __builtin_ia32_pause();
             if (++looks % 4096 == 0 && std::chrono::steady_clock::now() > last + kPatience) {
                 return fail("the device does not answer");
             }

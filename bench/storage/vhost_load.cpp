@@ -150,6 +150,7 @@ private:
     bool poll_used() {
         const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(kStallMs);
         for (unsigned looks = 0; !ring_.has_used(); ++looks) {
+            __builtin_ia32_pause();
             if (looks % 1024 == 0 && std::chrono::steady_clock::now() > until) return false;
         }
         return true;

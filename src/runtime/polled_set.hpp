@@ -14,6 +14,9 @@ public:
     static constexpr std::uint64_t kShortWaitNs = 20'000;
     /// Looks between two moments at which the loop sees to everything else: of those that found something, of all.
     static constexpr unsigned kBusyLooks = 32, kLooks = 128;
+    /// So many looks in a row that find nothing are made as fast as possible; those after them leave the processor's
+    /// other thread more room.
+    static constexpr unsigned kFastLooks = 32;
 
     void add(Pollable& pollable) { members_.push_back(&pollable); }
     void remove(Pollable& pollable);
@@ -26,7 +29,8 @@ public:
         for (unsigned looks = 0; looks < kLooks && busy < kBusyLooks && !interrupted(); ++looks) {
             if (look_once()) {
                 ++busy;
-            } else {
+                idle_looks_ = 0;
+            } else if (++idle_looks_ > kFastLooks) {
                 __builtin_ia32_pause();
             }
         }
@@ -41,7 +45,8 @@ private:
     [[nodiscard]] bool look_once();
 
     std::vector<Pollable*> members_;
-    bool found_ = false; // by the last look
+    std::uint64_t idle_looks_ = 0; // in a row
+    bool found_ = false;           // by the last look
     bool asleep_ = false;
     bool expects_soon_ = false; // the last wait was a short one
     bool waiting_ = false;      // since waiting_since_ns_ nothing came

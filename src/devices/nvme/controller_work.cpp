@@ -254,10 +254,11 @@ void Controller::signal_completions(bool time_is_up) {
 /// The pin says that some queue has entries that the driver has not taken.
 void Controller::update_pin() {
     if (context_.port.message_signalled() || phase_ != Phase::kEnabled) return;
-    const bool masked = (registers_.lock()->interrupt_mask & 1) != 0;
-    context_.port.set_pin(!masked && std::ranges::any_of(completion_queues_, [](const auto& queue) {
+    const auto in_use = std::span(completion_queues_).first(queues_in_use_);
+    const bool wanted = std::ranges::any_of(in_use, [](const auto& queue) {
         return queue != nullptr && queue->setup().interrupts && !queue->empty();
-    }));
+    });
+    context_.port.set_pin(wanted && (registers_.lock()->interrupt_mask & 1) == 0);
 }
 
 void Controller::log_error(const Request& request, Status status) {
