@@ -1,5 +1,6 @@
 #include "runtime/polled_set.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace touka::runtime {
@@ -12,22 +13,35 @@ bool PolledSet::look_once() {
     return found;
 }
 
-/// What came soon comes soon again: a wait as short as the last one is waited out awake. Somebody who takes longer
-/// costs no processor time but once.
 bool PolledSet::fall_asleep(std::uint64_t now_ns) {
     if (found_) {
-        if (waiting_) expects_soon_ = now_ns - waiting_since_ns_ <= kShortWaitNs;
-        waiting_ = false;
+        wait_over(now_ns);
         return false;
     }
-    if (!waiting_) waiting_since_ns_ = now_ns;
-    waiting_ = true;
-    if (expects_soon_ && now_ns - waiting_since_ns_ <= kShortWaitNs) return false;
+    if (!waiting_since_ns_) waiting_since_ns_ = now_ns;
+    if (expects_soon_) {
+        if (now_ns - *waiting_since_ns_ <= kShortWaitNs) return false;
+        expects_soon_ = false;
+        failed_tries_ = std::min(failed_tries_ + 1, kPatience);
+        waits_to_sleep_ = 1u << failed_tries_;
+    }
     asleep_ = true;
     // All are asked, so that all may be told that they need not tell.
     bool may_sleep = true;
     for (Pollable* const each : members_) may_sleep = each->fall_asleep() && may_sleep;
     return may_sleep;
+}
+
+void PolledSet::wait_over(std::uint64_t now_ns) {
+    if (!waiting_since_ns_) return;
+    const std::uint64_t waited_ns = now_ns - *std::exchange(waiting_since_ns_, std::nullopt);
+    if (expects_soon_) {
+        failed_tries_ = 0;
+    } else if (waits_to_sleep_ > 0) {
+        --waits_to_sleep_;
+    } else {
+        expects_soon_ = waited_ns <= kShortSleepNs;
+    }
 }
 
 void PolledSet::wake_up() {

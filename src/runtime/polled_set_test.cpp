@@ -25,7 +25,34 @@ struct Member final : Pollable {
 };
 
 constexpr auto kNever = [] { return false; };
-constexpr std::uint64_t kSoonNs = PolledSet::kShortWaitNs / 2, kLateNs = PolledSet::kShortWaitNs * 2;
+constexpr std::uint64_t kSoonNs = PolledSet::kShortWaitNs / 2, kLateNs = PolledSet::kShortSleepNs * 2;
+
+/// A loop and one member whose work comes at times that the test says.
+class Waits {
+public:
+    Waits() { set_.add(member_); }
+    /// Work comes after so long. @return how long the loop looked for it before it fell asleep, all of it if it did
+    /// not.
+    std::uint64_t wait(std::uint64_t length_ns) {
+        const std::uint64_t began_ns = now_ns_;
+        std::uint64_t awake_ns = length_ns;
+        for (bool asleep = false; !asleep && now_ns_ < began_ns + length_ns; now_ns_ += 1000) {
+            set_.look(kNever);
+            asleep = set_.fall_asleep(now_ns_);
+            if (asleep) awake_ns = now_ns_ - began_ns;
+        }
+        now_ns_ = began_ns + length_ns;
+        member_.work = 1;
+        set_.look(kNever);
+        EXPECT_FALSE(set_.fall_asleep(now_ns_));
+        return awake_ns;
+    }
+
+private:
+    PolledSet set_;
+    Member member_;
+    std::uint64_t now_ns_ = 0;
+};
 
 TEST(PolledSet, SleepsWhenNothingWasFound) {
     PolledSet set;
@@ -49,31 +76,32 @@ TEST(PolledSet, LooksAgainAfterItFoundSomething) {
 }
 
 TEST(PolledSet, WaitsAwakeForWhatCameSoonTheLastTime) {
-    PolledSet set;
-    Member member;
-    set.add(member);
-    set.look(kNever);
-    EXPECT_TRUE(set.fall_asleep(0)) << "nothing is known yet";
-    member.work = 1;
-    set.look(kNever);
-    EXPECT_FALSE(set.fall_asleep(kSoonNs));
-    set.look(kNever);
-    EXPECT_FALSE(set.fall_asleep(kSoonNs + 1)) << "the last wait was short, so this one may be, too";
-    set.look(kNever);
-    EXPECT_TRUE(set.fall_asleep(kSoonNs + 1 + kLateNs)) << "it is not";
+    Waits waits;
+    EXPECT_EQ(waits.wait(kSoonNs), 0u) << "nothing is known yet";
+    EXPECT_EQ(waits.wait(kSoonNs), kSoonNs);
+    EXPECT_EQ(waits.wait(kSoonNs), kSoonNs);
 }
 
-TEST(PolledSet, SleepsAtOnceAfterALongWait) {
-    PolledSet set;
-    Member member;
-    set.add(member);
-    set.look(kNever);
-    EXPECT_TRUE(set.fall_asleep(0));
-    member.work = 1;
-    set.look(kNever);
-    EXPECT_FALSE(set.fall_asleep(kLateNs));
-    set.look(kNever);
-    EXPECT_TRUE(set.fall_asleep(kLateNs + 1));
+TEST(PolledSet, SleepsThroughWaitsThatAreLong) {
+    Waits waits;
+    for (int i = 0; i < 10; ++i) EXPECT_EQ(waits.wait(kLateNs), 0u);
+}
+
+TEST(PolledSet, StaysAwakeNoLongerThanAWakeUpCosts) {
+    Waits waits;
+    (void)waits.wait(kSoonNs);
+    EXPECT_LE(waits.wait(kLateNs), PolledSet::kShortWaitNs + 1000);
+}
+
+TEST(PolledSet, TriesEverMoreSeldomWhereTryingFails) {
+    // Always a little too long to be worth it, and short enough to look as if it were.
+    constexpr std::uint64_t kBetween = (PolledSet::kShortWaitNs + PolledSet::kShortSleepNs) / 2;
+    Waits waits;
+    std::uint64_t awake_ns = 0;
+    constexpr int kWaits = 1000;
+    for (int i = 0; i < kWaits; ++i) awake_ns += waits.wait(kBetween);
+    EXPECT_GT(awake_ns, 0u);
+    EXPECT_LT(awake_ns, kWaits * kBetween / 100);
 }
 
 TEST(PolledSet, StaysAwakeForAMemberThatNobodyTells) {

@@ -73,7 +73,7 @@ std::unexpected<QueueError> Virtqueue::fail(QueueError error) {
 
 std::expected<void, QueueError> Virtqueue::start(const QueueSetup& setup, std::uint64_t features,
                                                  const QueuePosition& position) {
-    running_ = false;
+    running_ = polled_ = false;
     if (!std::has_single_bit(setup.size) || setup.size > size_limit_) return fail(QueueError::kBadSize);
     setup_ = setup;
     event_index_ = (features & VIRTIO_F_EVENT_IDX) != 0;
@@ -124,7 +124,8 @@ bool Virtqueue::map_rings_again() {
 
 std::uint16_t Virtqueue::load_avail_index() {
     const auto used_now = use();
-    return rings_ready() ? word(avail_, kAvailIndexOffset).load(std::memory_order_acquire) : next_avail_;
+    // Sequentially consistent, as enable_notifications, after which this is the look that finds what came meanwhile.
+    return rings_ready() ? word(avail_, kAvailIndexOffset).load(std::memory_order_seq_cst) : next_avail_;
 }
 
 std::expected<bool, QueueError> Virtqueue::pop(DescriptorChain& chain) {

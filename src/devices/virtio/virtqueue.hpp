@@ -93,6 +93,8 @@ public:
     void disable_notifications();
     /// @return true when chains came in the meantime: look again before sleeping.
     [[nodiscard]] bool enable_notifications();
+    /// The device looks at the queue all the time until it says otherwise: `consume` leaves the driver quiet.
+    void set_polled(bool polled) { polled_ = polled; }
 
     /// avail.idx as the driver has it now. @pre running.
     [[nodiscard]] std::uint16_t load_avail_index();
@@ -103,8 +105,8 @@ public:
     [[nodiscard]] QueuePosition position() const { return {next_avail_, next_used_}; }
 
     /// Hands chains to `handle` until the queue is empty or `budget` chains were taken, keeping the driver quiet
-    /// meanwhile. A guest that takes memory away waits for the end of the turn: `handle` begins work, and leaves its
-    /// end to others. @param next_chain returns the DescriptorChain& to fill.
+    /// meanwhile, and afterwards if the queue is polled. A guest that takes memory away waits for the end of the turn:
+    /// `handle` begins work, and leaves its end to others. @param next_chain returns the DescriptorChain& to fill.
     /// @return true when the budget ran out first: come again.
     template <class NextChain, class Handle>
     [[nodiscard]] std::expected<bool, QueueError> consume(unsigned budget, NextChain next_chain, Handle handle) {
@@ -119,7 +121,7 @@ public:
                 if (!*popped) break;
                 handle(chain);
             }
-        } while (enable_notifications());
+        } while (!polled_ && enable_notifications());
         return false;
     }
 
@@ -164,6 +166,7 @@ private:
     std::uint16_t size_limit_;
     bool running_ = false;
     bool in_turn_ = false;
+    bool polled_ = false;
     bool event_index_ = false;
     bool indirect_ = false;
     QueueSetup setup_;

@@ -224,6 +224,22 @@ TEST_F(VirtqueueTest, EnablingNotificationsReportsWhatCameMeanwhile) {
     EXPECT_TRUE(queue_.enable_notifications());
 }
 
+TEST_F(VirtqueueTest, APolledQueueLeavesItsDriverQuiet) {
+    start(VIRTIO_F_VERSION_1);
+    const auto quiet = [this] { return load<std::uint16_t>(kUsed) == VIRTQ_USED_F_NO_NOTIFY; };
+    const auto consume = [this] {
+        return queue_.consume(8, [this]() -> DescriptorChain& { return chain_; }, [](DescriptorChain&) {}).has_value();
+    };
+    ASSERT_TRUE(consume());
+    EXPECT_FALSE(quiet());
+    queue_.set_polled(true);
+    ASSERT_TRUE(consume());
+    EXPECT_TRUE(quiet());
+    queue_.set_polled(false);
+    ASSERT_TRUE(consume());
+    EXPECT_FALSE(quiet());
+}
+
 TEST_F(VirtqueueTest, IndicesWrapAroundAt65536) {
     ASSERT_TRUE(queue_.start(kSetup, VIRTIO_F_VERSION_1, {0xFFFF, 0xFFFF}).has_value());
     avail_index_ = 0xFFFF;

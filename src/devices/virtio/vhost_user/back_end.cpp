@@ -18,6 +18,7 @@ VhostUserBackEnd::VhostUserBackEnd(runtime::Reactor& reactor, runtime::UniqueFd 
 
 VhostUserBackEnd::~VhostUserBackEnd() {
     watch_.reset();
+    polling_.reset();
     for (const auto& ring : rings_) ring->watch.reset();
     device_.reset();
 }
@@ -49,15 +50,40 @@ void VhostUserBackEnd::wake_queue(unsigned queue_index) {
 }
 
 void VhostUserBackEnd::process(unsigned index) {
-    constexpr int kTurns = 16; // then others have one
     Vring& ring = *rings_[index];
     if (!active() || !ring.queue.running()) return;
-    for (int turn = 0; turn < kTurns; ++turn) {
-        const std::uint16_t seen = ring.queue.load_avail_index();
-        if (device_->process_queue(index)) break;
-        if (!active() || !ring.queue.running() || !ring.more_at_once(seen)) return;
+    worked_ = true;
+    ring.seen = ring.queue.load_avail_index();
+    if (device_->process_queue(index)) wake_queue(index);
+}
+
+// --- polling ---
+
+bool VhostUserBackEnd::poll() {
+    for (unsigned i = 0; i < rings_.size() && active(); ++i) {
+        Vring& ring = *rings_[i];
+        if (ring.queue.running() && ring.queue.load_avail_index() != ring.seen) process(i);
     }
-    wake_queue(index);
+    return std::exchange(worked_, false);
+}
+
+bool VhostUserBackEnd::fall_asleep() {
+    bool quiet = true;
+    for (const auto& ring : rings_) {
+        if (!ring->queue.running()) continue;
+        ring->queue.set_polled(false);
+        (void)ring->queue.enable_notifications();
+        quiet = quiet && ring->queue.load_avail_index() == ring->seen;
+    }
+    return quiet || !active();
+}
+
+void VhostUserBackEnd::wake_up() {
+    for (const auto& ring : rings_) {
+        if (!ring->queue.running()) continue;
+        ring->queue.set_polled(true);
+        ring->queue.disable_notifications();
+    }
 }
 
 // --- rings ---
@@ -69,11 +95,13 @@ void VhostUserBackEnd::start_rings() {
         if (!ring.ready() || ring.queue.running()) continue;
         if (!std::exchange(activated_, true)) device_->activate(features_);
         if (const auto started = ring.start(memory_, features_); !started) return fail(started.error());
+        if (!polling_) polling_ = reactor_.poll(*this);
         wake_queue(i);
     }
 }
 
 void VhostUserBackEnd::stop_rings() {
+    polling_.reset();
     for (const auto& ring : rings_) ring->stop();
 }
 

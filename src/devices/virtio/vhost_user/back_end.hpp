@@ -15,6 +15,7 @@
 #include "devices/virtio/vhost_user/message_channel.hpp"
 #include "devices/virtio/vhost_user/vring.hpp"
 #include "devices/virtio/virtio_device.hpp"
+#include "runtime/pollable.hpp"
 #include "runtime/reactor.hpp"
 
 namespace touka::devices::virtio {
@@ -24,8 +25,8 @@ namespace touka::devices::virtio {
 /// The peer is not trusted: it gets no byte that it did not share, and what it does wrong ends its own connection. What
 /// changes rings or memory waits until nothing is in flight; meanwhile no other message is read. When the connection
 /// ends, the device aborts what it has, as after a reset.
-/// Everything on the reactor.
-class VhostUserBackEnd final : private VirtioTransport {
+/// Rings are polled as long as their driver is quick, and it is asked to be quiet meanwhile. Everything on the reactor.
+class VhostUserBackEnd final : private VirtioTransport, private runtime::Pollable {
 public:
     /// @param device all of its back end is on the reactor.
     /// @param on_closed called once, from the reactor, when the connection has ended and nothing is in flight: destroy
@@ -60,6 +61,11 @@ private:
     void request_finished() override;
     void config_changed() override {}
     void wake_queue(unsigned queue_index) override;
+
+    // Pollable: the rings
+    bool poll() override;
+    bool fall_asleep() override;
+    void wake_up() override;
 
     /// What became of a message; kRefused is told to a front-end that wants to know.
     enum class Outcome { kDone, kRefused, kReplied, kHostile };
@@ -102,11 +108,13 @@ private:
     std::uint64_t features_ = 0, protocol_features_ = 0;
     std::vector<std::unique_ptr<Vring>> rings_;
     std::unique_ptr<VirtioDevice> device_; // before the rings it works on
+    bool worked_ = false;                  // on a ring, since the last look
     bool activated_ = false, failed_ = false, closing_ = false, quiescing_ = false;
     std::function<void()> quiet_work_;
     std::optional<QueueError> last_failure_;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true); // what is posted may outlive this object
     std::unique_ptr<runtime::Reactor::Watch> watch_;
+    std::unique_ptr<runtime::Reactor::Polling> polling_; // while rings run
 };
 
 } // namespace touka::devices::virtio

@@ -180,7 +180,9 @@ TEST_F(VhostUser, WhatWasInFlightInOneProcessIsDoneByTheNext) {
     submit();
     while (held() < 2) std::this_thread::yield();
 
-    // Another back-end with the same memory stands for the process after a crash.
+    // Another back-end with the same memory stands for the process after a crash; the first one takes nothing more.
+    front_end_->send(kSetVringEnable, VhostUserVringState{kRequestQueue, 0});
+    for (int i = 0; i < 3; ++i) on_reactor([] {}); // it has seen that, and waits for what is in flight
     auto [ours, theirs] = TestFrontEnd::connection();
     TestFrontEnd again(ram_, std::move(ours));
     std::unique_ptr<VhostUserBackEnd> second;

@@ -56,25 +56,6 @@ std::expected<void, QueueError> Vring::start(MappedMemory& memory, std::uint64_t
     return started;
 }
 
-bool Vring::more_at_once(std::uint16_t seen) {
-    // Waking a processor that sleeps costs its owner some microseconds; so a short look is worth more than it costs
-    // even when it fails every other time.
-    constexpr unsigned kMostLooks = 64, kFirstLooks = 32, kTryAgain = 256;
-    if (looks_ == 0 && ++times_not_looked_ < kTryAgain) return false;
-    if (looks_ == 0) looks_ = kFirstLooks;
-    times_not_looked_ = 0;
-    for (unsigned i = 0; i < looks_; ++i) {
-        if (queue.load_avail_index() != seen) {
-            looks_ = kMostLooks;
-            return true;
-        }
-        __builtin_ia32_pause();
-    }
-    looks_ /= 2;
-    if (looks_ < kMostLooks / 8) looks_ = 0;
-    return false;
-}
-
 void Vring::stop() {
     if (!queue.running()) return;
     base = queue.position().next_avail;

@@ -40,19 +40,13 @@ struct Vring {
     PeerEvent kick, call, error;
     std::unique_ptr<runtime::Reactor::Watch> watch;
     std::unique_ptr<InflightRegion> inflight;
+    std::uint16_t seen = 0; ///< avail.idx when the device was told of it last
 
     [[nodiscard]] bool ready() const { return enabled && kick && addresses && size > 0; }
     /// Starts the queue from what is known of it. @return what the front-end or the driver did wrong.
     [[nodiscard]] std::expected<void, QueueError> start(MappedMemory& memory, std::uint64_t features);
     /// @pre nothing in flight.
     void stop();
-
-    /// Looks for what a driver that does not sleep adds right after it got something back: for about a microsecond if
-    /// that has paid lately, else hardly ever. @return whether avail.idx is no longer `seen`.  @pre the queue runs.
-    [[nodiscard]] bool more_at_once(std::uint16_t seen);
-
-private:
-    unsigned looks_ = 0, times_not_looked_ = 0;
 };
 
 } // namespace touka::devices::virtio
