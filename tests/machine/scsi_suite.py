@@ -22,11 +22,11 @@ physical-block = 512
 SCRIPT = """#root
 modprobe -a virtio_scsi sg
 # Not through sd, which keeps the door of a removable disk locked while it is open.
-for disk in 0 1 2; do
-    [ -e /dev/sg$disk ] || { echo "no /dev/sg$disk"; exit 1; }
+for disk in {disks}; do
+    [ -e /dev/sg$disk ] || {{ echo "no /dev/sg$disk"; exit 1; }}
 done
-for disk in 0 1 2; do
-    for suite in %s; do
+for disk in {disks}; do
+    for suite in {suites}; do
         echo "SUITE $disk $suite"
         # Outside each suite has a new session: nothing is left of the one before. Then what the reset has to tell.
         sg_reset --device /dev/sg$disk
@@ -48,6 +48,14 @@ def in_guest(output):
     return found
 
 
+def check_same(way, direct, inside):
+    """The verdicts are the same outside and inside, but for tests that need two initiators."""
+    differ = [f"{test}: {direct[test]} outside, {inside.get(test, 'not run')} inside" for test in sorted(direct)
+              if inside.get(test) != direct[test]
+              and not (inside.get(test) == "skip" and TWO_INITIATORS.match(test))]
+    check(not differ, f"{way}: {iscsi_suite.count(inside)}, the same as directly", "\n".join(differ))
+
+
 def main():
     names = [name for name in iscsi_suite.suites() if not iscsi_suite.ISCSI_ALONE.match(name + ".")]
     check(len(names) > 40, f"{len(names)} suites")
@@ -62,7 +70,7 @@ def main():
             direct = iscsi_suite.run(target.url(0), names)
             failed = sorted(test for test, verdict in direct.items() if verdict == "fail")
             check(not failed, f"directly: {iscsi_suite.count(direct)}", "\n".join(failed))
-            status, output = run(SCRIPT % " ".join(names),
+            status, output = run(SCRIPT.format(disks="0 1 2", suites=" ".join(names)),
                                  "--scsi", f"vhost-user:{folder}/vhost.sock",
                                  "--scsi", f"lu:{folder}/local.raw,removable,physical=512,state={folder}",
                                  "--scsi", f"iscsi:{target.address},{NAME},1",
@@ -70,11 +78,7 @@ def main():
             check(status == 0, "the guest powers off", output)
             found = in_guest(output)
             for disk, way in (("0", "vhost-user"), ("1", "in process"), ("2", "iSCSI")):
-                verdicts = found.get(disk, {})
-                differ = [f"{test}: {direct[test]} outside, {verdicts.get(test, 'not run')} inside"
-                          for test in sorted(direct) if verdicts.get(test) != direct[test]
-                          and not (verdicts.get(test) == "skip" and TWO_INITIATORS.match(test))]
-                check(not differ, f"{way}: {iscsi_suite.count(verdicts)}, the same as directly", "\n".join(differ))
+                check_same(way, direct, found.get(disk, {}))
 
 
 if __name__ == "__main__":
