@@ -17,8 +17,6 @@ using spec::vtd::TranslationType;
 
 namespace {
 
-/// Requests to it are interrupts, whatever the tables say. (§3.14)
-constexpr std::uint64_t kInterruptRange = 0xFEE0'0000, kInterruptRangeBytes = 0x10'0000;
 constexpr bool in_interrupt_range(std::uint64_t address) { return address - kInterruptRange < kInterruptRangeBytes; }
 
 constexpr bool permits(const Translation& translation, DmaAccess access) {
@@ -26,17 +24,6 @@ constexpr bool permits(const Translation& translation, DmaAccess access) {
 }
 
 constexpr std::uint64_t kEverything = ~std::uint64_t{0};
-struct Extent {
-    std::uint64_t first, last;
-};
-/// The addresses that an invalidation names.
-Extent extent(const Invalidation& invalidation) {
-    const bool pages = invalidation.cache == Invalidation::Cache::kIotlb;
-    if (!pages || invalidation.granularity != Granularity::kSelective) return {0, kEverything};
-    const std::uint64_t bytes = std::uint64_t{1} << (invalidation.address_mask + TranslationCache::kSmallShift);
-    const std::uint64_t first = invalidation.address & ~(bytes - 1);
-    return {first, first + (bytes - 1)};
-}
 
 constexpr std::uint64_t aligned_down(std::uint64_t address, unsigned shift) { return address >> shift << shift; }
 

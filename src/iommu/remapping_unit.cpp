@@ -42,6 +42,14 @@ RemappingUnit::RemappingUnit(const RemappingUnitContext& context, const Remappin
       queue_({context.memory, requesters_, interrupts_, faults_, context.msi, context.delivery, context.timers},
              options.device_tlb_timeout_ns) {}
 
+std::shared_ptr<ShadowedRequester> RemappingUnit::add_shadow(RequesterId requester, MappingSink& sink,
+                                                             ShadowedRequester::Settings settings) {
+    auto shadow = std::make_shared<ShadowedRequester>(root_, requester, sink, std::move(settings));
+    requesters_.add(shadow);
+    shadow->translation_changed([] {}); // it may have changed before the shadow was in the list
+    return shadow;
+}
+
 std::uint32_t RemappingUnit::global_status() const {
     return state_.global_status | (interrupts_.enabled() ? global::IRE : 0) |
            (interrupts_.compatibility() ? global::CFI : 0) | (queue_.enabled() ? global::QIE : 0);
@@ -138,12 +146,13 @@ void RemappingUnit::write_wide(Offset offset, std::uint64_t value, Half half) {
 }
 
 void RemappingUnit::write_global_command(std::uint32_t value) {
-    bool translation = false;
+    bool translation = false, root_taken = false;
     {
         const std::scoped_lock lock(mutex_);
         if ((value & global::SRTP) != 0) {
             state_.root_taken = state_.root_address;
             root_.table.store(state_.root_taken);
+            root_taken = true;
             state_.global_status |= global::SRTP;
         }
         if (options_.interrupt_remapping) {
@@ -157,6 +166,7 @@ void RemappingUnit::write_global_command(std::uint32_t value) {
         }
         translation = root_.enabled.load() != ((value & global::TE) != 0);
     }
+    if (root_taken) requesters_.root_table_taken();
     queue_.set_enabled((value & global::QIE) != 0);
     if (translation) set_translation((value & global::TE) != 0);
 }

@@ -14,6 +14,7 @@
 #include "iommu/interrupt_remapper.hpp"
 #include "iommu/invalidation_queue.hpp"
 #include "iommu/requesters.hpp"
+#include "iommu/shadowed_requester.hpp"
 #include "iommu/unit_options.hpp"
 #include "platform/address_space.hpp"
 #include "platform/device.hpp"
@@ -59,6 +60,13 @@ public:
         return requesters_.add(requester);
     }
     void remove_requester(const std::shared_ptr<RemappedSpace>& space) { requesters_.remove(space); }
+    /// Makes a device have what the tables give that requester, from now on; the device has all RAM so far or nothing.
+    /// @param sink outlives ShadowedRequester::close(), which is for who asked for it, with remove_shadow() before.
+    /// @pre the unit is in caching mode.
+    [[nodiscard]] std::shared_ptr<ShadowedRequester> add_shadow(RequesterId requester, MappingSink& sink,
+                                                                ShadowedRequester::Settings settings);
+    void remove_shadow(const std::shared_ptr<ShadowedRequester>& shadow) { requesters_.remove(shadow); }
+    [[nodiscard]] bool caching_mode() const { return options_.caching_mode; }
     [[nodiscard]] InterruptRemapper& interrupts() { return interrupts_; }
 
     [[nodiscard]] std::uint64_t read(std::uint64_t offset, unsigned width_bytes) override;

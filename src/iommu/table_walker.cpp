@@ -65,23 +65,30 @@ bool TableWalker::reserved_set(PagingEntry entry, unsigned level, bool leaf) con
     return (entry.raw & reserved) != 0;
 }
 
+std::expected<PagingStep, FaultReason> TableWalker::step(std::uint64_t table, unsigned level,
+                                                         std::uint64_t index) const {
+    PagingEntry entry;
+    if (!read(table + index * sizeof entry.raw, entry.raw)) return std::unexpected(FaultReason::kPagingEntryAccess);
+    const bool read_bit = entry.get(paging_entry::R), write_bit = entry.get(paging_entry::W);
+    if (!read_bit && !write_bit) return PagingStep{};
+    const bool leaf = level == 1 || (level <= 3 && entry.get(paging_entry::PS));
+    if (reserved_set(entry, level, leaf)) return std::unexpected(FaultReason::kPagingReserved);
+    return PagingStep{leaf ? PagingStep::Kind::kPage : PagingStep::Kind::kTable, read_bit, write_bit,
+                      entry.raw & paging_entry::kAddress};
+}
+
 std::expected<Translation, FaultReason> TableWalker::walk(const Context& context, std::uint64_t address) const {
-    const unsigned width = context.levels == 3 ? 39 : kAddressWidth;
-    if (address >> width != 0) return std::unexpected(FaultReason::kBeyondAddressWidth);
+    if (address >> context.address_width() != 0) return std::unexpected(FaultReason::kBeyondAddressWidth);
     std::uint64_t table = context.table;
     bool readable = true, writable = true;
     for (unsigned level = context.levels;; --level) {
-        const std::uint64_t index = address >> level_shift(level) & ((1u << kIndexBits) - 1);
-        PagingEntry entry;
-        if (!read(table + index * sizeof entry.raw, entry.raw)) return std::unexpected(FaultReason::kPagingEntryAccess);
-        const bool read_bit = entry.get(paging_entry::R), write_bit = entry.get(paging_entry::W);
-        if (!read_bit && !write_bit) return Translation{.page = 0, .shift = level_shift(level)};
-        readable = readable && read_bit;
-        writable = writable && write_bit;
-        const bool leaf = level == 1 || (level <= 3 && entry.get(paging_entry::PS));
-        if (reserved_set(entry, level, leaf)) return std::unexpected(FaultReason::kPagingReserved);
-        table = entry.raw & paging_entry::kAddress;
-        if (leaf) return Translation{table, level_shift(level), readable, writable};
+        const auto found = step(table, level, address >> level_shift(level) & ((1u << kIndexBits) - 1));
+        if (!found) return std::unexpected(found.error());
+        if (found->kind == PagingStep::Kind::kAbsent) return Translation{.page = 0, .shift = level_shift(level)};
+        readable = readable && found->read;
+        writable = writable && found->write;
+        table = found->address;
+        if (found->kind == PagingStep::Kind::kPage) return Translation{table, level_shift(level), readable, writable};
     }
 }
 

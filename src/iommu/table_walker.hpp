@@ -20,6 +20,8 @@ struct Context {
     bool faults_recorded = true; ///< FPD is clear
     unsigned levels = 0;         ///< of the second-level table: 3 or 4
     std::uint64_t table = 0;     ///< its address
+    /// Addresses have so many bits.
+    [[nodiscard]] unsigned address_width() const { return spec::vtd::level_shift(levels + 1); }
 };
 
 /// Why a request is blocked, and whether the guest wants to know.
@@ -35,6 +37,14 @@ struct Translation {
     bool read = false, write = false;
 };
 
+/// What one entry of a second-level table is.
+struct PagingStep {
+    enum class Kind : std::uint8_t { kAbsent, kTable, kPage };
+    Kind kind = Kind::kAbsent;
+    bool read = false, write = false;
+    std::uint64_t address = 0; ///< of the table or page
+};
+
 /// Any thread.
 class TableWalker {
 public:
@@ -46,6 +56,9 @@ public:
     /// Never a fault for a missing permission: that stands in the result. A page that is not there has none.
     [[nodiscard]] std::expected<Translation, spec::vtd::FaultReason> walk(const Context& context,
                                                                           std::uint64_t address) const;
+    /// One entry. @param level of the table: 1 to 4.  @param index < 512.
+    [[nodiscard]] std::expected<PagingStep, spec::vtd::FaultReason> step(std::uint64_t table, unsigned level,
+                                                                         std::uint64_t index) const;
 
 private:
     struct Entry {

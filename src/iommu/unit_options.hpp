@@ -24,6 +24,8 @@ struct RemappingUnitOptions {
 /// Address widths: of the unit, and what SAGAW says of tables of three and of four levels.
 inline constexpr unsigned kAddressWidth = 48;
 inline constexpr std::uint8_t kThreeLevels = 1 << 1, kFourLevels = 1 << 2;
+/// Requests to it are interrupts, whatever the tables say. (§3.14)
+inline constexpr std::uint64_t kInterruptRange = 0xFEE0'0000, kInterruptRangeBytes = 0x10'0000;
 inline constexpr unsigned kFaultRecordCount = 8;
 inline constexpr std::uint8_t kGreatestAddressMask = 18; // 1 GiB
 inline constexpr std::uint8_t kGreatestHandleMask = 15;
