@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace touka::machine {
@@ -26,6 +27,12 @@ std::expected<std::unique_ptr<Cards>, MachineError> Cards::create(const MachineC
         if (!added) return std::unexpected(added.error());
     }
     return all;
+}
+
+bool Cards::has_passed_through(const MachineConfig& config) {
+    return std::ranges::any_of(config.cards, [](const CardConfig& card) {
+        return std::holds_alternative<VfioUserDevice>(card) || std::holds_alternative<VfioDevice>(card);
+    });
 }
 
 Cards::~Cards() {
@@ -102,10 +109,6 @@ std::expected<void, MachineError> Cards::add(const NvmeDevice& config, const std
 }
 
 std::expected<void, MachineError> Cards::add(const VfioUserDevice& config, const std::string&) {
-    if (context_.paths.remapped()) {
-        return unusable(fmt::format("{}: a device of another process does not follow an IOMMU yet; leave out --iommu",
-                                    config.socket));
-    }
     FunctionPaths::Path& path = context_.paths.open();
     const std::string name = fmt::format("vfio-user@{}", ports_.size() + 1);
     passthrough::RemoteDevice::Settings settings;
@@ -117,10 +120,23 @@ std::expected<void, MachineError> Cards::add(const VfioUserDevice& config, const
                                     device.error()));
     }
     passthrough::RemoteDevice& remote = *remote_devices_.emplace_back(std::move(*device));
-    if (!passthrough::grant_all_memory(remote, context_.memory)) {
-        return unusable(fmt::format("{}: the server refused the machine's memory", config.socket));
-    }
+    const auto given =
+        give_memory(name, remote, path, fmt::format("{}: the server refused the machine's memory", config.socket));
+    if (!given) return given;
     return plug(name, remote, path);
+}
+
+std::expected<void, MachineError> Cards::give_memory(const std::string& name, passthrough::DeviceTransport& transport,
+                                                     FunctionPaths::Path& path, const std::string& refused) {
+    if (!context_.paths.can_shadow()) {
+        return unusable(fmt::format("{}: the machine's IOMMU tells of changes only in a machine that has a card of "
+                                    "others from its start on",
+                                    name));
+    }
+    auto memory = PassedMemory::grant(name, transport, context_.memory, path);
+    if (!memory) return unusable(refused);
+    passed_memory_.push_back(std::move(memory));
+    return {};
 }
 
 std::expected<void, MachineError> Cards::plug(const std::string& name, passthrough::DeviceTransport& transport,
@@ -132,26 +148,40 @@ std::expected<void, MachineError> Cards::plug(const std::string& name, passthrou
     return plug(*passthrough_.back());
 }
 
+std::expected<std::shared_ptr<vfio::VfioContainer>, MachineError> Cards::container_for(const std::string& address) {
+    if (container_) return container_;
+    auto container = vfio::VfioContainer::open();
+    if (!container) return unusable(fmt::format("{}: {}", address, container.error()));
+    // Behind the machine's IOMMU each reaches other memory.
+    if (!context_.paths.remapped()) container_ = *container;
+    return std::move(*container);
+}
+
 std::expected<void, MachineError> Cards::add(const VfioDevice& config, const std::string&) {
     if (context_.paths.remapped()) {
-        return unusable(
-            fmt::format("{}: a function of the host does not follow an IOMMU yet; leave out --iommu", config.address));
+        const auto other =
+            std::ranges::find_if(host_devices_, [group = vfio::group_of(config.address)](const auto& each) {
+                return group.has_value() && each->group() == *group;
+            });
+        if (other != host_devices_.end()) {
+            return unusable(fmt::format("{}: it is in one IOMMU group with {}, and what one reaches the other reaches, "
+                                        "too; with --iommu give one of them, or leave out --iommu",
+                                        config.address, (*other)->address()));
+        }
     }
-    if (!container_) {
-        auto container = vfio::VfioContainer::open();
-        if (!container) return unusable(fmt::format("{}: {}", config.address, container.error()));
-        container_ = std::move(*container);
-    }
-    auto device = vfio::KernelDevice::open(container_, config.address);
+    const auto container = container_for(config.address);
+    if (!container) return std::unexpected(container.error());
+    auto device = vfio::KernelDevice::open(*container, config.address);
     if (!device) return unusable(device.error());
     vfio::KernelDevice& host = *host_devices_.emplace_back(std::move(*device));
-    if (!passthrough::grant_all_memory(host, context_.memory)) {
-        return unusable(
-            fmt::format("{}: the machine's memory cannot be pinned for it; raise the limit on locked memory "
-                        "(ulimit -l)",
-                        config.address));
-    }
-    return plug(fmt::format("vfio@{}", config.address), host, context_.paths.open());
+    FunctionPaths::Path& path = context_.paths.open();
+    const std::string name = fmt::format("vfio@{}", config.address);
+    const auto given = give_memory(
+        name, host, path,
+        fmt::format("{}: the machine's memory cannot be pinned for it; raise the limit on locked memory (ulimit -l)",
+                    config.address));
+    if (!given) return given;
+    return plug(name, host, path);
 }
 
 } // namespace touka::machine

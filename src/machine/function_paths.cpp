@@ -1,5 +1,7 @@
 #include "machine/function_paths.hpp"
 
+#include <utility>
+
 namespace touka::machine {
 
 using iommu::RequesterId;
@@ -22,6 +24,7 @@ FunctionPaths::Path& FunctionPaths::open() {
     Path& path = open_direct();
     if (unit_ == nullptr) return path;
     auto space = unit_->add_requester(kNobody);
+    path.unit_ = unit_;
     path.remapped_ = space.get();
     path.dma_ = std::move(space);
     return path;
@@ -41,8 +44,21 @@ void FunctionPaths::Path::belongs_to(platform::PciFunction& function) {
     if (remapped_msi_ == nullptr) return;
     function.follow_requester([this](std::uint16_t number) {
         if (remapped_ != nullptr) remapped_->set_requester(RequesterId{number});
+        if (shadow_) shadow_->set_requester(RequesterId{number});
         remapped_msi_->set_requester(RequesterId{number});
     });
+}
+
+bool FunctionPaths::Path::shadow(iommu::MappingSink& sink, std::function<void(std::uint64_t)> on_shortage) {
+    shadow_ = unit_->add_shadow(remapped_->requester(), sink, {.limits = {}, .on_shortage = std::move(on_shortage)});
+    return shadow_->shortage_count() == 0;
+}
+
+void FunctionPaths::Path::end_shadow() {
+    if (!shadow_) return;
+    unit_->remove_shadow(shadow_);
+    shadow_->close();
+    shadow_.reset();
 }
 
 } // namespace touka::machine

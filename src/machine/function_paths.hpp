@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <list>
 #include <memory>
 
@@ -30,17 +31,28 @@ public:
         /// Who uses it: until then it is nobody's that a driver can know. Before the function is plugged in.
         void belongs_to(platform::PciFunction& function);
 
+        [[nodiscard]] bool is_remapped() const { return remapped_ != nullptr; }
+        /// The device keeps by itself what it may reach: from now on, until end_shadow(), that is what the guest's
+        /// tables say. @pre is_remapped(), and the paths can_shadow().
+        /// @param on_shortage as of ShadowedRequester::Settings.  @return false: it did not take its first memory.
+        [[nodiscard]] bool shadow(iommu::MappingSink& sink, std::function<void(std::uint64_t)> on_shortage);
+        void end_shadow();
+
     private:
         friend class FunctionPaths;
         std::shared_ptr<memory::DmaSpace> dma_;
         platform::MsiSink* msi_ = nullptr;
         iommu::RemappedSpace* remapped_ = nullptr; // null without an IOMMU
         std::unique_ptr<iommu::RemappedMsi> remapped_msi_;
+        iommu::RemappingUnit* unit_ = nullptr;
+        std::shared_ptr<iommu::ShadowedRequester> shadow_; // null: it asks for translations
     };
     [[nodiscard]] Path& open();
     /// One that the IOMMU does not stand in: of a device that its driver does not remap. Its interrupts are remapped.
     [[nodiscard]] Path& open_direct();
     [[nodiscard]] bool remapped() const { return unit_ != nullptr; }
+    /// Devices may be shadowed: without an IOMMU there is no need.
+    [[nodiscard]] bool can_shadow() const { return unit_ == nullptr || unit_->caching_mode(); }
 
 private:
     memory::GuestMemory& memory_;

@@ -136,7 +136,8 @@ private:
           chipset_(bus_, *interrupts_, timers_, *host.console, events_),
           root_(bus_.memory(), bus_.ports(),
                 make_root_config(*memory_, interrupts_->lines(), chipset_.reset_control_port())),
-          iommu_(config.iommu ? std::make_unique<MachineIommu>(*memory_, *interrupts_, timers_, bus_.memory())
+          iommu_(config.iommu ? std::make_unique<MachineIommu>(*memory_, *interrupts_, timers_, bus_.memory(),
+                                                               Cards::has_passed_through(config))
                               : nullptr),
           paths_(*memory_, interrupts_->msi(), iommu_ ? &iommu_->unit() : nullptr),
           switches_(config.engine_switches_ms, timers_, [this] { events_.put(MachineEvent::kEngineSwitchDue); }) {}

@@ -20,8 +20,9 @@ namespace touka::machine {
 class MachineIommu {
 public:
     /// Everything outlives this; before the machine starts.
+    /// @param shadowed functions may be there that keep what they may reach: caching mode.
     MachineIommu(memory::GuestMemory& memory, InterruptSystem& interrupts, runtime::Timers& timers,
-                 platform::AddressSpace& space);
+                 platform::AddressSpace& space, bool shadowed);
     ~MachineIommu();
     MachineIommu(const MachineIommu&) = delete;
     MachineIommu& operator=(const MachineIommu&) = delete;

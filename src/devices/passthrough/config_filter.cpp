@@ -110,13 +110,14 @@ void ConfigFilter::emulate_msi(std::uint32_t at, std::span<const std::uint8_t> d
 }
 
 void ConfigFilter::hide_extended(std::span<const std::uint8_t> device, platform::ConfigSpace& shown) {
-    // A guest cannot make VFs, renumber functions or resize BARs of a function that was lent to it: those are shown as
-    // capabilities without meaning (ID 0), so that the list stays whole.
+    // A guest cannot make VFs, renumber functions or resize BARs of a function that was lent to it, nor answer its
+    // translation requests: those are shown as capabilities without meaning (ID 0), so that the list stays whole.
     std::uint32_t at = kFirstExtendedCapability;
     for (int i = 0; at >= kFirstExtendedCapability && at + 4 <= device.size() && i < kExtendedCapabilityLimit; ++i) {
         const ExtendedCapabilityHeader header{load(device, at, 4)};
         const auto id = ExtendedCapabilityId{header.get(extended_capability_header::ID)};
         if (id == ExtendedCapabilityId::kAlternativeRoutingId ||
+            id == ExtendedCapabilityId::kAddressTranslationServices ||
             id == ExtendedCapabilityId::kSingleRootIoVirtualization || id == ExtendedCapabilityId::kResizableBar) {
             emulate(at, 0xF'FFFF, 3, WriteGoes::kToMachine);
             shown.define(at, 3, header.raw & 0xF0'0000);

@@ -43,6 +43,14 @@ std::string link_of(const fs::path& link) {
     return error ? std::string() : target.filename().string();
 }
 
+std::optional<unsigned> group_in(const fs::path& folder) {
+    const std::string group = link_of(folder / "iommu_group");
+    if (group.empty()) return std::nullopt;
+    unsigned number = 0;
+    std::from_chars(group.data(), group.data() + group.size(), number);
+    return number;
+}
+
 HostFunction read_function(const fs::path& folder) {
     HostFunction function;
     function.address = folder.filename().string();
@@ -51,11 +59,7 @@ HostFunction read_function(const fs::path& folder) {
     function.class_code = number_of<std::uint32_t>(folder / "class", 16).value_or(0);
     function.driver = link_of(folder / "driver");
     function.physical_function = link_of(folder / "physfn");
-    if (const std::string group = link_of(folder / "iommu_group"); !group.empty()) {
-        unsigned number = 0;
-        std::from_chars(group.data(), group.data() + group.size(), number);
-        function.iommu_group = number;
-    }
+    function.iommu_group = group_in(folder);
     std::istringstream methods(line_of(folder / "reset_method"));
     for (std::string method; methods >> method;) function.reset_methods.push_back(method);
     if (const auto node = number_of<int>(folder / "numa_node"); node && *node >= 0) function.numa_node = node;
@@ -75,6 +79,10 @@ std::expected<std::vector<HostFunction>, std::string> list_host_functions(std::s
     if (error) return std::unexpected(fmt::format("{}: no PCI bus here ({})", folder.string(), error.message()));
     std::ranges::sort(functions, {}, &HostFunction::address);
     return functions;
+}
+
+std::optional<unsigned> group_of(const std::string& address, std::string_view sysfs) {
+    return group_in(fs::path(sysfs) / "bus/pci/devices" / address);
 }
 
 std::string obstacle(const HostFunction& function, const std::vector<HostFunction>& all) {

@@ -37,6 +37,9 @@ struct HostFunction {
 [[nodiscard]] std::expected<std::vector<HostFunction>, std::string>
 list_host_functions(std::string_view sysfs = kSysfs);
 
+/// The IOMMU group of a function; nothing: there is no such function, or no group.
+[[nodiscard]] std::optional<unsigned> group_of(const std::string& address, std::string_view sysfs = kSysfs);
+
 /// Why a function cannot be given to a machine now, and what to do; empty: it can.
 /// The unit of isolation is the IOMMU group: all its functions but bridges go together, or have no driver.
 [[nodiscard]] std::string obstacle(const HostFunction& function, const std::vector<HostFunction>& all);

@@ -42,6 +42,14 @@ protected:
 constexpr const char* kNvmeClass = "0x010802";
 constexpr const char* kBridgeClass = "0x060400";
 
+TEST_F(HostFunctions, AGroupIsFoundByTheAddress) {
+    plug("0000:03:00.0", kNvmeClass, "nvme", "7");
+    plug("0000:04:00.0", kNvmeClass, "nvme", "");
+    EXPECT_EQ(group_of("0000:03:00.0", root_.string()), 7u);
+    EXPECT_EQ(group_of("0000:04:00.0", root_.string()), std::nullopt);
+    EXPECT_EQ(group_of("0000:05:00.0", root_.string()), std::nullopt);
+}
+
 TEST_F(HostFunctions, TellWhatSysfsTells) {
     const fs::path folder = plug("0000:03:00.0", kNvmeClass, "nvme", "7");
     put(folder / "reset_method", "flr bus");

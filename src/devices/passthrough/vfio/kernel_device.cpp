@@ -33,7 +33,8 @@ KernelDevice::open(std::shared_ptr<VfioContainer> container, const std::string& 
     }
     auto fd = container->open_device(*found->iommu_group, address);
     if (!fd) return std::unexpected(fd.error());
-    std::unique_ptr<KernelDevice> device(new KernelDevice(std::move(container), std::move(*fd)));
+    std::unique_ptr<KernelDevice> device(
+        new KernelDevice(address, *found->iommu_group, std::move(container), std::move(*fd)));
     if (!device->describe()) {
         return std::unexpected(fmt::format("{}: vfio-pci does not describe it as a PCI function", address));
     }

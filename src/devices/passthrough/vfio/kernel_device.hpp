@@ -25,6 +25,9 @@ public:
     [[nodiscard]] static std::expected<std::unique_ptr<KernelDevice>, std::string>
     open(std::shared_ptr<VfioContainer> container, const std::string& address, std::string_view sysfs = kSysfs);
 
+    [[nodiscard]] const std::string& address() const { return address_; }
+    [[nodiscard]] unsigned group() const { return group_; }
+
     void set_listener(passthrough::TransportListener*) override {}
     [[nodiscard]] bool can_reset() const override { return can_reset_; }
     [[nodiscard]] bool can_migrate() const override { return false; }
@@ -48,12 +51,14 @@ private:
     struct Region {
         std::uint64_t length_bytes = 0, offset = 0; ///< in the device's file
     };
-    KernelDevice(std::shared_ptr<VfioContainer> container, runtime::UniqueFd fd)
-        : container_(std::move(container)), fd_(std::move(fd)) {}
+    KernelDevice(std::string address, unsigned group, std::shared_ptr<VfioContainer> container, runtime::UniqueFd fd)
+        : address_(std::move(address)), group_(group), container_(std::move(container)), fd_(std::move(fd)) {}
     [[nodiscard]] bool describe();
     [[nodiscard]] Result set_irqs(std::uint32_t flags, std::uint32_t index, std::uint32_t start, std::uint32_t count,
                                   std::span<const int> events);
 
+    std::string address_;
+    unsigned group_;
     std::shared_ptr<VfioContainer> container_;
     runtime::UniqueFd fd_;
     bool can_reset_ = false;

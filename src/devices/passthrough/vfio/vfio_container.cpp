@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 #include <linux/vfio.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -79,6 +81,22 @@ std::expected<runtime::UniqueFd, std::string> VfioContainer::open_device(unsigne
     return device;
 }
 
+std::span<std::byte> VfioContainer::memory_of(const passthrough::MemoryGrant& grant) {
+    struct stat status{};
+    if (::fstat(grant.file, &status) != 0) return {};
+    auto file = std::ranges::find_if(
+        files_, [&](const File& each) { return each.device == status.st_dev && each.inode == status.st_ino; });
+    if (file == files_.end()) {
+        const runtime::UniqueFd own(::fcntl(grant.file, F_DUPFD_CLOEXEC, 0));
+        auto memory = runtime::SharedMapping::map(own, 0, static_cast<std::uint64_t>(status.st_size));
+        if (!memory) return {};
+        file = files_.insert(files_.end(), File{status.st_dev, status.st_ino, std::move(*memory)});
+    }
+    const auto all = file->memory.bytes();
+    const bool within = grant.file_offset <= all.size() && grant.length_bytes <= all.size() - grant.file_offset;
+    return within ? all.subspan(grant.file_offset, grant.length_bytes) : std::span<std::byte>();
+}
+
 DeviceTransport::Result VfioContainer::map(const passthrough::MemoryGrant& grant) {
     const std::scoped_lock lock(mutex_);
     if (const auto found = mapped_.find(grant.start.value); found != mapped_.end()) {
@@ -86,17 +104,16 @@ DeviceTransport::Result VfioContainer::map(const passthrough::MemoryGrant& grant
         ++found->second.users;
         return {};
     }
-    const runtime::UniqueFd file(::fcntl(grant.file, F_DUPFD_CLOEXEC, 0));
-    auto memory = runtime::SharedMapping::map(file, grant.file_offset, grant.length_bytes);
-    if (!memory) return std::unexpected(TransportError::kRefused);
+    const auto memory = memory_of(grant);
+    if (memory.empty()) return std::unexpected(TransportError::kRefused);
     vfio_iommu_type1_dma_map map{};
     map.argsz = sizeof map;
     map.flags = (grant.readable ? VFIO_DMA_MAP_FLAG_READ : 0u) | (grant.writable ? VFIO_DMA_MAP_FLAG_WRITE : 0u);
-    map.vaddr = reinterpret_cast<std::uintptr_t>(memory->bytes().data());
+    map.vaddr = reinterpret_cast<std::uintptr_t>(memory.data());
     map.iova = grant.start.value;
     map.size = grant.length_bytes;
     if (::ioctl(fd_.get(), VFIO_IOMMU_MAP_DMA, &map) != 0) return std::unexpected(TransportError::kRefused);
-    mapped_.emplace(grant.start.value, Mapped{grant.length_bytes, 1, std::move(*memory)});
+    mapped_.emplace(grant.start.value, Mapped{grant.length_bytes, 1});
     return {};
 }
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -42,8 +43,14 @@ private:
     struct Mapped {
         std::uint64_t length_bytes = 0;
         unsigned users = 0;
+    };
+    /// A whole file, since mappings may be many and of one page each.
+    struct File {
+        std::uint64_t device = 0, inode = 0; // nobody else's while it is mapped
         runtime::SharedMapping memory;
     };
+    [[nodiscard]] std::span<std::byte> memory_of(const passthrough::MemoryGrant& grant);
+    std::vector<File> files_;
     std::map<std::uint64_t, Mapped> mapped_; // by I/O virtual address
 };
 

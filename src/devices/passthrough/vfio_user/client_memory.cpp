@@ -44,6 +44,12 @@ std::optional<Message> TwinSocket::call(Command command, std::span<const std::by
     }
 }
 
+void TwinSocket::tell(Command command, std::span<const std::byte> payload) {
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (!lock || !channel_.flush() || channel_.backlog_bytes() > 0) return;
+    (void)channel_.send({++last_id_, static_cast<std::uint16_t>(command), 0, kTypeCommand | kNoReply, 0}, payload);
+}
+
 void TwinSocket::close() { ::shutdown(channel_.fd(), SHUT_RDWR); }
 
 bool ClientMemory::read(memory::Iova address, std::span<std::byte> to) {
@@ -73,6 +79,12 @@ bool ClientMemory::write(memory::Iova address, std::span<const std::byte> from) 
         from = from.subspan(access.count);
     }
     return true;
+}
+
+void ClientMemory::blocked(memory::Iova address, memory::DmaAccess access) {
+    // No bytes: whatever the client makes of it, it changes nothing.
+    commands_->tell(access == memory::DmaAccess::kRead ? Command::kDmaRead : Command::kDmaWrite,
+                    bytes_of(DmaAccess{address.value, 0}));
 }
 
 } // namespace touka::devices::passthrough

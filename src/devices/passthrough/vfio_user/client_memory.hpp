@@ -20,6 +20,8 @@ public:
     /// Sends and waits for the reply, at most until the time is over. Any thread.
     [[nodiscard]] virtual std::optional<Message> call(Command command, std::span<const std::byte> payload,
                                                       std::chrono::milliseconds limit) = 0;
+    /// Sends what needs no reply, without waiting, where that disturbs nothing; otherwise not at all. Any thread.
+    virtual void tell(Command, std::span<const std::byte>) {}
     /// Calls fail from now on, also those that wait.
     virtual void close() = 0;
 };
@@ -31,6 +33,7 @@ public:
     explicit TwinSocket(runtime::UniqueFd socket) : channel_(std::move(socket)) {}
     [[nodiscard]] std::optional<Message> call(Command command, std::span<const std::byte> payload,
                                               std::chrono::milliseconds limit) override;
+    void tell(Command command, std::span<const std::byte> payload) override;
     void close() override;
 
 private:
@@ -46,6 +49,7 @@ public:
         : commands_(std::move(commands)), transfer_bytes_(transfer_bytes), limit_(limit) {}
     [[nodiscard]] bool read(memory::Iova address, std::span<std::byte> to) override;
     [[nodiscard]] bool write(memory::Iova address, std::span<const std::byte> from) override;
+    void blocked(memory::Iova address, memory::DmaAccess access) override;
 
 private:
     std::shared_ptr<ServerCommands> commands_; // the connection's too, which closes it

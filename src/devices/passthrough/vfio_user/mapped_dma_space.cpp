@@ -133,6 +133,7 @@ const MappedDmaSpace::Grant* MappedDmaSpace::find(const Table& table, Iova addre
 
 std::unexpected<DmaFault> MappedDmaSpace::fault(Iova address, std::uint64_t length_bytes, DmaAccess access) {
     faults_.record(address, length_bytes, access);
+    if (const auto remote = *remote_.lock()) remote->blocked(address, access);
     return std::unexpected(DmaFault{address, access});
 }
 

@@ -25,6 +25,8 @@ public:
     /// @return false when the owner refuses, does not answer or is gone.
     [[nodiscard]] virtual bool read(memory::Iova address, std::span<std::byte> to) = 0;
     [[nodiscard]] virtual bool write(memory::Iova address, std::span<const std::byte> from) = 0;
+    /// An access that was not performed, for an owner who wants to know, as one with an IOMMU. Does not wait.
+    virtual void blocked(memory::Iova, memory::DmaAccess) {}
 };
 
 struct DmaRights {

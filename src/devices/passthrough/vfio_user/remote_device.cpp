@@ -121,7 +121,7 @@ void RemoteDevice::recover() {
     std::uint64_t changes = 0;
     {
         const std::scoped_lock lock(grants_mutex_);
-        grants = grants_;
+        for (const auto& [start, grant] : grants_) grants.push_back(grant);
         changes = grant_changes_;
     }
     for (const MemoryGrant& grant : grants) {

@@ -7,8 +7,10 @@
 #include <chrono>
 #include <expected>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,7 +35,8 @@ public:
         std::chrono::milliseconds retry{500};
         bool posted_writes = true; ///< to BARs
     };
-    /// @param dma the guest's memory, for accesses that the server asks for; outlives the device.
+    /// @param dma the guest's memory, for accesses that the server asks for; outlives the device. It also hears of
+    /// those that are refused: an IOMMU in between tells its guest.
     [[nodiscard]] static std::expected<std::unique_ptr<RemoteDevice>, std::string> connect(Settings settings,
                                                                                            memory::DmaSpace& dma);
     /// Dials a unix socket's path.
@@ -79,15 +82,19 @@ private:
     [[nodiscard]] Result send_grant(ClientConnection& connection, const MemoryGrant& grant) const;
     /// A command of the server. On the reading thread.
     [[nodiscard]] std::expected<std::vector<std::byte>, int> serve(const Message& command);
-    [[nodiscard]] bool granted(memory::Iova start, std::uint64_t length_bytes, memory::DmaAccess access) const;
+    /// The first address that it may not reach, if there is one. @pre grants_mutex_ is held.
+    [[nodiscard]] std::optional<memory::Iova> not_granted(memory::Iova start, std::uint64_t length_bytes,
+                                                          memory::DmaAccess access) const;
+    [[nodiscard]] std::unexpected<int> refuse(memory::Iova address, std::uint64_t length_bytes,
+                                              memory::DmaAccess access);
 
     Settings settings_;
     memory::DmaSpace& dma_;
     DmaFaultLog faults_;
-    std::shared_ptr<const RemoteLayout> shape_; // of the first connection; sizes and counts never change
-    runtime::Guarded<Link> link_;               // taken alone
-    std::mutex grants_mutex_;                   // taken alone, also while a granted access is performed
-    std::vector<MemoryGrant> grants_;
+    std::shared_ptr<const RemoteLayout> shape_;  // of the first connection; sizes and counts never change
+    runtime::Guarded<Link> link_;                // taken alone
+    std::mutex grants_mutex_;                    // taken alone, also while a granted access is performed
+    std::map<memory::Iova, MemoryGrant> grants_; // disjoint, since servers refuse others
     std::uint64_t grant_changes_ = 0;
     std::mutex listener_mutex_; // held while the listener is told
     TransportListener* listener_ = nullptr;

@@ -228,12 +228,39 @@ TEST(RemoteDevice, RefusesMemoryThatWasNotGranted) {
     EXPECT_EQ((*device)->faults().count(), 4u);
     EXPECT_EQ((*device)->faults().last()[3].address, Iova{0x1000});
     EXPECT_EQ((*device)->faults().last()[3].access, memory::DmaAccess::kWrite);
-    EXPECT_EQ(error(Command::kDmaRead, 0x1000, 0), EINVAL);
+    EXPECT_EQ(error(Command::kDmaRead, 0x1000, 0), 0);
+    EXPECT_EQ(error(Command::kDmaWrite, 0x1000, 0), EFAULT);
     EXPECT_EQ(error(Command::kDmaRead, 0x1000, ~std::uint64_t{0}), EINVAL);
     EXPECT_EQ(error(Command::kDmaWrite, 0x1000, 8, false), EINVAL);
     EXPECT_EQ(server.ask(Command::kRegionRead, std::vector<std::byte>(16)), EINVAL);
     ASSERT_TRUE((*device)->unmap_dma(Iova{0x1000}, 0x1000));
     EXPECT_EQ(error(Command::kDmaRead, 0x1000, 1), EFAULT);
+}
+
+/// What stands between a device and memory, and hears of what is refused.
+class HearingSpace final : public memory::DmaSpace {
+public:
+    std::expected<std::span<std::byte>, memory::DmaFault> translate(Iova address, std::uint64_t,
+                                                                    memory::DmaAccess access) override {
+        heard.emplace_back(address, access);
+        return std::unexpected(memory::DmaFault{address, access});
+    }
+    void written(std::span<const std::byte>) override {}
+    std::vector<std::pair<Iova, memory::DmaAccess>> heard;
+};
+
+TEST(RemoteDevice, TheSpaceBehindItHearsOfWhatIsRefused) {
+    HearingSpace space;
+    test::TestServer server;
+    auto device = RemoteDevice::connect(
+        {.name = "remote", .dial = [&]() -> std::expected<runtime::UniqueFd, std::string> { return server.connect(); }},
+        space);
+    ASSERT_TRUE(device) << device.error();
+    EXPECT_FALSE(server.space.translate(Iova{0x7000}, 1, memory::DmaAccess::kWrite));
+    for (int i = 0; i < 3000 && (*device)->faults().count() == 0; ++i) std::this_thread::sleep_for(1ms);
+    EXPECT_EQ((*device)->faults().count(), 1u);
+    ASSERT_EQ(space.heard.size(), 1u);
+    EXPECT_EQ(space.heard[0], std::pair(Iova{0x7000}, memory::DmaAccess::kWrite));
 }
 
 TEST(RemoteDevice, RefusesServersThatDescribeImpossibleDevices) {

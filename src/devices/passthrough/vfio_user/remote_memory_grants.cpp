@@ -1,6 +1,7 @@
 // What a remote device may reach of the guest's memory, and its own requests for it.
 #include <algorithm>
 #include <cerrno>
+#include <iterator>
 
 #include "devices/passthrough/vfio_user/remote_device.hpp"
 
@@ -23,7 +24,7 @@ DeviceTransport::Result RemoteDevice::map_dma(const MemoryGrant& grant) {
     std::shared_ptr<ClientConnection> connection;
     {
         const std::scoped_lock lock(grants_mutex_);
-        grants_.push_back(grant);
+        if (!grants_.emplace(grant.start, grant).second) return std::unexpected(TransportError::kRefused);
         ++grant_changes_;
         connection = link().connection;
     }
@@ -31,17 +32,19 @@ DeviceTransport::Result RemoteDevice::map_dma(const MemoryGrant& grant) {
     const auto sent = send_grant(*connection, grant);
     if (sent || sent.error() == TransportError::kGone) return {};
     const std::scoped_lock lock(grants_mutex_);
-    std::erase_if(grants_, [&](const MemoryGrant& each) { return each.start == grant.start; });
+    grants_.erase(grant.start);
     return sent;
 }
 
 DeviceTransport::Result RemoteDevice::unmap_dma(Iova start, std::uint64_t length_bytes) {
     {
         const std::scoped_lock lock(grants_mutex_);
-        const auto removed = std::erase_if(
-            grants_, [&](const MemoryGrant& each) { return each.start == start && each.length_bytes == length_bytes; });
+        const auto found = grants_.find(start);
+        if (found == grants_.end() || found->second.length_bytes != length_bytes) {
+            return std::unexpected(TransportError::kRefused);
+        }
+        grants_.erase(found);
         ++grant_changes_;
-        if (removed == 0) return std::unexpected(TransportError::kRefused);
     }
     const DmaUnmap unmap{sizeof unmap, 0, start.value, length_bytes};
     const auto reply = call(Command::kDmaUnmap, bytes_of(unmap));
@@ -51,29 +54,31 @@ DeviceTransport::Result RemoteDevice::unmap_dma(Iova start, std::uint64_t length
     return std::unexpected(TransportError::kRefused);
 }
 
-bool RemoteDevice::granted(Iova start, std::uint64_t length_bytes, memory::DmaAccess access) const {
-    // An access may cover several grants that lie together.
-    std::uint64_t left = length_bytes;
-    while (left > 0) {
-        const auto grant = std::ranges::find_if(grants_, [&](const MemoryGrant& each) {
-            const bool allows = access == memory::DmaAccess::kRead ? each.readable : each.writable;
-            return allows && start >= each.start && start - each.start < each.length_bytes;
-        });
-        if (grant == grants_.end()) return false;
-        const std::uint64_t here = std::min(left, grant->length_bytes - (start - grant->start));
+std::optional<Iova> RemoteDevice::not_granted(Iova start, std::uint64_t length_bytes, memory::DmaAccess access) const {
+    // An access may cover several grants that lie together; one of no bytes is at its address all the same.
+    for (std::uint64_t left = std::max<std::uint64_t>(length_bytes, 1); left > 0;) {
+        const auto next = grants_.upper_bound(start);
+        if (next == grants_.begin()) return start;
+        const MemoryGrant& grant = std::prev(next)->second;
+        const bool allows = access == memory::DmaAccess::kRead ? grant.readable : grant.writable;
+        if (!allows || start - grant.start >= grant.length_bytes) return start;
+        const std::uint64_t here = std::min(left, grant.length_bytes - (start - grant.start));
         left -= here;
         start = start + here;
     }
-    return true;
+    return std::nullopt;
+}
+
+std::unexpected<int> RemoteDevice::refuse(Iova address, std::uint64_t length_bytes, memory::DmaAccess access) {
+    faults_.record(address, length_bytes, access);
+    return std::unexpected(EFAULT);
 }
 
 std::expected<std::vector<std::byte>, int> RemoteDevice::serve(const Message& command) {
     const bool is_read = command.command() == Command::kDmaRead;
     if (!is_read && command.command() != Command::kDmaWrite) return std::unexpected(EINVAL);
     const auto access = command.at<DmaAccess>();
-    if (!access || access->count == 0 || access->count > MessageChannel::kTransferLimitBytes) {
-        return std::unexpected(EINVAL);
-    }
+    if (!access || access->count > MessageChannel::kTransferLimitBytes) return std::unexpected(EINVAL);
     const auto data = command.after(sizeof *access);
     if (data.size() != (is_read ? 0 : access->count)) return std::unexpected(EINVAL);
     const Iova start{access->address};
@@ -82,19 +87,20 @@ std::expected<std::vector<std::byte>, int> RemoteDevice::serve(const Message& co
     append(answer, *access);
     // Under the lock, so that nothing is reached after its grant was taken back.
     const std::scoped_lock lock(grants_mutex_);
-    bool done = granted(start, access->count, kind);
-    if (done) {
-        const auto use = dma_.use();
-        if (is_read) {
-            answer.resize(sizeof *access + access->count);
-            done = dma_.read(start, std::span(answer).subspan(sizeof *access)).has_value();
-        } else {
-            done = dma_.write(start, data).has_value();
-        }
+    const auto use = dma_.use();
+    if (const auto wrong = not_granted(start, access->count, kind)) {
+        (void)dma_.translate(*wrong, 1, kind); // who stands in between finds the same, and records it
+        return refuse(*wrong, access->count, kind);
     }
-    if (done) return answer;
-    faults_.record(start, access->count, kind);
-    return std::unexpected(EFAULT);
+    bool done = true;
+    if (is_read) {
+        answer.resize(sizeof *access + access->count);
+        done = dma_.read(start, std::span(answer).subspan(sizeof *access)).has_value();
+    } else {
+        done = dma_.write(start, data).has_value();
+    }
+    if (!done) return refuse(start, access->count, kind);
+    return answer;
 }
 
 } // namespace touka::devices::passthrough

@@ -240,6 +240,21 @@ TEST(VfioUserDma, AsksOverATwinSocketWhereTheClientHasOne) {
     EXPECT_EQ(it.client.read<std::uint8_t>(0, TestDevice::kBuffer), 0x99);
 }
 
+TEST(VfioUserDma, TellsOfBlockedAccessesOverATwinSocketWithoutWaiting) {
+    Capabilities capabilities = TestClient::wide();
+    capabilities.twin_socket = true;
+    Served it(capabilities);
+    ASSERT_TRUE(it.greeting && it.greeting->descriptors.size() == 1);
+    TestClient twin(std::move(it.greeting->descriptors[0]));
+    EXPECT_FALSE(it.server.space.translate(Iova{0x5000}, 8, DmaAccess::kWrite));
+    const auto told = twin.receive().value();
+    EXPECT_EQ(told.command(), Command::kDmaWrite);
+    EXPECT_FALSE(told.wants_reply());
+    EXPECT_EQ(told.at<spec::vfio_user::DmaAccess>()->address, 0x5000u);
+    EXPECT_EQ(told.at<spec::vfio_user::DmaAccess>()->count, 0u);
+    EXPECT_EQ(told.payload.size(), sizeof(spec::vfio_user::DmaAccess));
+}
+
 TEST(VfioUserDma, SplitsWhatTheClientCannotTakeInOneMessage) {
     Capabilities capabilities = TestClient::wide();
     capabilities.max_transfer_bytes = 8;

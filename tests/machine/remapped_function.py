@@ -1,0 +1,86 @@
+"""Functions of a touka-device behind a guest's IOMMU: the stock nvme driver works through translated addresses, also when
+the device process is killed and comes back; a driver in user space reaches what it mapped, and nothing else: the
+guest's kernel hears of the fault, of its requester and its address (T5)."""
+import re
+import signal
+import tempfile
+import time
+
+from guest import Machine, check
+from shared_device import VERIFY, WAIT, Device
+from user_driver import DRIVER
+
+TRANSLATED = "intel_iommu=on iommu.passthrough=0"
+STOCK = WAIT + """
+echo "DOMAIN $(cat /sys/bus/pci/devices/0000:01:00.0/iommu_group/type)"
+dd if=/dev/urandom of=/tmp/pattern bs=64k count=64 2>/dev/null
+dd if=/tmp/pattern of=$n bs=64k oflag=direct 2>/dev/null
+dd if=$n of=/tmp/back bs=64k count=64 iflag=direct 2>/dev/null
+cmp /tmp/pattern /tmp/back && echo SAME
+""" + VERIFY % (32, 2)
+USER = """
+modprobe vfio-pci
+f=/sys/bus/pci/devices/0000:02:00.0
+echo 0000:02:00.0 >$f/driver/unbind
+echo vfio-pci >$f/driver_override
+echo 0000:02:00.0 >/sys/bus/pci/drivers_probe
+cat >/tmp/driver.py <<'EOF'
+%s
+EOF
+dmesg | grep -c "DMAR.*fault" | sed 's/^/BEFORE /'
+python3 /tmp/driver.py $(basename $(readlink $f/iommu_group)) 0000:02:00.0
+dmesg | grep -E "DMAR.*fault" | sed 's/^/KERNEL /'
+dd if=$n of=/tmp/back bs=64k count=64 iflag=direct 2>/dev/null
+cmp /tmp/pattern /tmp/back && echo "THE OTHER READS"
+""" % DRIVER
+
+
+def machine(device, name, script, *functions):
+    arguments = []
+    for each in functions:
+        arguments += ["--device", f"vfio-user:{device.socket(each)}"]
+    return Machine(script, *arguments, "--iommu", "--memory", "512M", "--name", name, command_line=TRANSLATED)
+
+
+def both_drivers(device):
+    guest = machine(device, "remapped", STOCK + USER, "pf", "a")
+    status, output = guest.finish(), guest.output()
+    check(status == 0, "the guest powers off", output)
+    check(re.search(r"DOMAIN DMA", output) is not None, "the guest's kernel translates the card's addresses", output)
+    check("SAME" in output and "FIO 0" in output, "the stock driver's data is what it wrote", output)
+    check("BEFORE 0" in output, "without a fault", output)
+    check("READY" in output, "a driver in user space brings the other function up", output)
+    check(re.search(r"IDENTIFY 0 \w", output) is not None, "its commands reach memory that it mapped", output)
+    outside = re.search(r"OUTSIDE (\d+)", output)
+    check(outside is not None and int(outside[1]) & 0x7FF == 0x04, "what it did not map: Data Transfer Error", output)
+    check(re.search(r"KERNEL .*02:00\.0.*fault addr 0x900000", output) is not None,
+          "the fault names requester and address", output)
+    check("REVOKED 1" in output, "memory that was taken away is out of reach at once", output)
+    check("THE OTHER READS" in output, "the other function is not disturbed", output)
+
+
+def killed_device(device):
+    script = WAIT + VERIFY % (96, 8) + "dmesg | grep -c 'DMAR.*fault' | sed 's/^/FAULTS /'\n"
+    guest = machine(device, "back", script, "c")
+    guest.wait_for("HAS 262144")
+    time.sleep(3)
+    device.stop(signal.SIGKILL)
+    time.sleep(1)
+    device.start()
+    check(guest.finish() == 0 and "FIO 0" in guest.output(), "fio verifies clean through a kill -9 of touka-device",
+          guest.output())
+    check("FAULTS 0" in guest.output(), "and the device that came back had what was mapped then", guest.output())
+
+
+def main():
+    with tempfile.TemporaryDirectory(prefix="touka-remapped-") as folder:
+        device = Device(folder)
+        try:
+            both_drivers(device)
+            killed_device(device)
+        finally:
+            device.stop()
+
+
+if __name__ == "__main__":
+    main()
