@@ -68,14 +68,24 @@ std::expected<void, GrantError> MappedDmaSpace::revoke(Iova start, std::uint64_t
     if (found == table.end() || found->start != start || found->length_bytes != length_bytes) {
         return std::unexpected(GrantError::kNoSuch);
     }
-    auto dirty = std::move(found->dirty);
+    Grant gone = std::move(*found);
     table.erase(found);
-    publish(std::move(table), [dirty = std::move(dirty), on_revoked = std::move(on_revoked)] { on_revoked(dirty); });
+    // Requests that reach other memory may last: nobody waits for those. What holds this is mapped until then.
+    publish(std::move(table), [this, gone = std::move(gone), on_revoked = std::move(on_revoked)] {
+        const auto reaches = [&gone](const memory::DmaHold& hold) {
+            return std::ranges::any_of(hold.ranges(), [&](const memory::DmaHold::Range& range) {
+                return range.address <= gone.last() && gone.start <= range.address + (range.memory.size() - 1);
+            });
+        };
+        holds_.when_over(reaches, [gone, on_revoked] { on_revoked(gone.dirty); });
+    });
     return {};
 }
 
 void MappedDmaSpace::revoke_all(OnRevoked on_revoked) {
-    publish({}, [on_revoked = std::move(on_revoked)] { on_revoked(nullptr); });
+    publish({}, [this, all = current_, on_revoked = std::move(on_revoked)] {
+        holds_.when_over([](const memory::DmaHold&) { return true; }, [all, on_revoked] { on_revoked(nullptr); });
+    });
 }
 
 // --- the dirty log ---

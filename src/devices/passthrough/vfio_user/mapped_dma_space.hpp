@@ -55,7 +55,7 @@ public:
 
     /// @param requester who is named in faults.
     explicit MappedDmaSpace(std::string requester);
-    /// @pre no use is left.
+    /// @pre no use and no hold is left.
     ~MappedDmaSpace() override = default;
 
     /// @param file not owned by anybody else: empty when the region is not mappable.
@@ -64,7 +64,7 @@ public:
                                                         std::uint64_t file_offset);
     /// Called when nobody reaches what was revoked, with its dirty pages if they were logged; on any thread.
     using OnRevoked = std::function<void(std::shared_ptr<DirtyPages>)>;
-    /// Takes a region away at once; what was granted must be named exactly.
+    /// Takes a region away at once; what was granted must be named exactly. Holds of other regions delay nothing.
     [[nodiscard]] std::expected<void, GrantError> revoke(memory::Iova start, std::uint64_t length_bytes,
                                                          OnRevoked on_revoked);
     void revoke_all(OnRevoked on_revoked);
@@ -94,6 +94,9 @@ public:
     [[nodiscard]] std::expected<void, memory::DmaFault> write(memory::Iova address,
                                                               std::span<const std::byte> from) override;
 
+protected:
+    void begin_hold(memory::DmaHold& hold) override { begin_hold_in(holds_, hold); }
+
 private:
     struct Grant {
         memory::Iova start;
@@ -119,6 +122,7 @@ private:
     std::atomic<bool> logging_{false};
     runtime::Guarded<std::shared_ptr<RemoteMemory>> remote_; // taken alone
     DmaFaultLog faults_;
+    memory::DmaHolds holds_;
 };
 
 /// Sets the bits of a bitmap of 64-bit words for the dirty pages of a part of a region.

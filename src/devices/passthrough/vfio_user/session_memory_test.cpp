@@ -130,6 +130,26 @@ TEST(VfioUserDma, AnUnmapIsAnsweredWhenTheUsesBeforeItAreOver) {
     EXPECT_EQ(it.client.receive()->command(), Command::kRegionRead);
 }
 
+TEST(VfioUserDma, AnUnmapWaitsForHoldsOfThatMemoryAlone) {
+    Served it;
+    ASSERT_EQ(it.map_ram(0), 0);
+    ASSERT_EQ(it.map_ram(0x100000), 0);
+    memory::DmaHold hold;
+    {
+        const auto use = it.server.space.use();
+        const auto bytes = it.server.space.translate(Iova{0x1000}, 16, DmaAccess::kWrite);
+        ASSERT_TRUE(bytes);
+        hold.add({Iova{0x1000}, *bytes, DmaAccess::kWrite});
+        it.server.space.hold(hold);
+    }
+    EXPECT_EQ(it.client.unmap(0x100000, kRamBytes), 0);
+    it.client.send(Command::kDmaUnmap, bytes_of(DmaUnmap{sizeof(DmaUnmap), 0, 0, kRamBytes}));
+    EXPECT_TRUE(it.client.nothing_comes());
+    hold.ranges()[0].memory.front() = std::byte{1}; // still mapped
+    hold.end();
+    EXPECT_EQ(it.client.receive()->command(), Command::kDmaUnmap);
+}
+
 TEST(VfioUserDma, AClientThatVanishesIsCleanedUpAfterWhenItsMemoryIsNotUsed) {
     TestServer server;
     auto use = server.space.use();
