@@ -26,6 +26,7 @@ physical=$(controller PHYSICAL)
 echo "before: $(build/release/bin/touka devices | grep -A1 "^$plain" | tail -n 1)"
 bind "$plain"
 python3 tests/machine/passed_function.py "$plain"
+python3 tests/machine/passed_function.py --iommu "$plain"
 
 name=$(basename "/sys/bus/pci/devices/$physical"/nvme/nvme*)
 echo 0 >"/sys/bus/pci/devices/$physical/sriov_drivers_autoprobe"
