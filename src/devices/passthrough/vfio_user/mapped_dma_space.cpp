@@ -1,5 +1,7 @@
 #include "devices/passthrough/vfio_user/mapped_dma_space.hpp"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -15,8 +17,8 @@ MappedDmaSpace::MappedDmaSpace(std::string requester) : faults_(std::move(reques
 
 // --- the owner's side ---
 
-void MappedDmaSpace::publish(Table table, std::function<void()> done) {
-    auto old = std::exchange(current_, std::make_shared<const Table>(std::move(table)));
+void MappedDmaSpace::publish(GrantTable table, std::function<void()> done) {
+    auto old = std::exchange(current_, std::make_shared<const GrantTable>(std::move(table)));
     table_.store(current_.get());
     revoked([old = std::move(old), done = std::move(done)]() mutable {
         old.reset();
@@ -26,10 +28,31 @@ void MappedDmaSpace::publish(Table table, std::function<void()> done) {
 
 std::size_t MappedDmaSpace::grant_count() const { return current_->size(); }
 
-std::uint64_t MappedDmaSpace::mapped_bytes() const {
-    std::uint64_t sum = 0;
-    for (const Grant& grant : *current_) sum += grant.mapping ? grant.length_bytes : 0;
-    return sum;
+std::expected<std::shared_ptr<const runtime::SharedMapping>, GrantError>
+MappedDmaSpace::mapping_of(const runtime::UniqueFd& file, std::uint64_t offset, std::uint64_t length_bytes) {
+    struct stat status{};
+    if (::fstat(file.get(), &status) != 0) return std::unexpected(GrantError::kNotInFile);
+    const auto file_bytes = static_cast<std::uint64_t>(status.st_size);
+    if (length_bytes > kMappedLimitBytes) return std::unexpected(GrantError::kTooMany);
+    if (offset > file_bytes || length_bytes > file_bytes - offset) return std::unexpected(GrantError::kNotInFile);
+    std::erase_if(files_, [](const MappedFile& each) { return each.mapping.expired(); });
+    std::uint64_t mapped_bytes = 0;
+    for (const MappedFile& each : files_) {
+        auto mapping = each.mapping.lock();
+        mapped_bytes += mapping ? mapping->bytes().size() : 0;
+        // One that grew since is mapped again.
+        const bool same = each.device == status.st_dev && each.inode == status.st_ino;
+        if (same && mapping && offset + length_bytes <= mapping->bytes().size()) return mapping;
+    }
+    if (file_bytes > kMappedLimitBytes - std::min(kMappedLimitBytes, mapped_bytes)) {
+        return std::unexpected(GrantError::kTooMany);
+    }
+    auto mapping = runtime::SharedMapping::map(file, 0, file_bytes);
+    if (!mapping && mapping.error() == runtime::MappingError::kNotSealed) return nullptr;
+    if (!mapping) return std::unexpected(GrantError::kNotInFile);
+    auto shared = std::make_shared<const runtime::SharedMapping>(std::move(*mapping));
+    files_.push_back({status.st_dev, status.st_ino, shared});
+    return shared;
 }
 
 std::expected<void, GrantError> MappedDmaSpace::grant(Iova start, std::uint64_t length_bytes, DmaRights rights,
@@ -38,40 +61,28 @@ std::expected<void, GrantError> MappedDmaSpace::grant(Iova start, std::uint64_t 
     if (length_bytes - 1 > std::numeric_limits<std::uint64_t>::max() - start.value) {
         return std::unexpected(GrantError::kWraps);
     }
-    Grant grant{start, length_bytes, rights, nullptr, nullptr};
-    Table table = *current_;
-    const auto next = std::ranges::upper_bound(table, start, {}, &Grant::start);
-    const bool overlaps = (next != table.end() && next->start <= grant.last()) ||
-                          (next != table.begin() && std::prev(next)->last() >= start);
-    if (overlaps) return std::unexpected(GrantError::kOverlaps);
-    if (table.size() >= kGrantLimit) return std::unexpected(GrantError::kTooMany);
+    DmaGrant grant{start, length_bytes, rights, {}, nullptr, nullptr};
+    if (current_->overlaps(grant)) return std::unexpected(GrantError::kOverlaps);
+    if (current_->size() >= kGrantLimit) return std::unexpected(GrantError::kTooMany);
     if (file) {
-        if (length_bytes > kMappedLimitBytes - std::min(kMappedLimitBytes, mapped_bytes())) {
-            return std::unexpected(GrantError::kTooMany);
-        }
-        auto mapping = runtime::SharedMapping::map(file, file_offset, length_bytes);
-        if (mapping) {
-            grant.mapping = std::make_shared<const runtime::SharedMapping>(std::move(*mapping));
-        } else if (mapping.error() != runtime::MappingError::kNotSealed) {
-            return std::unexpected(GrantError::kNotInFile);
-        }
+        auto mapping = mapping_of(file, file_offset, length_bytes);
+        if (!mapping) return std::unexpected(mapping.error());
+        if (*mapping) grant.bytes = (*mapping)->bytes().subspan(file_offset, length_bytes);
+        grant.mapping = std::move(*mapping);
     }
     if (logging_ && grant.mapping && rights.write) grant.dirty = std::make_shared<DirtyPages>(length_bytes);
-    table.insert(next, std::move(grant));
-    publish(std::move(table), {});
+    publish(current_->with(std::move(grant)), {});
     return {};
 }
 
 std::expected<void, GrantError> MappedDmaSpace::revoke(Iova start, std::uint64_t length_bytes, OnRevoked on_revoked) {
-    Table table = *current_;
-    const auto found = std::ranges::lower_bound(table, start, {}, &Grant::start);
-    if (found == table.end() || found->start != start || found->length_bytes != length_bytes) {
+    const DmaGrant* const found = current_->find(start);
+    if (found == nullptr || found->start != start || found->length_bytes != length_bytes) {
         return std::unexpected(GrantError::kNoSuch);
     }
-    Grant gone = std::move(*found);
-    table.erase(found);
+    DmaGrant gone = *found;
     // Requests that reach other memory may last: nobody waits for those. What holds this is mapped until then.
-    publish(std::move(table), [this, gone = std::move(gone), on_revoked = std::move(on_revoked)] {
+    publish(current_->without(start), [this, gone = std::move(gone), on_revoked = std::move(on_revoked)] {
         const auto reaches = [&gone](const memory::DmaHold& hold) {
             return std::ranges::any_of(hold.ranges(), [&](const memory::DmaHold::Range& range) {
                 return range.address <= gone.last() && gone.start <= range.address + (range.memory.size() - 1);
@@ -91,24 +102,21 @@ void MappedDmaSpace::revoke_all(OnRevoked on_revoked) {
 // --- the dirty log ---
 
 void MappedDmaSpace::start_logging(std::span<const Range> ranges) {
-    Table table = *current_;
-    for (Grant& grant : table) {
+    logging_ = true;
+    publish(current_->changed([&](DmaGrant& grant) {
         const bool within = ranges.empty() || std::ranges::any_of(ranges, [&](const Range& range) {
                                 return range.length_bytes != 0 && range.start <= grant.last() &&
                                        grant.start <= range.start + (range.length_bytes - 1);
                             });
         grant.dirty =
             within && grant.mapping && grant.rights.write ? std::make_shared<DirtyPages>(grant.length_bytes) : nullptr;
-    }
-    logging_ = true;
-    publish(std::move(table), {});
+    }),
+            {});
 }
 
 void MappedDmaSpace::stop_logging() {
     logging_ = false;
-    Table table = *current_;
-    for (Grant& grant : table) grant.dirty = nullptr;
-    publish(std::move(table), {});
+    publish(current_->changed([](DmaGrant& grant) { grant.dirty = nullptr; }), {});
 }
 
 void collect_dirty(DirtyPages& pages, std::uint64_t offset, std::uint64_t length_bytes, std::uint64_t first_bit_offset,
@@ -124,22 +132,16 @@ std::vector<std::byte> MappedDmaSpace::take_dirty(Range range, std::uint64_t pag
     std::vector<std::byte> bitmap(bitmap_bytes(range.length_bytes, page_bytes));
     if (range.length_bytes == 0) return bitmap;
     const Iova last = range.start + (range.length_bytes - 1);
-    for (const Grant& grant : *current_) {
-        if (!grant.dirty || grant.start > last || range.start > grant.last()) continue;
+    current_->for_each([&](const DmaGrant& grant) {
+        if (!grant.dirty || grant.start > last || range.start > grant.last()) return;
         const std::uint64_t from = std::max(grant.start, range.start) - grant.start;
         const std::uint64_t to = std::min(grant.last(), last) - grant.start;
         collect_dirty(*grant.dirty, from, to - from + 1, range.start - grant.start, page_bytes, bitmap);
-    }
+    });
     return bitmap;
 }
 
 // --- the device's side ---
-
-const MappedDmaSpace::Grant* MappedDmaSpace::find(const Table& table, Iova address) {
-    const auto next = std::ranges::upper_bound(table, address, {}, &Grant::start);
-    if (next == table.begin() || std::prev(next)->last() < address) return nullptr;
-    return &*std::prev(next);
-}
 
 std::unexpected<DmaFault> MappedDmaSpace::fault(Iova address, std::uint64_t length_bytes, DmaAccess access) {
     faults_.record(address, length_bytes, access);
@@ -150,34 +152,35 @@ std::unexpected<DmaFault> MappedDmaSpace::fault(Iova address, std::uint64_t leng
 std::expected<std::span<std::byte>, DmaFault> MappedDmaSpace::translate(Iova address, std::uint64_t length_bytes,
                                                                         DmaAccess access) {
     const auto held = use();
-    const Grant* const grant = find(*table_.load(), address);
+    const DmaGrant* const grant = table_.load()->find(address);
     if (!grant || !grant->allows(access) || !grant->mapping) return fault(address, length_bytes, access);
     const std::uint64_t offset = address - grant->start;
-    return grant->mapping->bytes().subspan(offset, std::min(length_bytes, grant->length_bytes - offset));
+    return grant->bytes.subspan(offset, std::min(length_bytes, grant->length_bytes - offset));
 }
 
 void MappedDmaSpace::written(std::span<const std::byte> host_memory) {
     if (!logging_ || host_memory.empty()) return;
     const auto held = use();
-    for (const Grant& grant : *table_.load()) {
-        if (!grant.mapping) continue;
-        const auto bytes = grant.mapping->bytes();
-        if (host_memory.data() < bytes.data() || host_memory.data() >= bytes.data() + bytes.size()) continue;
-        const auto offset = static_cast<std::uint64_t>(host_memory.data() - bytes.data());
-        if (grant.dirty) grant.dirty->mark(offset, host_memory.size());
-        return;
-    }
+    // Several regions may show the same memory.
+    table_.load()->for_each([&](const DmaGrant& grant) {
+        if (!grant.dirty || host_memory.data() < grant.bytes.data() ||
+            host_memory.data() >= grant.bytes.data() + grant.bytes.size()) {
+            return;
+        }
+        const auto offset = static_cast<std::uint64_t>(host_memory.data() - grant.bytes.data());
+        grant.dirty->mark(offset, host_memory.size());
+    });
 }
 
 std::expected<void, DmaFault> MappedDmaSpace::read(Iova address, std::span<std::byte> to) {
     const auto held = use();
     while (!to.empty()) {
-        const Grant* const grant = find(*table_.load(), address);
+        const DmaGrant* const grant = table_.load()->find(address);
         if (!grant || !grant->rights.read) return fault(address, to.size(), DmaAccess::kRead);
         const std::uint64_t offset = address - grant->start;
         const std::size_t count = std::min(to.size(), grant->length_bytes - offset);
         if (grant->mapping) {
-            std::memcpy(to.data(), grant->mapping->bytes().data() + offset, count);
+            std::memcpy(to.data(), grant->bytes.data() + offset, count);
         } else {
             const auto remote = *remote_.lock();
             if (!remote || !remote->read(address, to.first(count))) return fault(address, count, DmaAccess::kRead);
@@ -191,12 +194,12 @@ std::expected<void, DmaFault> MappedDmaSpace::read(Iova address, std::span<std::
 std::expected<void, DmaFault> MappedDmaSpace::write(Iova address, std::span<const std::byte> from) {
     const auto held = use();
     while (!from.empty()) {
-        const Grant* const grant = find(*table_.load(), address);
+        const DmaGrant* const grant = table_.load()->find(address);
         if (!grant || !grant->rights.write) return fault(address, from.size(), DmaAccess::kWrite);
         const std::uint64_t offset = address - grant->start;
         const std::size_t count = std::min(from.size(), grant->length_bytes - offset);
         if (grant->mapping) {
-            std::memcpy(grant->mapping->bytes().data() + offset, from.data(), count);
+            std::memcpy(grant->bytes.data() + offset, from.data(), count);
             if (grant->dirty) grant->dirty->mark(offset, count);
         } else {
             const auto remote = *remote_.lock();

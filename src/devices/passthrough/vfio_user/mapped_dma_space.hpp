@@ -12,6 +12,7 @@
 
 #include "devices/passthrough/dma_fault_log.hpp"
 #include "devices/passthrough/vfio_user/dirty_pages.hpp"
+#include "devices/passthrough/vfio_user/grant_table.hpp"
 #include "memory/dma_space.hpp"
 #include "runtime/shared_mapping.hpp"
 #include "runtime/unique_fd.hpp"
@@ -27,11 +28,6 @@ public:
     [[nodiscard]] virtual bool write(memory::Iova address, std::span<const std::byte> from) = 0;
     /// An access that was not performed, for an owner who wants to know, as one with an IOMMU. Does not wait.
     virtual void blocked(memory::Iova, memory::DmaAccess) {}
-};
-
-struct DmaRights {
-    bool read = false;
-    bool write = false;
 };
 
 enum class GrantError {
@@ -50,7 +46,8 @@ enum class GrantError {
 /// The space is any thread's; grant, revoke and logging are its owner's, one thread's.
 class MappedDmaSpace final : public memory::DmaSpace {
 public:
-    static constexpr std::size_t kGrantLimit = 8192;
+    static constexpr std::size_t kGrantLimit = 65535;
+    /// Of files, each of which is mapped whole.
     static constexpr std::uint64_t kMappedLimitBytes = std::uint64_t{4} << 40;
 
     /// @param requester who is named in faults.
@@ -98,27 +95,22 @@ protected:
     void begin_hold(memory::DmaHold& hold) override { begin_hold_in(holds_, hold); }
 
 private:
-    struct Grant {
-        memory::Iova start;
-        std::uint64_t length_bytes = 0;
-        DmaRights rights;
-        std::shared_ptr<const runtime::SharedMapping> mapping; // of several tables at once
-        std::shared_ptr<DirtyPages> dirty;
-        [[nodiscard]] memory::Iova last() const { return start + (length_bytes - 1); }
-        [[nodiscard]] bool allows(memory::DmaAccess access) const {
-            return access == memory::DmaAccess::kRead ? rights.read : rights.write;
-        }
+    /// A whole file, since regions may be many and of one page each.
+    struct MappedFile {
+        std::uint64_t device = 0, inode = 0; // nobody else's while it is mapped
+        std::weak_ptr<const runtime::SharedMapping> mapping;
     };
-    using Table = std::vector<Grant>; // ascending, disjoint
-    static const Grant* find(const Table& table, memory::Iova address);
+    /// @return null when the file could become shorter: it is not mapped.
+    [[nodiscard]] std::expected<std::shared_ptr<const runtime::SharedMapping>, GrantError>
+    mapping_of(const runtime::UniqueFd& file, std::uint64_t offset, std::uint64_t length_bytes);
     [[nodiscard]] std::unexpected<memory::DmaFault> fault(memory::Iova address, std::uint64_t length_bytes,
                                                           memory::DmaAccess access);
-    void publish(Table table, std::function<void()> done);
-    [[nodiscard]] std::uint64_t mapped_bytes() const;
+    void publish(GrantTable table, std::function<void()> done);
 
     // Readers take the pointer within a use; a table goes when the uses that may have seen it are over.
-    std::shared_ptr<const Table> current_ = std::make_shared<const Table>();
-    std::atomic<const Table*> table_{current_.get()};
+    std::shared_ptr<const GrantTable> current_ = std::make_shared<const GrantTable>();
+    std::atomic<const GrantTable*> table_{current_.get()};
+    std::vector<MappedFile> files_; // the owner's
     std::atomic<bool> logging_{false};
     runtime::Guarded<std::shared_ptr<RemoteMemory>> remote_; // taken alone
     DmaFaultLog faults_;

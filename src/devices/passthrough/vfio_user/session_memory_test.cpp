@@ -89,6 +89,21 @@ TEST(VfioUserDma, RefusesMapsThatOverlapWrapOrAreNotInTheFile) {
     EXPECT_EQ(it.client.map(~std::uint64_t{0} - 0xFFF, 0x1000, {file}), 0); // up to the last address
 }
 
+TEST(VfioUserDma, ManyPagesOfOneFileAreOneMappingOfIt) {
+    constexpr std::uint64_t kPages = 20'000;
+    const auto [file, memory] = runtime::SharedMapping::create("pages", kPages * 4096).value();
+    MappedDmaSpace space("many");
+    for (std::uint64_t page = 0; page < kPages; ++page) // the last one first
+        ASSERT_TRUE(space.grant(Iova{8192 * page}, 4096, {true, true}, file, 4096 * (kPages - 1 - page)));
+    const auto first = space.translate(Iova{0}, 4096, DmaAccess::kWrite);
+    const auto last = space.translate(Iova{8192 * (kPages - 1)}, 4096, DmaAccess::kWrite);
+    ASSERT_TRUE(first && last);
+    EXPECT_EQ(first->data() - last->data(), static_cast<std::ptrdiff_t>(4096 * (kPages - 1)));
+    EXPECT_FALSE(space.translate(Iova{4096}, 1, DmaAccess::kRead));
+    first->front() = std::byte{7};
+    EXPECT_EQ(memory.bytes()[4096 * (kPages - 1)], std::byte{7});
+}
+
 TEST(VfioUserDma, UnmapsExactlyWhatWasMapped) {
     Served it;
     ASSERT_EQ(it.map_ram(0x10000), 0);
