@@ -1,6 +1,7 @@
 #include "devices/passthrough/vfio_user/foreign_eventfd.hpp"
 
-#include <fcntl.h>
+#include <poll.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <array>
@@ -18,19 +19,23 @@ bool ForeignEventfd::is_one(int fd) {
 
 std::optional<ForeignEventfd> ForeignEventfd::take(runtime::UniqueFd fd) {
     if (!is_one(fd.get())) return std::nullopt;
-    // A counter that is full must not stop who signals.
-    ::fcntl(fd.get(), F_SETFL, ::fcntl(fd.get(), F_GETFL) | O_NONBLOCK);
     return ForeignEventfd(std::move(fd));
 }
 
+// O_NONBLOCK is the open file's, that is the other process's too: one that reads with waiting would fail if it were set
+// here, and one that means harm would take it off again. So each access says for itself that it does not wait.
+
 void ForeignEventfd::signal() const {
+    pollfd room{fd_.get(), POLLOUT, 0};
+    if (::poll(&room, 1, 0) != 1 || (room.revents & POLLOUT) == 0) return; // a full counter is raised already
     const std::uint64_t one = 1;
-    [[maybe_unused]] const auto written = ::write(fd_.get(), &one, sizeof one); // a full counter is raised already
+    [[maybe_unused]] const auto written = ::write(fd_.get(), &one, sizeof one);
 }
 
 bool ForeignEventfd::consume() const {
     std::uint64_t count = 0;
-    return ::read(fd_.get(), &count, sizeof count) == sizeof count;
+    const iovec place{&count, sizeof count};
+    return ::preadv2(fd_.get(), &place, 1, -1, RWF_NOWAIT) == sizeof count;
 }
 
 } // namespace touka::devices::passthrough

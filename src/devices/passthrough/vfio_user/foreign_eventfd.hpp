@@ -7,7 +7,8 @@
 
 namespace touka::devices::passthrough {
 
-/// An eventfd that the other process gave: it can be signalled without waiting. Any thread.
+/// An eventfd that the other process gave: it can be signalled and taken back without waiting, whatever its open file's
+/// flags are; they stay as they are. Any thread.
 class ForeignEventfd {
 public:
     ForeignEventfd() = default;

@@ -280,10 +280,13 @@ std::expected<std::vector<std::byte>, TransportError> RemoteDevice::read_state()
         const auto reply = call(Command::kMigDataRead, bytes_of(question));
         if (!reply) return std::unexpected(reply.error());
         const auto answer = reply->at<MigrationData>();
-        const auto data = reply->after(sizeof *answer);
-        if (!answer || answer->size != data.size() || data.size() > kStateLimitBytes - state.size()) {
+        // Servers may fill the message up behind the data.
+        const auto room = reply->after(sizeof *answer);
+        if (!answer || answer->size > std::min<std::size_t>(room.size(), kStateStepBytes) ||
+            answer->size > kStateLimitBytes - state.size()) {
             return std::unexpected(TransportError::kRefused);
         }
+        const auto data = room.first(answer->size);
         state.insert(state.end(), data.begin(), data.end());
         if (data.size() < kStateStepBytes) return state;
     }

@@ -357,6 +357,28 @@ TEST(RemoteDevice, ReadsInPiecesWhereTheServerTakesNoMore) {
     EXPECT_TRUE((*device)->read(VFIO_PCI_CONFIG_REGION_INDEX, 0, all));
 }
 
+TEST(RemoteDevice, TakesTheStateOutOfMessagesThatAreFilledUp) {
+    FakeServer server;
+    std::vector<std::byte> answer;
+    append(answer, spec::vfio_user::MigrationData{8 + 3, 3});
+    answer.resize(8 + 100, std::byte{0x5A});
+    server.answers[{Command::kMigDataRead, ~0u}] = answer;
+    auto device = server.connect();
+    ASSERT_TRUE(device);
+    EXPECT_EQ((*device)->read_state().value(), std::vector<std::byte>(3, std::byte{0x5A}));
+}
+
+TEST(RemoteDevice, RefusesMoreStateThanTheMessageHas) {
+    FakeServer server;
+    std::vector<std::byte> answer;
+    append(answer, spec::vfio_user::MigrationData{8 + 4, 4});
+    answer.resize(8 + 3);
+    server.answers[{Command::kMigDataRead, ~0u}] = answer;
+    auto device = server.connect();
+    ASSERT_TRUE(device);
+    EXPECT_EQ((*device)->read_state().error(), TransportError::kRefused);
+}
+
 TEST(RemoteDevice, AnswersOfTheWrongLengthAreNoData) {
     FakeServer server;
     server.answers[{Command::kRegionRead, ~0u}] = std::vector<std::byte>(18);

@@ -159,6 +159,7 @@ TEST(VfioUserServer, DescribesRegionsAndWhatOfThemCanBeMapped) {
     EXPECT_EQ(short_reply.at<RegionInfo>()->argsz, 64u);
     EXPECT_EQ(short_reply.at<RegionInfo>()->cap_offset, 0u);
     EXPECT_EQ(short_reply.payload.size(), 32u);
+    EXPECT_TRUE(short_reply.descriptors.empty()) << "who asks for the size has no room for one";
     const auto whole = ask(2, 64);
     EXPECT_EQ(whole.at<RegionInfo>()->cap_offset, 32u);
     EXPECT_EQ(whole.at<InfoCapHeader>(32)->id, VFIO_REGION_INFO_CAP_SPARSE_MMAP);
@@ -167,6 +168,20 @@ TEST(VfioUserServer, DescribesRegionsAndWhatOfThemCanBeMapped) {
     EXPECT_TRUE(runtime::SharedMapping::map(whole.descriptors[0], TestDevice::kSharedAt, TestDevice::kSharedBytes));
     EXPECT_EQ(it.client.tell(Command::kDeviceGetRegionInfo, RegionInfo{32, 0, 9, 0, 0, 0}), EINVAL);
     EXPECT_EQ(it.client.tell(Command::kDeviceGetRegionInfo, RegionInfo{31, 0, 0, 0, 0, 0}), EINVAL);
+}
+
+TEST(VfioUserServer, DescribesABarThatCanBeMappedAsAWholeAsOneArea) {
+    Served it;
+    it.server.device.shared_areas.clear();
+    const auto ask = [&](std::uint32_t argsz) {
+        return it.client.ask(Command::kDeviceGetRegionInfo, RegionInfo{argsz, 0, 2, 0, 0, 0}).value();
+    };
+    EXPECT_EQ(ask(32).at<RegionInfo>()->argsz, 64u);
+    EXPECT_TRUE(ask(63).descriptors.empty());
+    const auto whole = ask(64);
+    EXPECT_EQ(whole.at<SparseMmapArea>(48)->offset, 0u);
+    EXPECT_EQ(whole.at<SparseMmapArea>(48)->size, TestDevice::kBar2Bytes);
+    EXPECT_EQ(whole.descriptors.size(), 1u);
 }
 
 TEST(VfioUserServer, GivesDoorbellsOutWithOneDescriptorForThoseThatShareIt) {

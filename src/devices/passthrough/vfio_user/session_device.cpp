@@ -39,22 +39,25 @@ Session::Answer Session::region_info(const Message& message) {
     std::vector<std::byte> capability;
     const auto shared =
         info.size != 0 && is_bar(info.index) && served_.sharing ? served_.sharing->mappable(info.index) : std::nullopt;
-    if (shared && client_.max_message_descriptors > 0) {
-        info.flags |= VFIO_REGION_INFO_FLAG_MMAP;
+    const bool shares = shared && client_.max_message_descriptors > 0;
+    if (shares) {
+        info.flags |= VFIO_REGION_INFO_FLAG_MMAP | VFIO_REGION_INFO_FLAG_CAPS;
         info.offset = shared->file_offset;
-        reply.descriptors.push_back(shared->file);
-        if (!shared->areas.empty()) {
-            info.flags |= VFIO_REGION_INFO_FLAG_CAPS;
-            append(capability, InfoCapHeader{VFIO_REGION_INFO_CAP_SPARSE_MMAP, 1, 0});
-            append(capability, SparseMmap{static_cast<std::uint32_t>(shared->areas.size()), 0});
-            for (const auto& area : shared->areas) append(capability, SparseMmapArea{area.offset, area.length_bytes});
-        }
+        const auto areas = shared->areas.empty() ? std::vector<MappableRegion::Area>{{0, info.size}} : shared->areas;
+        append(capability, InfoCapHeader{VFIO_REGION_INFO_CAP_SPARSE_MMAP, 1, 0});
+        append(capability, SparseMmap{static_cast<std::uint32_t>(areas.size()), 0});
+        for (const auto& area : areas) append(capability, SparseMmapArea{area.offset, area.length_bytes});
     }
     info.argsz = static_cast<std::uint32_t>(sizeof info + capability.size());
     const bool fits = request->argsz >= info.argsz;
-    if (fits && !capability.empty()) info.cap_offset = sizeof info;
+    if (fits && shares) info.cap_offset = sizeof info;
     append(reply.payload, info);
-    if (fits) reply.payload.insert(reply.payload.end(), capability.begin(), capability.end());
+    // Who asks for the size first, as libvfio-user's clients do, has no room for a descriptor either; that is why all
+    // of a BAR is said as an area, too.
+    if (fits && shares) {
+        reply.descriptors.push_back(shared->file);
+        reply.payload.insert(reply.payload.end(), capability.begin(), capability.end());
+    }
     return reply;
 }
 
@@ -199,6 +202,8 @@ Session::Answer Session::migration_read(const Message& message) {
     append(reply.payload, MigrationData{static_cast<std::uint32_t>(sizeof *request + data->size()),
                                         static_cast<std::uint32_t>(data->size())});
     reply.payload.insert(reply.payload.end(), data->begin(), data->end());
+    // The last part is as long as was asked for, too, as from libvfio-user's servers: its clients read so much.
+    reply.payload.resize(sizeof *request + request->size);
     return reply;
 }
 

@@ -1,4 +1,5 @@
 // SET_IRQS in all its forms, and what a function's interrupts then do.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -166,6 +167,14 @@ TEST(VfioUserInterrupts, TakeNoDescriptorThatIsNoEventfd) {
     Served it;
     auto [one, other] = runtime::DescriptorSocket::pair();
     EXPECT_EQ(it.set(kTrigger | kEvent, kMsix, 0, 1, {one.get()}), EINVAL);
+}
+
+TEST(VfioUserInterrupts, LeaveTheFlagsOfTheClientsEventfdsAsTheyAre) {
+    Served it;
+    const runtime::UniqueFd waiting(::eventfd(0, EFD_CLOEXEC)); // its owner reads it with waiting
+    ASSERT_EQ(it.set(kEvent | kTrigger, kMsix, 0, 1, {waiting.get()}), 0);
+    ASSERT_EQ(it.set(kEvent | kMask, kMsix, 0, 1, {waiting.get()}), 0);
+    EXPECT_EQ(::fcntl(waiting.get(), F_GETFL) & O_NONBLOCK, 0);
 }
 
 TEST(VfioUserInterrupts, ACounterThatIsFullDoesNotStopTheDevice) {

@@ -47,8 +47,10 @@ struct Served {
         std::vector<std::byte> all;
         while (true) {
             const auto reply = client.ask(Command::kMigDataRead, MigrationData{step + 8, step}).value();
-            const auto data = reply.after(8);
-            EXPECT_EQ(reply.at<MigrationData>()->size, data.size());
+            const std::uint32_t size = reply.at<MigrationData>()->size;
+            EXPECT_EQ(reply.at<MigrationData>()->argsz, 8 + size);
+            EXPECT_EQ(reply.payload.size(), 8 + step) << "as long as asked for, however little is left";
+            const auto data = reply.after(8).first(size);
             all.insert(all.end(), data.begin(), data.end());
             if (data.size() < step) return all;
         }

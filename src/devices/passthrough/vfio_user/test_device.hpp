@@ -63,7 +63,7 @@ public:
 
     [[nodiscard]] std::optional<MappableRegion> mappable(unsigned bar) override {
         if (bar != 2) return std::nullopt;
-        return MappableRegion{shared.first.get(), 0, {{kSharedAt, kSharedBytes}}};
+        return MappableRegion{shared.first.get(), 0, shared_areas};
     }
     [[nodiscard]] std::vector<RegionDoorbell> doorbells(unsigned bar) override {
         if (bar != 0) return {};
@@ -73,6 +73,7 @@ public:
 
     std::pair<runtime::UniqueFd, runtime::SharedMapping> shared =
         runtime::SharedMapping::create("bar2", kBar2Bytes).value();
+    std::vector<MappableRegion::Area> shared_areas{{kSharedAt, kSharedBytes}};
     runtime::Notification doorbell;
     std::array<std::uint8_t, 256> buffer{};
     std::uint64_t faults = 0;
