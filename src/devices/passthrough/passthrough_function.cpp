@@ -32,6 +32,8 @@ platform::PciIdentity identity_of(std::span<const std::uint8_t> device) {
             .subsystem_id = static_cast<std::uint16_t>(load(device, offset::kSubsystemId, 2))};
 }
 
+constexpr std::uint64_t kSmallestBarBytes = 16, kLargestBarBytes = std::uint64_t{1} << 46;
+
 constexpr std::uint32_t all_ones(unsigned width_bytes) {
     return width_bytes >= 4 ? ~std::uint32_t{0} : (std::uint32_t{1} << (8 * width_bytes)) - 1;
 }
@@ -86,7 +88,7 @@ std::expected<void, std::string> PassthroughFunction::define_bars(std::span<cons
         if (bytes == 0) continue;
         const std::uint32_t type = load(device, offset::kBar0 + 4 * i, 4);
         const bool ports = (type & kBarIoSpace) != 0, wide = !ports && (type & kBarMemory64) != 0;
-        if (!std::has_single_bit(bytes) || bytes < 16) return std::unexpected("a BAR of an impossible size");
+        if (bytes > kLargestBarBytes) return std::unexpected("a BAR of an impossible size");
         if (ports && bytes > 256) return std::unexpected("more ports than a BAR can have");
         if (!wide && bytes > (std::uint64_t{1} << 31)) return std::unexpected("a BAR too large for 32 bits");
         if (wide && (i + 1 == kBarCount || transport_.region_bytes(i + 1) != 0)) {
@@ -100,7 +102,8 @@ std::expected<void, std::string> PassthroughFunction::define_bars(std::span<cons
         }
         handlers_[i].function = this;
         handlers_[i].index = i;
-        define_bar(i, kind, bytes, handlers_[i]);
+        // What a BAR decodes is a power of two. Regions need not be: behind their end is nothing.
+        define_bar(i, kind, std::max(std::bit_ceil(bytes), kSmallestBarBytes), handlers_[i]);
     }
     return {};
 }
@@ -224,6 +227,7 @@ std::uint64_t PassthroughFunction::read_bar(std::uint32_t index, std::uint64_t a
     if (pending_window_.holds(index, at, width_bytes)) {
         return table_->read(table_->pba_offset() + (at - pending_window_.offset), width_bytes);
     }
+    if (at + width_bytes > transport_.region_bytes(index)) return ~std::uint64_t{0};
     std::uint64_t value = 0;
     const auto result = transport_.read(index, at, std::as_writable_bytes(std::span(&value, 1)).first(width_bytes));
     note(result);
@@ -236,6 +240,7 @@ void PassthroughFunction::write_bar(std::uint32_t index, std::uint64_t at, unsig
     if (table_window_.holds(index, at, width_bytes)) {
         return write_msix_table(at - table_window_.offset, width_bytes, value);
     }
+    if (at + width_bytes > transport_.region_bytes(index)) return;
     note(transport_.write(index, at, std::as_bytes(std::span(&value, 1)).first(width_bytes)));
     end_intx();
 }

@@ -114,6 +114,28 @@ TEST_F(PassthroughTest, ForwardsAccessesToBars) {
     EXPECT_EQ(memory_.read(bar_ + 8, 2), 0xFFFFu);
 }
 
+TEST_F(PassthroughTest, ARegionThatIsNoPowerOfTwoHasNothingBehindItsEnd) {
+    transport_.bar_bytes = 0x3020;
+    start();
+    write(0x10, 4, ~0u);
+    EXPECT_EQ(read(0x10, 4) & ~0xFu, 0xFFFF'C000u) << "16 KiB";
+    write(0x10, 4, static_cast<std::uint32_t>(bar_));
+    memory_.write(bar_ + 0x3018, 8, 0x1122'3344'5566'7788);
+    EXPECT_EQ(memory_.read(bar_ + 0x3018, 8), 0x1122'3344'5566'7788u);
+    memory_.write(bar_ + 0x3020, 4, 1);
+    EXPECT_EQ(transport_.bar[0x3020], 0);
+    EXPECT_EQ(memory_.read(bar_ + 0x3020, 4), 0xFFFF'FFFFu);
+    EXPECT_EQ(memory_.read(bar_ + 0x301C, 8), ~std::uint64_t{0}) << "over the end";
+}
+
+TEST_F(PassthroughTest, ARegionOfAFewBytesIsTheSmallestBar) {
+    transport_.put(TestTransport::kMsix, 1, 0); // its table would be behind the end
+    transport_.bar_bytes = 8;
+    start();
+    write(0x10, 4, ~0u);
+    EXPECT_EQ(read(0x10, 4), 0xFFFF'FFF8u) << "16 bytes";
+}
+
 TEST_F(PassthroughTest, EmulatesTheMsixTableAndItsPendingBits) {
     set_up_vector(3);
     EXPECT_EQ(transport_.bar[TestTransport::kTable + 16 * 3 + 8], 0); // the device does not see it

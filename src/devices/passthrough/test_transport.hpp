@@ -39,6 +39,7 @@ public:
         put(kSriov, 4, 0x1401'0010);
         put(kOther, 4, 0x0001'ABCD);
     }
+    std::uint64_t bar_bytes = kBarBytes;
     void put(std::uint32_t offset, unsigned width_bytes, std::uint32_t value) {
         std::memcpy(config.data() + offset, &value, width_bytes);
     }
@@ -47,7 +48,7 @@ public:
     [[nodiscard]] bool can_reset() const override { return true; }
     [[nodiscard]] bool can_migrate() const override { return true; }
     [[nodiscard]] std::uint64_t region_bytes(std::uint32_t region) const override {
-        if (region == 0) return kBarBytes;
+        if (region == 0) return bar_bytes;
         return region == spec::vfio::VFIO_PCI_CONFIG_REGION_INDEX ? config.size() : 0;
     }
     [[nodiscard]] InterruptDescription interrupts(std::uint32_t index) const override {

@@ -277,13 +277,14 @@ TEST(RemoteDevice, RefusesServersThatDescribeImpossibleDevices) {
     EXPECT_TRUE(refuses(Command::kDeviceGetInfo, DeviceInfo{16, 0, 9, 5}));
     EXPECT_TRUE(refuses(Command::kDeviceGetInfo, DeviceInfo{16, VFIO_DEVICE_FLAGS_PCI, 7, 5}));
     const auto region = [](std::uint32_t index, std::uint64_t size) { return RegionInfo{32, 3, index, 0, size, 0}; };
-    EXPECT_TRUE(refuses(Command::kDeviceGetRegionInfo, region(0, 3), 0));
     EXPECT_TRUE(refuses(Command::kDeviceGetRegionInfo, region(0, std::uint64_t{1} << 63), 0));
     EXPECT_TRUE(refuses(Command::kDeviceGetRegionInfo, region(1, 4096), 0));
     EXPECT_TRUE(refuses(Command::kDeviceGetRegionInfo, region(7, 16), 7));
     EXPECT_TRUE(refuses(Command::kDeviceGetRegionInfo, std::uint64_t{0}, 0));
     EXPECT_TRUE(refuses(Command::kDeviceGetIrqInfo, IrqInfo{16, 1, 2, 4096}, 2));
     EXPECT_FALSE(refuses(Command::kDeviceGetRegionInfo, region(0, 8192), 0));
+    EXPECT_FALSE(refuses(Command::kDeviceGetRegionInfo, region(0, 8), 0));
+    EXPECT_FALSE(refuses(Command::kDeviceGetRegionInfo, region(0, 0x3000), 0));
 }
 
 TEST(RemoteDevice, TakesAreasAndDoorbellsOnlyWhereTheyCanBe) {

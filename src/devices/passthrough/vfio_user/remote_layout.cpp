@@ -1,7 +1,6 @@
 #include "devices/passthrough/vfio_user/remote_layout.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <utility>
 
 #include "spec/pci/capability.hpp"
@@ -17,16 +16,14 @@ namespace {
 /// Room for the capabilities of a region, and for its doorbells.
 constexpr std::uint32_t kAnswerBytes = 4096;
 constexpr std::uint32_t kAreaLimit = 64, kCapabilityLimit = 16, kMsiLimit = 32;
-constexpr std::uint64_t kSmallestBarBytes = 16, kLargestBarBytes = std::uint64_t{1} << 46;
+constexpr std::uint64_t kLargestBarBytes = std::uint64_t{1} << 46;
 
 bool within(std::uint64_t offset, std::uint64_t length, std::uint64_t bytes) {
     return offset <= bytes && length <= bytes - offset;
 }
 
 bool plausible_length(std::uint32_t index, std::uint64_t bytes) {
-    if (index < spec::pci::kBarCount) {
-        return bytes == 0 || (std::has_single_bit(bytes) && bytes >= kSmallestBarBytes && bytes <= kLargestBarBytes);
-    }
+    if (index < spec::pci::kBarCount) return bytes <= kLargestBarBytes;
     if (index == VFIO_PCI_CONFIG_REGION_INDEX) {
         return bytes >= spec::pci::kConventionalConfigBytes && bytes <= spec::pci::kConfigBytes;
     }
