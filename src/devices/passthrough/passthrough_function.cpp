@@ -272,12 +272,17 @@ std::expected<void, migration::RestoreError> PassthroughFunction::restore(const 
     // Without the device's own part there is nothing to go on with.
     const bool loaded = !state->device.empty() && transport_.can_migrate() &&
                         transport_.set_migration_state(MigrationState::kResuming) &&
-                        transport_.write_state(state->device) && transport_.set_migration_state(MigrationState::kStop);
+                        transport_.write_state(state->device);
     if (!loaded) return std::unexpected(migration::RestoreError::kMismatch);
+    // Before the device stops: servers of libvfio-user take nothing about interrupts while it is stopped, and one that
+    // runs could signal before it is connected.
     choose_signalling(Signalling::kNone);
     if (const auto restored = restore_function(state->function); !restored) return restored;
     if (table_ && !table_->restore(state->msix)) return std::unexpected(migration::RestoreError::kMismatch);
     update_interrupts();
+    if (!transport_.set_migration_state(MigrationState::kStop)) {
+        return std::unexpected(migration::RestoreError::kMismatch);
+    }
     return {};
 }
 

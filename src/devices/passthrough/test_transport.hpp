@@ -75,6 +75,7 @@ public:
         return {};
     }
     [[nodiscard]] Result set_events(std::uint32_t index, std::uint32_t start, std::span<const int> given) override {
+        if (stopped()) return std::unexpected(TransportError::kRefused);
         for (const int fd : given) events[{index, start++}] = fd;
         return {};
     }
@@ -109,6 +110,11 @@ public:
         const auto event = events.find({index, number});
         const std::uint64_t one = 1;
         return event != events.end() && ::write(event->second, &one, sizeof one) == sizeof one;
+    }
+    /// As in servers of libvfio-user: nothing about interrupts is taken then.
+    [[nodiscard]] bool stopped() const {
+        using enum spec::vfio::MigrationState;
+        return !states.empty() && (states.back() == kStop || states.back() == kStopCopy);
     }
     [[nodiscard]] std::size_t connected(std::uint32_t index) const {
         return static_cast<std::size_t>(
