@@ -14,6 +14,10 @@ using namespace spec::vfio_user;
 
 namespace {
 
+/// Fewer than are taken: QEMU's client leaves a server that says more.
+constexpr std::uint64_t kAnnouncedDescriptors = 16;
+static_assert(kAnnouncedDescriptors <= MessageChannel::kDescriptorLimit);
+
 int to_errno(GrantError error) {
     switch (error) {
         case GrantError::kOverlaps: return EEXIST;
@@ -39,7 +43,7 @@ Session::Answer Session::version(const Message& message) {
     if (!capabilities) return std::unexpected(EINVAL);
     client_ = *capabilities;
     Capabilities ours;
-    ours.max_message_descriptors = MessageChannel::kDescriptorLimit;
+    ours.max_message_descriptors = kAnnouncedDescriptors;
     ours.max_dma_maps = MappedDmaSpace::kGrantLimit;
     ours.write_multiple = true;
     Reply reply;
