@@ -64,6 +64,8 @@ TEST(VfioUserServer, EndsTheConnectionOfAClientThatIntroducesItselfWrongly) {
         version_with(R"({"capabilities":{"max_msg_fds":-1}})"),
         version_with(R"({"capabilities":{"max_msg_fds":1025}})"),
         version_with(R"({"capabilities":{"migration":"23"}})"),
+        version_with(R"({"capabilities":{"migration":{"pgsize":"foo"}}})"),
+        version_with(R"({"capabilities":{"migration":{"pgsize":0}}})"),
         version_with(R"({"capabilities":{"twin_socket":{"supported":3}}})"),
         version_with(std::string(5000, ' ')),
     };
@@ -182,6 +184,46 @@ TEST(VfioUserServer, DescribesABarThatCanBeMappedAsAWholeAsOneArea) {
     EXPECT_EQ(whole.at<SparseMmapArea>(48)->offset, 0u);
     EXPECT_EQ(whole.at<SparseMmapArea>(48)->size, TestDevice::kBar2Bytes);
     EXPECT_EQ(whole.descriptors.size(), 1u);
+}
+
+TEST(VfioUserServer, GivesNoDescriptorsToAClientThatTakesNone) {
+    TestServer server;
+    TestClient client(server.connect());
+    Capabilities none;
+    none.max_message_descriptors = 0;
+    none.twin_socket = true;
+    const auto introduced = client.introduce(none).value();
+    EXPECT_TRUE(introduced.descriptors.empty());
+    EXPECT_FALSE(read_capabilities(introduced.after(sizeof(Version)))->twin_socket);
+    const auto bar = client.ask(Command::kDeviceGetRegionInfo, RegionInfo{512, 0, 2, 0, 0, 0}).value();
+    EXPECT_TRUE(bar.descriptors.empty());
+    EXPECT_EQ(bar.at<RegionInfo>()->flags, VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE);
+    const auto doorbells = client.ask(Command::kDeviceGetRegionIoFds, RegionIoFds{512, 0, 0, 0}).value();
+    EXPECT_TRUE(doorbells.descriptors.empty());
+    EXPECT_EQ(doorbells.at<RegionIoFds>()->count, 0u);
+}
+
+TEST(VfioUserServer, ClosesDescriptorsThatComeWithCommandsThatTakeNone) {
+    Served it;
+    for (const Command command : {Command::kDeviceReset, Command::kDeviceGetInfo, Command::kDeviceSetIrqs}) {
+        std::array<int, 2> ends{};
+        ASSERT_EQ(::pipe(ends.data()), 0);
+        const runtime::UniqueFd read_end(ends[0]);
+        runtime::UniqueFd write_end(ends[1]);
+        (void)it.client.tell(command, std::span<const std::byte>(), {write_end.get()});
+        write_end = runtime::UniqueFd();
+        std::byte byte{};
+        EXPECT_EQ(::read(read_end.get(), &byte, 1), 0) << "nobody has the other end any more";
+    }
+}
+
+TEST(VfioUserServer, TakesAccessesOfNothing) {
+    Served it;
+    const auto read = it.client.ask(Command::kRegionRead, RegionAccess{0x100, 0, 0}).value();
+    EXPECT_EQ(read.header.flags, kTypeReply);
+    EXPECT_EQ(read.payload.size(), sizeof(RegionAccess));
+    EXPECT_EQ(it.client.tell(Command::kRegionWrite, RegionAccess{0x100, 0, 0}), 0);
+    EXPECT_EQ(it.client.tell(Command::kRegionRead, RegionAccess{0x1001, 0, 0}), EINVAL);
 }
 
 TEST(VfioUserServer, GivesDoorbellsOutWithOneDescriptorForThoseThatShareIt) {
