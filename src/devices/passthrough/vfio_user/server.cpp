@@ -1,8 +1,19 @@
 #include "devices/passthrough/vfio_user/server.hpp"
 
+#include <poll.h>
+
 #include <utility>
 
 namespace touka::devices::passthrough {
+
+namespace {
+
+bool has_left(int socket) {
+    pollfd state{socket, POLLRDHUP, 0};
+    return ::poll(&state, 1, 0) == 1;
+}
+
+} // namespace
 
 VfioUserServer::~VfioUserServer() {
     listener_.reset();
@@ -19,7 +30,7 @@ std::expected<void, std::string> VfioUserServer::listen(const std::string& path)
 
 void VfioUserServer::accept(runtime::UniqueFd socket) {
     if (!session_) return start(std::move(socket));
-    if (!next_) next_ = std::move(socket);
+    if (!next_ || has_left(next_.get())) next_ = std::move(socket);
 }
 
 void VfioUserServer::start(runtime::UniqueFd socket) {

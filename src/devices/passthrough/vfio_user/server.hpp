@@ -13,7 +13,8 @@
 namespace touka::devices::passthrough {
 
 /// A function at a unix socket: one client at a time, the next one when the function is reset after the one before.
-/// Who connects meanwhile waits for that, one at most; others are turned away. On the reactor, its destructor too.
+/// Who connects meanwhile waits for that, one at most; others are turned away, unless the one that waits has left. On
+/// the reactor, its destructor too.
 class VfioUserServer {
 public:
     struct Settings {

@@ -323,6 +323,18 @@ TEST(VfioUserServer, ServesTheNextClientWithAResetFunctionWithoutMemory) {
     EXPECT_GE(server.device.resets, 1);
 }
 
+TEST(VfioUserServer, AClientThatLeftWhileItWaitedKeepsNobodyOut) {
+    TestServer server;
+    auto first = std::make_unique<TestClient>(server.connect());
+    ASSERT_TRUE(first->introduce());
+    (void)server.connect(); // as who tries whether somebody listens
+    TestClient second(server.connect());
+    TestClient turned_away(server.connect());
+    EXPECT_FALSE(turned_away.introduce());
+    first.reset();
+    EXPECT_TRUE(second.introduce());
+}
+
 TEST(VfioUserServer, AnswersAClientThatAsksForMoreThanItReads) {
     Served it;
     constexpr int kQuestions = 2000; // some 8 MB of answers
