@@ -1,6 +1,7 @@
-"""One touka-device, its functions given to several machines, as several servers have them (MR-IOV): each drives its own at
-once; one is killed, one is reset, one function goes to another machine, and the rest verifies clean. The device process
-itself is killed and started again under fio: the machine goes on, and what was acknowledged is there."""
+"""One touka-device, its functions given to several machines, as several servers have them (MR-IOV), each in network
+and mount namespaces of its own: nothing is between them but the socket's path. Each drives its own at once; one is
+killed, one is reset, one function goes to another machine, and the rest verifies clean. The device process itself is
+killed and started again under fio: the machine goes on, and what was acknowledged is there."""
 import json
 import os
 import pathlib
@@ -25,6 +26,18 @@ fio --name=v --filename=$n --offset=%dm --size=16m --rw=randwrite --bsrange=4k-6
     --verify=crc32c --do_verify=1 --loops=%d --minimal >/tmp/fio.log 2>&1 || cat /tmp/fio.log
 echo "FIO $?"
 """
+
+
+def ways_apart():
+    """@return how to run a program in network and mount namespaces of its own; nothing where that is not permitted."""
+    for way in (("unshare", "--net", "--mount"), ("unshare", "--user", "--map-root-user", "--net", "--mount")):
+        if subprocess.run([*way, "true"], capture_output=True, check=False).returncode == 0:
+            return way
+    print("without namespaces of their own: unshare is not permitted")
+    return ()
+
+
+APART = ways_apart()
 
 
 class Device:
@@ -62,7 +75,13 @@ class Device:
 
 
 def machine(device, name, script):
-    return Machine(WAIT + script, "--device", f"vfio-user:{device.socket(name)}", "--memory", "384M", "--name", name)
+    return Machine(WAIT + script, "--device", f"vfio-user:{device.socket(name)}", "--memory", "384M", "--name", name,
+                   program_prefix=APART)
+
+
+def namespaces(process):
+    """Of its network and its mounts; "self" is this process."""
+    return [os.readlink(f"/proc/{process}/ns/{kind}") for kind in ("net", "mnt")]
 
 
 def three_at_once(device):
@@ -72,6 +91,10 @@ def three_at_once(device):
     doomed = machine(device, "b", VERIFY % (64, 1000))
     for each in (steady, reset, doomed):
         each.wait_for("HAS 262144")
+    if APART:
+        all_of = [namespaces(each.process.pid) for each in (steady, reset, doomed)] + [namespaces("self")]
+        apart = all(len(set(kind)) == len(all_of) for kind in zip(*all_of))
+        check(apart, "the machines share no network and no mounts", str(all_of))
     connected = [each["connected"] for each in device.ask(command="ls")["functions"]]
     check(connected == [True, True, True, False], "the manager sees who has which function", str(connected))
     time.sleep(2)
