@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "iommu/cached_page.hpp"
 #include "iommu/unit_options.hpp"
 
 namespace touka::iommu {
@@ -17,15 +18,11 @@ using spec::vtd::TranslationType;
 
 namespace {
 
-constexpr bool in_interrupt_range(std::uint64_t address) { return address - kInterruptRange < kInterruptRangeBytes; }
-
 constexpr bool permits(const Translation& translation, DmaAccess access) {
     return access == DmaAccess::kWrite ? translation.write : translation.read;
 }
 
 constexpr std::uint64_t kEverything = ~std::uint64_t{0};
-
-constexpr std::uint64_t aligned_down(std::uint64_t address, unsigned shift) { return address >> shift << shift; }
 
 } // namespace
 
@@ -39,7 +36,7 @@ RemappedSpace::Span RemappedSpace::translate(Iova address, std::uint64_t length_
         const auto hit = cache_.find(address.value, access);
         if (hit.length_bytes == 0) [[unlikely]]
             return translate_slowly(address, length_bytes, access);
-        const std::uint64_t bytes = extend(address, hit.guest, hit.length_bytes, length_bytes, access);
+        const std::uint64_t bytes = cache_.extend(address.value, hit, length_bytes, access);
         return std::span(root_.memory.base() + hit.guest, bytes);
     }
     auto found = identity_.translate(address, length_bytes, access);
@@ -47,20 +44,13 @@ RemappedSpace::Span RemappedSpace::translate(Iova address, std::uint64_t length_
     return found;
 }
 
-std::uint64_t RemappedSpace::extend(Iova address, std::uint64_t guest, std::uint64_t known_bytes,
-                                    std::uint64_t length_bytes, DmaAccess access) const {
-    while (known_bytes < length_bytes) {
-        const auto next = cache_.find(address.value + known_bytes, access);
-        if (next.length_bytes == 0 || next.guest != guest + known_bytes) return known_bytes;
-        known_bytes += next.length_bytes;
-    }
-    return length_bytes;
-}
-
 std::expected<Context, RemappingFault> RemappedSpace::context() {
     if (context_) return *context_;
     auto found = root_.walker.context(root_.table.load(), requester());
-    if (found) context_ = *found; // what is not present or wrong is never kept: CM is off
+    if (!found) return found; // what is not present or wrong is never kept: CM is off
+    context_ = *found;
+    const bool remapped = mode_.load(std::memory_order_relaxed) == Mode::kRemapped;
+    passes_translated_.store(remapped && found->type == TranslationType::kAll, std::memory_order_release);
     return found;
 }
 
@@ -81,26 +71,6 @@ std::expected<Translation, RemappingFault> RemappedSpace::walk(std::uint64_t add
     return *found;
 }
 
-void RemappedSpace::fill(std::uint64_t address, const Translation& translation) {
-    constexpr unsigned kSmall = TranslationCache::kSmallShift, kLarge = TranslationCache::kLargeShift;
-    const auto piece = [&](unsigned shift) {
-        const std::uint64_t within = aligned_down(address, shift) - aligned_down(address, translation.shift);
-        return TranslationCache::Page{.address = aligned_down(address, shift),
-                                      .guest = translation.page + within,
-                                      .shift = shift,
-                                      .read = translation.read,
-                                      .write = translation.write,
-                                      .huge = translation.shift > kLarge};
-    };
-    if (translation.shift >= kLarge) {
-        const auto large = piece(kLarge);
-        const bool all_ram = !root_.memory.span(memory::GuestAddress{large.guest}, 1u << kLarge).empty();
-        if (all_ram && large.address != aligned_down(kInterruptRange, kLarge)) return cache_.fill(large);
-    }
-    // A small piece of a greater page would outlive an invalidation that names another address of that page.
-    if (translation.shift == kSmall) cache_.fill(piece(kSmall));
-}
-
 RemappedSpace::Span RemappedSpace::translate_slowly(Iova address, std::uint64_t length_bytes, DmaAccess access) {
     RemappingFault fault;
     {
@@ -114,7 +84,8 @@ RemappedSpace::Span RemappedSpace::translate_slowly(Iova address, std::uint64_t 
             const std::uint64_t within = address.value & (page_bytes - 1);
             const auto span = identity_.translate(Iova{found->page + within}, page_bytes - within, access);
             if (!span) return std::unexpected(DmaFault{address, access});
-            if (mode_.load(std::memory_order_relaxed) == Mode::kRemapped) fill(address.value, *found);
+            if (mode_.load(std::memory_order_relaxed) == Mode::kRemapped)
+                cache_page(cache_, root_.memory, address.value, *found);
             std::uint64_t bytes = std::min<std::uint64_t>(span->size(), length_bytes);
             if (address.value < kInterruptRange) bytes = std::min(bytes, kInterruptRange - address.value);
             return span->first(bytes);
@@ -178,6 +149,7 @@ RemappedSpace::Span RemappedSpace::translated(spec::GuestAddress address, std::u
 
 void RemappedSpace::forget_context() {
     context_.reset();
+    passes_translated_.store(false, std::memory_order_release);
     cache_.clear();
     mode_.store(root_.enabled.load() ? Mode::kRemapped : Mode::kIdentity, std::memory_order_release);
 }
@@ -196,7 +168,7 @@ void RemappedSpace::translation_changed(std::function<void()> done) {
         const std::scoped_lock lock(mutex_);
         forget_context();
     }
-    take_away(0, kEverything, std::move(done));
+    when_unused(0, kEverything, std::move(done));
 }
 
 bool RemappedSpace::concerns(const Invalidation& invalidation) const {
@@ -216,7 +188,7 @@ void RemappedSpace::invalidate(const Invalidation& invalidation, std::function<v
     }
     if (!concerned) return done();
     const auto [first, last] = extent(invalidation);
-    take_away(first, last, std::move(done));
+    when_unused(first, last, std::move(done));
 }
 
 void RemappedSpace::forget(const Invalidation& invalidation) {
@@ -227,7 +199,7 @@ void RemappedSpace::forget(const Invalidation& invalidation) {
     cache_.clear_range(first, last);
 }
 
-void RemappedSpace::take_away(std::uint64_t first, std::uint64_t last, std::function<void()> done) {
+void RemappedSpace::when_unused(std::uint64_t first, std::uint64_t last, std::function<void()> done) {
     // Holds begin within uses: when those are over, each hold by an old translation is there to be seen.
     const auto then = std::make_shared<std::function<void()>>(std::move(done));
     revoked([this, first, last, then] {

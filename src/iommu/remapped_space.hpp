@@ -53,6 +53,14 @@ public:
     /// An access of the device's by an address that translation_request gave.
     [[nodiscard]] std::expected<std::span<std::byte>, memory::DmaFault>
     translated(spec::GuestAddress address, std::uint64_t length_bytes, memory::DmaAccess access);
+    /// The same without a lock.  @pre there is RAM.  @return null: `translated` says what of it.
+    [[nodiscard]] std::byte* translated_at_once(spec::GuestAddress address) const {
+        return passes_translated_.load(std::memory_order_acquire) ? root_.memory.base() + address.value : nullptr;
+    }
+    [[nodiscard]] const memory::GuestMemory& memory() const { return root_.memory; }
+    /// Waits for accesses under way, and for the holds of those of these addresses that the tables have no longer.
+    /// @param done called once, perhaps before this returns.
+    void when_unused(std::uint64_t first, std::uint64_t last, std::function<void()> done);
 
     // The unit's side. @param done as of DmaSpace::revoked: when no access by what is forgotten is under way.
     /// TranslationRoot::enabled changed.
@@ -74,16 +82,11 @@ private:
     using Span = std::expected<std::span<std::byte>, memory::DmaFault>;
 
     [[nodiscard]] Span translate_slowly(memory::Iova address, std::uint64_t length_bytes, memory::DmaAccess access);
-    [[nodiscard]] std::uint64_t extend(memory::Iova address, std::uint64_t guest, std::uint64_t known_bytes,
-                                       std::uint64_t length_bytes, memory::DmaAccess access) const;
-    /// Waits for accesses under way, and for the holds of what the tables have no longer.
-    void take_away(std::uint64_t first, std::uint64_t last, std::function<void()> done);
     [[nodiscard]] bool lost_any(const memory::DmaHold& hold, std::uint64_t first, std::uint64_t last);
     // @pre for these: mutex_ is held.
     [[nodiscard]] bool lost(const memory::DmaHold::Range& range);
     [[nodiscard]] std::expected<Context, RemappingFault> context();
     [[nodiscard]] std::expected<Translation, RemappingFault> walk(std::uint64_t address);
-    void fill(std::uint64_t address, const Translation& translation);
     void forget_context();
     void forget(const Invalidation& invalidation);
     [[nodiscard]] bool concerns(const Invalidation& invalidation) const;
@@ -93,9 +96,10 @@ private:
 
     TranslationRoot& root_;
     memory::IdentityDmaSpace identity_;
-    std::atomic<std::uint16_t> requester_; // written under mutex_
-    std::atomic<Mode> mode_;               // written under mutex_
-    TranslationCache cache_;               // filled and cleared under mutex_
+    std::atomic<std::uint16_t> requester_;       // written under mutex_
+    std::atomic<Mode> mode_;                     // written under mutex_
+    std::atomic<bool> passes_translated_{false}; // written under mutex_: the context entry says so
+    TranslationCache cache_;                     // filled and cleared under mutex_
     std::atomic<DeviceTlb*> device_tlb_{nullptr};
     std::atomic<std::uint64_t> walk_count_{0};
     memory::DmaHolds holds_;                                  // whose lock is above mutex_

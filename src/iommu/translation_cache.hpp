@@ -34,6 +34,19 @@ public:
         return {};
     }
 
+    /// How many bytes from `hit` on lie together, in pages that are known.
+    /// @param hit what was found at `address`.  @return 1 ..= length_bytes.
+    [[nodiscard]] std::uint64_t extend(std::uint64_t address, const Hit& hit, std::uint64_t length_bytes,
+                                       memory::DmaAccess access) const {
+        std::uint64_t known_bytes = hit.length_bytes;
+        while (known_bytes < length_bytes) {
+            const Hit next = find(address + known_bytes, access);
+            if (next.length_bytes == 0 || next.guest != hit.guest + known_bytes) return known_bytes;
+            known_bytes += next.length_bytes;
+        }
+        return length_bytes;
+    }
+
     struct Page {
         std::uint64_t address = 0, guest = 0; ///< both aligned to 2^shift
         unsigned shift = kSmallShift;         ///< or kLargeShift

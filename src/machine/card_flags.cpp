@@ -14,7 +14,7 @@ namespace touka::machine {
 namespace {
 
 ValueOr<CardConfig> parse_nvme(const std::vector<std::string>& parts, const std::string& path) {
-    static constexpr std::array<std::string_view, 4> kOptions{"vfs", "serial", "ro", "direct"};
+    static constexpr std::array<std::string_view, 5> kOptions{"vfs", "serial", "ro", "direct", "ats"};
     NvmeDevice card{.disk = {.path = path, .serial = {}}};
     for (const auto& part : std::span(parts).subspan(1)) {
         const auto [key, value, has_value] = split_option(part);
@@ -22,6 +22,8 @@ ValueOr<CardConfig> parse_nvme(const std::vector<std::string>& parts, const std:
             card.disk.read_only = true;
         } else if (key == "direct" && !has_value) {
             card.disk.direct = true;
+        } else if (key == "ats" && (value == "on" || value == "off")) {
+            card.address_translation = value == "on";
         } else if (key == "serial" && has_value) {
             card.disk.serial = value;
         } else if (key == "vfs" && has_value) {

@@ -14,6 +14,9 @@ TEST(CardFlags, AnNvmeControllerHasAFileAndOptions) {
     EXPECT_EQ(nvme.disk.serial, "S1");
     EXPECT_TRUE(nvme.disk.read_only);
     EXPECT_TRUE(nvme.disk.direct);
+    EXPECT_FALSE(std::get<NvmeDevice>(*parse_card_flag("nvme:a,ats=off")).address_translation);
+    EXPECT_TRUE(std::get<NvmeDevice>(*parse_card_flag("nvme:a,ats=on")).address_translation);
+    EXPECT_FALSE(parse_card_flag("nvme:a,ats").has_value());
 }
 
 TEST(CardFlags, MoreVirtualFunctionsThanThereCanBeAreRefused) {

@@ -98,9 +98,12 @@ std::expected<void, MachineError> Cards::add(const NvmeDevice& config, const std
     card.namespaces.push_back({.geometry = volume.geometry(),
                                .open = [&volume](runtime::Reactor& reactor) { return volume.open_queue(reactor); }});
     std::vector<FunctionPaths::Path*> paths;
-    for (std::uint32_t i = 0; i <= config.virtual_functions; ++i) paths.push_back(&context_.paths.open());
+    for (std::uint32_t i = 0; i <= config.virtual_functions; ++i) {
+        paths.push_back(config.address_translation ? &context_.paths.open_with_translation() : &context_.paths.open());
+    }
     nvme_cards_.push_back(std::make_unique<nvme::NvmeCard>(card, [&](std::uint16_t function) {
-        return nvme::NvmePciContext{context_.reactor, paths[function]->dma(), paths[function]->msi()};
+        FunctionPaths::Path& path = *paths[function];
+        return nvme::NvmePciContext{context_.reactor, path.dma(), path.msi(), path.translation()};
     }));
     nvme::NvmeCard& made = *nvme_cards_.back();
     paths[0]->belongs_to(made.physical());

@@ -1,5 +1,6 @@
 #include "machine/function_paths.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace touka::machine {
@@ -30,6 +31,18 @@ FunctionPaths::Path& FunctionPaths::open() {
     return path;
 }
 
+FunctionPaths::Path& FunctionPaths::open_with_translation() {
+    Path& path = open();
+    if (path.remapped_ == nullptr) return path;
+    path.translation_ = std::make_unique<iommu::AddressTranslationCache>(*path.remapped_);
+    path.remapped_->set_device_tlb(path.translation_.get());
+    return path;
+}
+
+bool FunctionPaths::with_translation() const {
+    return std::ranges::any_of(paths_, [](const Path& path) { return path.translation_ != nullptr; });
+}
+
 FunctionPaths::Path& FunctionPaths::open_direct() {
     Path& path = paths_.emplace_back();
     path.dma_ = std::make_shared<memory::IdentityDmaSpace>(memory_);
@@ -45,6 +58,7 @@ void FunctionPaths::Path::belongs_to(platform::PciFunction& function) {
     function.follow_requester([this](std::uint16_t number) {
         if (remapped_ != nullptr) remapped_->set_requester(RequesterId{number});
         if (shadow_) shadow_->set_requester(RequesterId{number});
+        if (translation_ != nullptr) translation_->forget();
         remapped_msi_->set_requester(RequesterId{number});
     });
 }

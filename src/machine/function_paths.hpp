@@ -4,6 +4,7 @@
 #include <list>
 #include <memory>
 
+#include "iommu/address_translation_cache.hpp"
 #include "iommu/remapping_unit.hpp"
 #include "memory/dma_space.hpp"
 #include "memory/guest_memory.hpp"
@@ -26,7 +27,9 @@ public:
     /// One function's way out; as good as this object.
     class Path {
     public:
-        [[nodiscard]] memory::DmaSpace& dma() { return *dma_; }
+        [[nodiscard]] memory::DmaSpace& dma() { return translation_ ? *translation_ : *dma_; }
+        /// For the function's configuration space; null: it translates nothing itself.
+        [[nodiscard]] platform::TranslationServices* translation() { return translation_.get(); }
         [[nodiscard]] platform::MsiSink& msi() { return *msi_; }
         /// Who uses it: until then it is nobody's that a driver can know. Before the function is plugged in.
         void belongs_to(platform::PciFunction& function);
@@ -42,17 +45,22 @@ public:
         friend class FunctionPaths;
         std::shared_ptr<memory::DmaSpace> dma_;
         platform::MsiSink* msi_ = nullptr;
-        iommu::RemappedSpace* remapped_ = nullptr; // null without an IOMMU
+        iommu::RemappedSpace* remapped_ = nullptr;                    // null without an IOMMU
+        std::unique_ptr<iommu::AddressTranslationCache> translation_; // before remapped_
         std::unique_ptr<iommu::RemappedMsi> remapped_msi_;
         iommu::RemappingUnit* unit_ = nullptr;
         std::shared_ptr<iommu::ShadowedRequester> shadow_; // null: it asks for translations
     };
     [[nodiscard]] Path& open();
+    /// One of a function that can keep translations itself. Without an IOMMU there are none.
+    [[nodiscard]] Path& open_with_translation();
     /// One that the IOMMU does not stand in: of a device that its driver does not remap. Its interrupts are remapped.
     [[nodiscard]] Path& open_direct();
     [[nodiscard]] bool remapped() const { return unit_ != nullptr; }
     /// Devices may be shadowed: without an IOMMU there is no need.
     [[nodiscard]] bool can_shadow() const { return unit_ == nullptr || unit_->caching_mode(); }
+    /// Some function can keep translations.
+    [[nodiscard]] bool with_translation() const;
 
 private:
     memory::GuestMemory& memory_;

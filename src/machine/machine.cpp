@@ -158,7 +158,7 @@ private:
     /// Kernel, tables and boot processor as at the start. @pre paused.
     std::expected<void, MachineError> power_on() {
         std::vector<platform::acpi::TableBytes> more;
-        if (iommu_) more.push_back(iommu_->table(layout_));
+        if (iommu_) more.push_back(iommu_->table(layout_, paths_.with_translation()));
         const auto tables = platform::acpi::make_acpi_tables(layout_, platform::boot::kAcpiArea, std::move(more));
         if (!tables || !platform::acpi::write_acpi_tables(*memory_, *tables)) {
             return std::unexpected(MachineError{MachineErrorKind::kFailed, "the ACPI tables do not fit their area"});

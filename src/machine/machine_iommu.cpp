@@ -33,10 +33,12 @@ MachineIommu::MachineIommu(memory::GuestMemory& memory, InterruptSystem& interru
 
 MachineIommu::~MachineIommu() { space_.remove(iommu::kUnitBase.value); }
 
-std::vector<std::uint8_t> MachineIommu::table(const platform::PlatformLayout& layout) const {
-    return iommu::make_dmar(
-        {.registers = iommu::kUnitBase, .io_apic_id = layout.io_apic_id, .io_apic_requester = iommu::kIoApicRequester},
-        options_);
+std::vector<std::uint8_t> MachineIommu::table(const platform::PlatformLayout& layout, bool functions_translate) const {
+    return iommu::make_dmar({.registers = iommu::kUnitBase,
+                             .io_apic_id = layout.io_apic_id,
+                             .io_apic_requester = iommu::kIoApicRequester,
+                             .root_ports_have_ats = functions_translate},
+                            options_);
 }
 
 } // namespace touka::machine

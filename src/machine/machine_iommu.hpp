@@ -28,7 +28,9 @@ public:
     MachineIommu& operator=(const MachineIommu&) = delete;
 
     [[nodiscard]] iommu::RemappingUnit& unit() { return unit_; }
-    [[nodiscard]] std::vector<std::uint8_t> table(const platform::PlatformLayout& layout) const;
+    /// @param functions_translate some function has Address Translation Services.
+    [[nodiscard]] std::vector<std::uint8_t> table(const platform::PlatformLayout& layout,
+                                                  bool functions_translate) const;
 
 private:
     platform::AddressSpace& space_;

@@ -95,6 +95,7 @@ private:
     void read_nvme(TomlTable& device) {
         NvmeDevice card{.disk = read_disk(device)};
         card.virtual_functions = device.number("vfs", 0, kVirtualFunctionLimit).value_or(0);
+        card.address_translation = device.boolean("ats").value_or(card.address_translation);
         config_.cards.emplace_back(std::move(card));
     }
 

@@ -33,6 +33,7 @@ serial = "ROOT"
 type = "nvme"
 path = "fast.raw"
 vfs = 4
+ats = false
 
 [[device]]
 type = "vfio-user"
@@ -89,6 +90,7 @@ type = "console"
     EXPECT_TRUE(config.virtio_console);
     ASSERT_EQ(config.cards.size(), 3u);
     EXPECT_EQ(std::get<NvmeDevice>(config.cards[0]).virtual_functions, 4u);
+    EXPECT_FALSE(std::get<NvmeDevice>(config.cards[0]).address_translation);
     EXPECT_EQ(std::get<VfioUserDevice>(config.cards[1]).socket, "/run/pf.sock");
     EXPECT_EQ(std::get<VfioDevice>(config.cards[2]).address, "0000:03:00.1");
     EXPECT_TRUE(config.iommu);

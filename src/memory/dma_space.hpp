@@ -36,7 +36,10 @@ struct DmaFault {
 /// use; so nobody waits for it but who takes that memory away.
 class DmaSpace {
 public:
+    DmaSpace() = default;
     virtual ~DmaSpace() = default;
+    DmaSpace(const DmaSpace&) = delete;
+    DmaSpace& operator=(const DmaSpace&) = delete;
 
     /// The host memory behind as many bytes from `address` on as lie together, up to length_bytes: callers loop.
     /// Spans are good as long as a use that began before.
@@ -52,7 +55,7 @@ public:
     [[nodiscard]] virtual std::expected<void, DmaFault> read(Iova address, std::span<std::byte> to);
     [[nodiscard]] virtual std::expected<void, DmaFault> write(Iova address, std::span<const std::byte> from);
 
-    [[nodiscard]] DmaUses::Use use() { return uses_.begin(); }
+    [[nodiscard]] DmaUses::Use use() { return shared_->uses.begin(); }
     /// Begins a hold of its ranges.  @pre within a use that began before they were translated; the hold ends before the
     /// space does.
     void hold(DmaHold& hold) {
@@ -60,18 +63,22 @@ public:
         begin_hold(hold);
     }
     /// Another one after memory was taken away. @pre within a use.
-    [[nodiscard]] std::uint64_t generation() const { return generation_.load(); }
+    [[nodiscard]] std::uint64_t generation() const { return shared_->generation.load(); }
 
 protected:
+    /// One that stands before another and translates through it: a use of either is one of both, so that whoever takes
+    /// memory away from one waits for both. @param behind outlives it.
+    explicit DmaSpace(DmaSpace& behind) : shared_(behind.shared_) {}
+
     /// Something that `translate` gave is no longer granted: it has to refuse it already.
     /// @param done called once, perhaps before this returns, when nobody uses what was translated before.
     void revoked(std::function<void()> done) {
-        ++generation_;
-        uses_.when_over(std::move(done));
+        ++shared_->generation;
+        shared_->uses.when_over(std::move(done));
     }
 
     /// Where holds are uses, as they are unless a space knows better: that they can last.
-    virtual void begin_hold(DmaHold& hold) { hold.use_ = uses_.begin(); }
+    virtual void begin_hold(DmaHold& hold) { hold.use_ = shared_->uses.begin(); }
     /// For a space that asks `holds` after a revocation.
     static void begin_hold_in(DmaHolds& holds, DmaHold& hold) {
         hold.holds_ = &holds;
@@ -79,8 +86,12 @@ protected:
     }
 
 private:
-    DmaUses uses_;
-    std::atomic<std::uint64_t> generation_{0};
+    struct Shared {
+        DmaUses uses;
+        std::atomic<std::uint64_t> generation{0};
+    };
+    Shared own_;
+    Shared* const shared_ = &own_;
 };
 
 class GuestMemory;

@@ -51,7 +51,7 @@ std::expected<void, std::string> DeviceService::add(const DeviceConfig& config) 
     }
     device.card = std::make_unique<nvme::NvmeCard>(card, [&](std::uint16_t number) {
         Function& function = *device.functions[number];
-        return nvme::NvmePciContext{work_, function.space, function.msi, polls_};
+        return nvme::NvmePciContext{.reactor = work_, .dma = function.space, .msi = function.msi, .polled = polls_};
     });
     for (std::uint16_t number = 0; number < config.functions.size(); ++number) {
         const FunctionConfig& function = config.functions[number];

@@ -149,7 +149,8 @@ void declare_run_options(CLI::App& run, RunOptions& options) {
          "and forward=tcp|udp:ADDRESS:PORT-ADDRESS:PORT");
     list("--device", options.cards, "nvme:|vfio-user:|vfio:...",
          "PCI Express card in a slot of its own; may be repeated:\n"
-         "nvme:PATH[,vfs=N][,serial=S][,ro][,direct] an NVMe controller, with virtual functions if wanted,\n"
+         "nvme:PATH[,vfs=N][,serial=S][,ro][,direct][,ats=on|off] an NVMe controller, with virtual\n"
+         "functions if wanted,\n"
          "vfio-user:SOCKET a device of touka-device or another server,\n"
          "vfio:0000:03:00.1 a function of the host (touka devices lists them)");
     run.add_flag("--iommu", options.iommu, "an IOMMU (VT-d): the guest remaps DMA and interrupts")->group("Devices");

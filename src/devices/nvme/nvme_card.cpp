@@ -15,6 +15,7 @@ public:
         : NvmePciFunction(std::move(name), subsystem, configuration, context) {
         add_alternative_routing_id();
         if (virtual_functions != nullptr) add_sriov(kVirtualDeviceId, *virtual_functions);
+        if (context.translation != nullptr) add_address_translation_services(false, *context.translation);
     }
     ~PhysicalFunction() override { detach(); }
 };
@@ -25,6 +26,7 @@ public:
                     const NvmePciContext& context)
         : NvmePciFunction(std::move(name), subsystem, configuration, context) {
         add_alternative_routing_id();
+        if (context.translation != nullptr) add_address_translation_services(true, *context.translation);
     }
     ~VirtualFunction() override { detach(); }
 };

@@ -17,6 +17,8 @@ struct NvmePciContext {
     runtime::Reactor& reactor; ///< whose thread does all the work of the controller
     memory::DmaSpace& dma;     ///< of this function alone
     platform::MsiSink& msi;
+    /// Of `dma`; null: the function translates nothing itself.
+    platform::TranslationServices* translation = nullptr;
     /// Doorbells are a page that can be shared, and the reactor looks at it all the time.
     bool polled = false;
 };

@@ -153,6 +153,11 @@ void PciFunction::add_sriov(std::uint16_t vf_device_id, VirtualFunctions& functi
     sriov_ = std::make_unique<SriovCapability>(config_, at, vf_device_id, functions);
 }
 
+void PciFunction::add_address_translation_services(bool virtual_function, TranslationServices& services) {
+    const std::uint32_t at = add_extended_capability(ExtendedCapabilityId::kAddressTranslationServices, 1, kAtsBytes);
+    ats_ = std::make_unique<AtsCapability>(config_, at, virtual_function, services);
+}
+
 MsixTable& PciFunction::add_msix(unsigned bar_index, unsigned vector_count, MsiSink& sink) {
     msix_ = std::make_unique<MsixTable>(vector_count, sink);
     define_bar(bar_index, BarKind::kMemory32, msix_->bar_bytes(), *msix_);
@@ -207,6 +212,7 @@ void PciFunction::capture_requester() {
 void PciFunction::write_config(std::uint32_t at, unsigned width_bytes, std::uint32_t value) {
     capture_requester();
     config_.write(at, width_bytes, value);
+    if (ats_) ats_->written(at, width_bytes);
     if (express_capability_ != 0) {
         const std::uint32_t control = express_capability_ + kDeviceControlOffset;
         const bool high_byte_written = at <= control + 1 && control + 1 < at + width_bytes;
@@ -248,6 +254,7 @@ void PciFunction::config_changed() {
     }
     for (unsigned i = 0; i < kBarCount; ++i) update_mapping(i);
     if (sriov_) sriov_->update(attachment_.bus, attachment_.devfn);
+    if (ats_) ats_->update();
     if (bus_master && !was_bus_master) bus_master_granted();
 }
 

@@ -13,6 +13,7 @@
 
 #include "platform/address_space.hpp"
 #include "platform/device.hpp"
+#include "platform/pci/ats_capability.hpp"
 #include "platform/pci/config_space.hpp"
 #include "platform/pci/interrupt_pin.hpp"
 #include "platform/pci/msix_table.hpp"
@@ -138,6 +139,8 @@ protected:
     void add_alternative_routing_id();
     /// @param functions outlives the function.
     void add_sriov(std::uint16_t vf_device_id, VirtualFunctions& functions);
+    /// @param virtual_function it is or will become one.  @param services outlives the function.
+    void add_address_translation_services(bool virtual_function, TranslationServices& services);
     /// MSI-X with its table in a BAR of its own. @param sink outlives the function.
     MsixTable& add_msix(unsigned bar_index, unsigned vector_count, MsiSink& sink);
     void set_interrupt_pin(std::uint8_t pin);
@@ -180,6 +183,7 @@ private:
     std::optional<std::uint16_t> captured_requester_;
     std::unique_ptr<MsixTable> msix_;
     std::unique_ptr<SriovCapability> sriov_;
+    std::unique_ptr<AtsCapability> ats_;
     bool virtual_ = false;
     std::array<std::optional<std::uint64_t>, spec::pci::kBarCount> virtual_addresses_{};
     std::uint32_t last_capability_ = 0;
