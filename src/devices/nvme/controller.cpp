@@ -104,7 +104,10 @@ void Controller::fail() {
 // --- reset (§3.7.2) ---
 
 void Controller::function_reset() {
-    context_.reactor.run_and_wait([this] { begin_reset(true); });
+    context_.reactor.run_and_wait([this] {
+        function_resetting_.store(true, std::memory_order_release);
+        begin_reset(true);
+    });
 }
 
 void Controller::begin_reset(bool whole_function) {
@@ -148,6 +151,7 @@ void Controller::finish_reset() {
         access->csts = 0;
         access->interrupt_mask = 0;
     }
+    function_resetting_.store(false, std::memory_order_release);
     registers_changed(); // perhaps it was enabled meanwhile
 }
 

@@ -72,6 +72,8 @@ public:
     /// Controller level reset by the function: all registers take their reset values. (§3.7.2) Begins at once; is over
     /// when no volume uses the guest's memory any more. Any thread but a volume's callback.
     void function_reset();
+    /// No while that is under way. Any thread.
+    [[nodiscard]] bool function_ready() const { return !function_resetting_.load(std::memory_order_acquire); }
 
     // --- lifecycle (control thread) ---
     void pause();
@@ -219,6 +221,7 @@ private:
     ControllerContext context_;
     mutable runtime::Guarded<RegisterFile> registers_;
     std::atomic<bool> online_{true};
+    std::atomic<bool> function_resetting_{false};
     Doorbells doorbells_;
     runtime::Notification wake_;
     std::atomic<bool> waking_{false}; // a wake-up is on its way; pairs with work()

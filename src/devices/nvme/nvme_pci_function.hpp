@@ -38,7 +38,7 @@ struct NvmePciConfiguration {
 };
 
 /// Threads: vCPUs read and write registers; what they start goes on on the reactor. A function level reset begins the
-/// controller's reset before it returns; CSTS.RDY shows when the last request is over.
+/// controller's reset before it returns; the function is ready again when the last request is over.
 class NvmePciFunction : public platform::PciFunction, private ControllerPort {
 public:
     /// @param name "nvme@00:04.0".  @param subsystem outlives the function.
@@ -53,6 +53,7 @@ public:
     [[nodiscard]] migration::Record save() const override;
     [[nodiscard]] std::expected<void, migration::RestoreError> restore(const migration::Record& record) override;
 
+    [[nodiscard]] bool ready() const override { return controller_->function_ready(); }
     [[nodiscard]] Controller& controller() { return *controller_; }
 
     /// The doorbells, for a driver in another process to map; empty if it shares none. Stays the function's.

@@ -108,6 +108,9 @@ public:
     /// Null: no physical function with virtual ones.
     [[nodiscard]] SriovCapability* sriov() { return sriov_.get(); }
 
+    /// No after a function level reset, until nothing of before reaches memory any more: configuration requests are
+    /// answered with retry, which software sees as all ones. (PCIe Base 5.0 §2.3.1, §6.6.2) Any thread.
+    [[nodiscard]] virtual bool ready() const { return true; }
     /// The bus or slot that it is in was reset: as a function level reset. (PCIe Base 5.0 §6.6.1)
     void bus_reset();
 

@@ -103,12 +103,13 @@ void PciRoot::move_ecam(std::optional<PciWindow> window) {
 std::uint32_t PciRoot::read_config(const PciAddress& address, std::uint32_t at, unsigned width_bytes) {
     const std::scoped_lock lock(mutex_);
     PciFunction* const function = find(address);
-    return function != nullptr ? function->read_config(at, width_bytes) : all_ones(width_bytes);
+    return function != nullptr && function->ready() ? function->read_config(at, width_bytes) : all_ones(width_bytes);
 }
 
 void PciRoot::write_config(const PciAddress& address, std::uint32_t at, unsigned width_bytes, std::uint32_t value) {
     const std::scoped_lock lock(mutex_);
-    if (PciFunction* const function = find(address)) function->write_config(at, width_bytes, value);
+    PciFunction* const function = find(address);
+    if (function != nullptr && function->ready()) function->write_config(at, width_bytes, value);
 }
 
 std::uint32_t PciRoot::config_address() {

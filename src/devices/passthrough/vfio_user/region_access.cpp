@@ -35,6 +35,10 @@ std::expected<void, int> read_region(platform::PciFunction& function, std::uint3
                                      std::span<std::byte> to) {
     if (!within(function, region, offset, to.size())) return std::unexpected(EINVAL);
     const bool config = region == VFIO_PCI_CONFIG_REGION_INDEX;
+    if (config && !function.ready()) {
+        std::ranges::fill(to, std::byte{0xFF});
+        return {};
+    }
     while (!to.empty()) {
         const unsigned width = access_bytes(offset, to.size(), config ? kWidestConfigAccess : kWidestBarAccess);
         const std::uint64_t value = config ? function.read_config(static_cast<std::uint32_t>(offset), width)
@@ -50,6 +54,7 @@ std::expected<void, int> write_region(platform::PciFunction& function, std::uint
                                       std::span<const std::byte> from) {
     if (!within(function, region, offset, from.size())) return std::unexpected(EINVAL);
     const bool config = region == VFIO_PCI_CONFIG_REGION_INDEX;
+    if (config && !function.ready()) return {};
     while (!from.empty()) {
         const unsigned width = access_bytes(offset, from.size(), config ? kWidestConfigAccess : kWidestBarAccess);
         std::uint64_t value = 0;
