@@ -37,7 +37,11 @@ public:
     static constexpr std::uint64_t kRead = 1, kWrite = 2, kReadWrite = 3, kPageSizeBit = 0x80;
 
     explicit TestUnit(const RemappingUnitOptions& options = {})
-        : unit_({*ram_, msi_, delivery_, timers_}, options), root_(new_table()) {}
+        : own_ram_(memory::GuestMemory::create(kRamBytes).value()), ram_(own_ram_.get()),
+          unit_({*ram_, msi_, delivery_, timers_}, options), root_(new_table()) {}
+    /// @param ram of kRamBytes at least, whose parts named above are the unit's; outlives it.
+    explicit TestUnit(memory::GuestMemory& ram)
+        : ram_(&ram), unit_({ram, msi_, delivery_, timers_}, {}), root_(new_table()) {}
 
     [[nodiscard]] RemappingUnit& unit() { return unit_; }
     [[nodiscard]] memory::GuestMemory& ram() { return *ram_; }
@@ -159,7 +163,8 @@ public:
     }
 
 private:
-    std::unique_ptr<memory::GuestMemory> ram_ = memory::GuestMemory::create(kRamBytes).value();
+    std::unique_ptr<memory::GuestMemory> own_ram_;
+    memory::GuestMemory* ram_;
     RecordingMsi msi_;
     RecordingDelivery delivery_;
     runtime::ManualTimers timers_;

@@ -21,6 +21,10 @@ std::string list(DeviceService& service) {
                              {"connected", each.connected},
                              {"grants", each.grants},
                              {"faults", each.faults}});
+        if (!each.last_fault) continue;
+        const bool write = each.last_fault->access == memory::DmaAccess::kWrite;
+        functions.back()["last-fault"] = {{"address", each.last_fault->address.value},
+                                          {"access", write ? "write" : "read"}};
     }
     return json{{"ok", true}, {"functions", functions}}.dump();
 }

@@ -109,12 +109,15 @@ std::vector<FunctionReport> DeviceService::report() {
         for (std::uint16_t number = 0; number < device->functions.size(); ++number) {
             Function& function = *device->functions[number];
             FunctionReport& line = all.emplace_back();
-            line = {.device = device->name, .number = number, .socket = function.socket};
+            line.device = device->name;
+            line.number = number;
+            line.socket = function.socket;
             serving_.run_and_wait([&] {
                 line.connected = function.server && function.server->connected();
                 line.grants = function.space.grant_count();
             });
             line.faults = function.space.faults().count();
+            if (const auto last = function.space.faults().last(); !last.empty()) line.last_fault = last.back();
         }
     }
     return all;

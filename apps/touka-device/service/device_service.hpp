@@ -4,6 +4,7 @@
 #include <expected>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,7 @@ struct FunctionReport {
     std::string socket;     ///< empty: taken away
     bool connected = false; ///< a server has it
     std::uint64_t grants = 0, faults = 0;
+    std::optional<devices::passthrough::DmaFaultRecord> last_fault; ///< what it tried to reach without a grant
 };
 
 /// Each function has a DMA space, interrupts, a scope of reset and errors of its own: what one server does to its

@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <cstring>
 #include <thread>
 
 #include "devices/passthrough/passthrough_function.hpp"
@@ -271,6 +273,40 @@ TEST(RemoteDevice, TheSpaceBehindItHearsOfWhatIsRefused) {
     EXPECT_EQ((*device)->faults().count(), 1u);
     ASSERT_EQ(space.heard.size(), 1u);
     EXPECT_EQ(space.heard[0], std::pair(Iova{0x7000}, memory::DmaAccess::kWrite));
+}
+
+TEST(RemoteDevice, WhatItsServerReachesForWithoutAGrantIsRefusedRecordedAndNobodyElsesBusiness) {
+    FakeServer hostile;
+    Remote other;
+    auto device = hostile.connect();
+    ASSERT_TRUE(device) << device.error();
+    ASSERT_TRUE(other.device);
+    // The memory goes on behind the grant, before it, and is not to be written.
+    ASSERT_TRUE((*device)->map_dma({.start = Iova{0x1000}, .length_bytes = 0x1000}));
+    ASSERT_TRUE((*device)->map_dma({.start = Iova{0x4000}, .length_bytes = 0x1000, .writable = false}));
+    std::memset(hostile.at(0), 0x5A, 0x8000);
+    const auto write = [&](std::uint64_t address, std::uint64_t count) {
+        std::vector<std::byte> payload;
+        append(payload, spec::vfio_user::DmaAccess{address, count});
+        payload.resize(payload.size() + count);
+        return hostile.ask(Command::kDmaWrite, payload);
+    };
+    constexpr std::array<std::pair<std::uint64_t, std::uint64_t>, 4> kAddressAndWhatIsWrong{
+        {{0xFF8, 0xFF8}, {0x1FF8, 0x2000}, {0x3000, 0x3000}, {0x4000, 0x4000}}};
+    for (const auto& [address, wrong] : kAddressAndWhatIsWrong) {
+        EXPECT_EQ(write(address, 16), EFAULT) << address;
+        const auto fault = (*device)->faults().last().back();
+        EXPECT_EQ(fault.requester, "fake");
+        EXPECT_EQ(fault.address, Iova{wrong});
+        EXPECT_EQ(fault.access, memory::DmaAccess::kWrite);
+    }
+    EXPECT_TRUE(std::all_of(hostile.at(0), hostile.at(0x8000), [](std::byte each) { return each == std::byte{0x5A}; }));
+    EXPECT_EQ(write(0x1010, 16), 0);
+    EXPECT_EQ(*hostile.at(0x1010), std::byte{0});
+    std::uint32_t identity = 0;
+    EXPECT_TRUE(other.device->read(spec::vfio::VFIO_PCI_CONFIG_REGION_INDEX, 0,
+                                   std::as_writable_bytes(std::span(&identity, 1))));
+    EXPECT_EQ(other.device->faults().count(), 0u);
 }
 
 TEST(RemoteDevice, RefusesServersThatDescribeImpossibleDevices) {

@@ -125,6 +125,8 @@ public:
         return (reply_->header.flags & wire::kError) != 0 ? static_cast<int>(reply_->header.error) : 0;
     }
 
+    [[nodiscard]] std::byte* at(std::uint64_t address) const { return ram_->base() + address; }
+
     std::map<std::pair<Command, std::uint32_t>, std::vector<std::byte>> answers;
 
 private:
