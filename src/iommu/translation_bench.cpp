@@ -54,7 +54,7 @@ void measure(benchmark::State& state, Step&& step) {
     const std::uint64_t loop = instructions.of([&] {
         for (std::uint64_t i = 0; i < kCounted; ++i) benchmark::DoNotOptimize(number++);
     });
-    state.counters["instructions"] = static_cast<double>(all - loop) / kCounted;
+    state.counters["instructions"] = static_cast<double>((all - loop + kCounted / 2) / kCounted);
 }
 
 void translate(memory::DmaSpace& space, std::uint64_t address, std::uint64_t length_bytes = kPageBytes) {

@@ -10,6 +10,7 @@ void TranslationCache::fill(const Page& page) {
         small_[page.address >> kSmallShift & kSmallMask].store(word, std::memory_order_release);
         return;
     }
+    any_large_ = true;
     const std::uint64_t tag = page.address >> (kLargeShift + kLargeBits);
     const std::uint64_t word =
         tag << kLargeTagAt | page.guest >> kLargeShift << 3 | (page.huge ? kHuge : 0) | permissions;
@@ -19,6 +20,7 @@ void TranslationCache::fill(const Page& page) {
 void TranslationCache::clear() {
     for (auto& word : small_) word.store(0, std::memory_order_relaxed);
     for (auto& word : large_) word.store(0, std::memory_order_relaxed);
+    any_large_ = false;
     std::atomic_thread_fence(std::memory_order_seq_cst);
 }
 
@@ -33,7 +35,8 @@ void TranslationCache::clear_range(std::uint64_t first, std::uint64_t last) {
                 word.store(0, std::memory_order_relaxed);
         }
     }
-    for (std::uint64_t index = 0; index < large_.size(); ++index) {
+    const std::uint64_t large_count = any_large_ ? large_.size() : 0;
+    for (std::uint64_t index = 0; index < large_count; ++index) {
         const std::uint64_t word = large_[index].load(std::memory_order_relaxed);
         const unsigned shift = (word & kHuge) != 0 ? kHugeShift : kLargeShift;
         const std::uint64_t page = (word >> kLargeTagAt << kLargeBits | index) << kLargeShift >> shift;

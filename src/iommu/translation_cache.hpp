@@ -76,6 +76,7 @@ private:
 
     std::array<std::atomic<std::uint64_t>, 1 << kSmallBits> small_{};
     std::array<std::atomic<std::uint64_t>, 1 << kLargeBits> large_{};
+    bool any_large_ = false; // there may be some, which an invalidation has to look at one by one
 };
 
 } // namespace touka::iommu

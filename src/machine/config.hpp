@@ -62,7 +62,7 @@ struct ScsiUnitConfig {
 struct NvmeDevice {
     DiskConfig disk;
     std::uint32_t virtual_functions = 0; ///< that the guest can enable: SR-IOV
-    bool address_translation = true;     ///< functions keep translations of the IOMMU's: ATS; nothing without one
+    bool address_translation = false;    ///< functions keep translations of the IOMMU's: ATS; nothing without one
 };
 /// A device of another process, which serves it over vfio-user.
 struct VfioUserDevice {

@@ -47,6 +47,9 @@ dd if=/dev/nvme1n1 bs=64k skip=300 count=1 iflag=direct 2>/dev/null | sha256sum 
 fio --name=v --filename=/dev/nvme1n1 --offset=32m --size=8m --rw=randwrite --bs=4k --ioengine=libaio --iodepth=8 --direct=1 \\
     --verify=crc32c --do_verify=1 --minimal >/tmp/fio.log 2>&1 || cat /tmp/fio.log
 echo VF-FIO $?
+lspci -vvv -s 01:00.0 | sed -n 's/.*ATSCtl:/ATS PF /p'
+lspci -vvv -s 01:00.1 | sed -n 's/.*ATSCtl:/ATS VF /p'
+echo KERNEL-FAULTS $(dmesg | grep -c "DMAR.*fault")
 echo 1 >/sys/bus/pci/devices/0000:01:00.1/reset && echo "VF RESET"
 dd if=/dev/nvme0n1 bs=64k skip=300 count=1 iflag=direct 2>/dev/null | sha256sum | sed 's/^/AFTER-RESET /'
 echo 0 >$p/sriov_numvfs && echo "DISABLED"
@@ -101,11 +104,16 @@ def main():
             file.truncate(64 * MIB)
         for extra in ((), ("--iommu",)):
             print(" ".join(extra) or "without IOMMU")
-            status, output = run(SCRIPT + FUNCTIONS, "--device", f"nvme:{disk},serial=SERIAL1,vfs={VIRTUAL}", "--cpus", "2",
-                                 "--memory", "512M", *extra, command_line="intel_iommu=on nvme_core.multipath=0", more=("devices.cpio",))
+            card = f"nvme:{disk},serial=SERIAL1,vfs={VIRTUAL},ats=on"
+            status, output = run(SCRIPT + FUNCTIONS, "--device", card, "--cpus", "2", "--memory", "512M", *extra,
+                                 command_line="intel_iommu=on nvme_core.multipath=0", more=("devices.cpio",))
             check(status == 0, "the guest powers off", output)
             remapped = marked(output, "GROUPS")[0].split()
             check((remapped[0] != "0" and remapped[1] == "1") == bool(extra), "the IOMMU is used when there is one", output)
+            enabled = [line.split()[:2] for line in marked(output, "ATS")]
+            check(enabled == ([["PF", "Enable+,"], ["VF", "Enable+,"]] if extra else []),
+                  "the stock driver lets both functions keep translations, if there is an IOMMU", output)
+            check("KERNEL-FAULTS 0" in output, "no access was blocked", output)
             check_functions(output, check_commands(output, disk))
 
 
