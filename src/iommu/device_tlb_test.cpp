@@ -45,6 +45,7 @@ TEST_F(DeviceTlbTest, ATranslationRequestGetsThePageAndItsPermissions) {
     const auto large = space_->translation_request(Iova{0x4020'0000});
     EXPECT_EQ(large->length_bytes, 0x20'0000u);
     EXPECT_TRUE(translated_passes());
+    EXPECT_EQ(space_->translated_at_once(memory::GuestAddress{kData}), test_.ram().base() + kData);
 }
 
 TEST_F(DeviceTlbTest, APageThatIsNotThereIsAnAnswerAndNoFault) {
@@ -71,6 +72,7 @@ TEST_F(DeviceTlbTest, AContextThatDoesNotLetItBlocksRequestAndAccess) {
         (void)allow(type);
         EXPECT_FALSE(space_->translation_request(Iova{kIova}).has_value());
         EXPECT_FALSE(translated_passes());
+        EXPECT_EQ(space_->translated_at_once(memory::GuestAddress{kData}), nullptr) << "the context entry is known now";
         const auto faults = test_.take_faults();
         ASSERT_EQ(faults.size(), 2u);
         EXPECT_EQ(faults[0].reason, FaultReason::kTranslatedBlocked);

@@ -223,6 +223,7 @@ TEST_P(Isolation, AfterAFunctionLevelResetNothingIsWritten) {
 TEST_P(Isolation, AFunctionLevelResetEmptiesWhatTheFunctionKept) {
     EXPECT_EQ(first_.read(kIova), Status::kSuccess);
     first_.card.physical().bus_reset();
+    EXPECT_EQ(first_.enable_translation_services(), GetParam());
     unit_.store(unit_.paging_entry(table_, kIova, 1), 0); // nobody is told: it keeps nothing
     unit_.submit(2 | 3 << 4 | 1 << 16, kIova);
     first_.driver->enable_function();

@@ -295,7 +295,9 @@ TEST(RemoteDevice, WhatItsServerReachesForWithoutAGrantIsRefusedRecordedAndNobod
         {{0xFF8, 0xFF8}, {0x1FF8, 0x2000}, {0x3000, 0x3000}, {0x4000, 0x4000}}};
     for (const auto& [address, wrong] : kAddressAndWhatIsWrong) {
         EXPECT_EQ(write(address, 16), EFAULT) << address;
-        const auto fault = (*device)->faults().last().back();
+        const auto faults = (*device)->faults().last();
+        ASSERT_FALSE(faults.empty());
+        const auto& fault = faults.back();
         EXPECT_EQ(fault.requester, "fake");
         EXPECT_EQ(fault.address, Iova{wrong});
         EXPECT_EQ(fault.access, memory::DmaAccess::kWrite);
