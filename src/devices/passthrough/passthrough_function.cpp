@@ -180,22 +180,28 @@ void PassthroughFunction::forward(std::uint32_t at, unsigned width_bytes, std::u
 }
 
 void PassthroughFunction::reset_machine_part() {
-    PciFunction::reset();
     if (table_) table_->reset();
     intx_raised_ = false;
     *msi_.lock() = Msi{};
 }
 
 void PassthroughFunction::reset_device() {
+    function_level_reset();
+    PciFunction::reset();
+    update_interrupts();
+}
+
+/// Also by the bus above it, or by its slot's power; the configuration space follows.
+void PassthroughFunction::function_level_reset() {
     choose_signalling(Signalling::kNone);
     note(transport_.reset());
     reset_machine_part();
-    update_interrupts();
 }
 
 // --- presence ---
 
 void PassthroughFunction::device_lost() {
+    absence_noticed_ = false;
     presence_ = Presence::kGone;
     const auto tell = *on_presence_.lock();
     if (tell) tell(false);
@@ -207,12 +213,19 @@ void PassthroughFunction::device_returned() {
     if (tell) tell(true);
 }
 
+void PassthroughFunction::notice_absence() {
+    if (!gone() || absence_noticed_.exchange(true)) return;
+    const auto tell = *on_notice_.lock();
+    if (tell) tell();
+}
+
 void PassthroughFunction::take_back() {
     if (presence_.load() != Presence::kBack) return;
     intx_wire_.forget();
     msi_wires_.forget();
     msix_wires_.forget();
     signalling_ = Signalling::kNone;
+    PciFunction::reset();
     reset_machine_part();
     auto back = Presence::kBack;
     if (!presence_.compare_exchange_strong(back, Presence::kThere)) return; // gone again
@@ -222,7 +235,10 @@ void PassthroughFunction::take_back() {
 // --- BARs ---
 
 std::uint64_t PassthroughFunction::read_bar(std::uint32_t index, std::uint64_t at, unsigned width_bytes) {
-    if (!present()) return ~std::uint64_t{0};
+    if (!present()) {
+        notice_absence();
+        return ~std::uint64_t{0};
+    }
     if (table_window_.holds(index, at, width_bytes)) return table_->read(at - table_window_.offset, width_bytes);
     if (pending_window_.holds(index, at, width_bytes)) {
         return table_->read(table_->pba_offset() + (at - pending_window_.offset), width_bytes);
@@ -295,6 +311,12 @@ DeviceTransport::Result grant_all_memory(DeviceTransport& transport, const memor
         if (!granted) return granted;
     }
     return {};
+}
+
+void take_back_all_memory(DeviceTransport& transport, const memory::GuestMemory& memory) {
+    for (const memory::RamRange& range : memory.ranges()) {
+        (void)transport.unmap_dma(memory::Iova{range.start.value}, range.length_bytes);
+    }
 }
 
 } // namespace touka::devices::passthrough

@@ -54,7 +54,13 @@ public:
     /// @param on_presence called on the transport's thread when the device is lost (false) and back (true), for the
     ///   slot that it is in.
     void set_presence_handler(std::function<void(bool)> on_presence) { *on_presence_.lock() = std::move(on_presence); }
+    /// @param on_notice called on a vCPU's thread when, for the first time since the device was lost, a register of it
+    /// is
+    ///   read in vain: the guest's driver knows now.
+    void set_notice_handler(std::function<void()> on_notice) { *on_notice_.lock() = std::move(on_notice); }
     [[nodiscard]] bool present() const { return presence_.load() == Presence::kThere; }
+    /// Lost, and not back.
+    [[nodiscard]] bool gone() const { return presence_.load() == Presence::kGone; }
     /// Accesses that the device refused.
     [[nodiscard]] std::uint64_t refused_accesses() const { return refused_.load(); }
 
@@ -94,6 +100,8 @@ private:
     void device_lost() override;
     void device_returned() override;
     void take_back();
+    void notice_absence();
+    void function_level_reset() override;
 
     [[nodiscard]] std::uint64_t read_bar(std::uint32_t index, std::uint64_t offset, unsigned width_bytes);
     void write_bar(std::uint32_t index, std::uint64_t offset, unsigned width_bytes, std::uint64_t value);
@@ -131,10 +139,14 @@ private:
     runtime::Guarded<Msi> msi_;
     std::atomic<Presence> presence_{Presence::kThere};
     std::atomic<std::uint64_t> refused_{0};
+    std::atomic<bool> absence_noticed_{false};
     runtime::Guarded<std::function<void(bool)>> on_presence_; // taken alone
+    runtime::Guarded<std::function<void()>> on_notice_;       // taken alone
 };
 
 /// Lets the device reach all of the guest's RAM at its guest addresses, as without an IOMMU.
 [[nodiscard]] DeviceTransport::Result grant_all_memory(DeviceTransport& transport, const memory::GuestMemory& memory);
+/// The opposite: when it returns, the device reaches none of it, or does not answer any more.
+void take_back_all_memory(DeviceTransport& transport, const memory::GuestMemory& memory);
 
 } // namespace touka::devices::passthrough

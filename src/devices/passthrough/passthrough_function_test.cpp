@@ -231,6 +231,33 @@ TEST_F(PassthroughTest, ADeviceThatIsGoneReadsAllOnesAndComesBackReset) {
     EXPECT_EQ(memory_.read(bar_, 1), 0x42u);
 }
 
+TEST_F(PassthroughTest, TheFirstRegisterReadInVainTellsThatTheGuestKnows) {
+    int noticed = 0;
+    function_->set_notice_handler([&] { ++noticed; });
+    transport_.gone = true;
+    transport_.listener->device_lost();
+    EXPECT_EQ(read(0, 4), 0xFFFF'FFFFu); // anybody may look at the configuration space
+    memory_.write(bar_, 4, 0);
+    EXPECT_EQ(noticed, 0);
+    (void)memory_.read(bar_, 4);
+    (void)memory_.read(bar_, 4);
+    EXPECT_EQ(noticed, 1);
+    EXPECT_TRUE(function_->gone());
+    transport_.gone = false;
+    transport_.listener->device_returned();
+    (void)memory_.read(bar_, 4);
+    EXPECT_EQ(noticed, 1);
+    transport_.listener->device_lost();
+    (void)memory_.read(bar_, 4);
+    EXPECT_EQ(noticed, 2);
+}
+
+TEST_F(PassthroughTest, AResetOfItsBusResetsTheDevice) {
+    const int before = transport_.resets;
+    function_->bus_reset();
+    EXPECT_EQ(transport_.resets, before + 1);
+}
+
 TEST_F(PassthroughTest, SavesAndRestoresTheMachinesPartAndTheDevices) {
     set_up_vector(2);
     write(TestTransport::kMsix + 2, 2, 0x8000);
