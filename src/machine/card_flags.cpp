@@ -39,7 +39,30 @@ ValueOr<CardConfig> parse_nvme(const std::vector<std::string>& parts, const std:
     return card;
 }
 
+/// In a flag a comma is written twice.
+std::string escaped(std::string_view text) {
+    std::string result;
+    for (const char c : text) result.append(c == ',' ? 2 : 1, c);
+    return result;
+}
+
+std::string flag_of(const NvmeDevice& card) {
+    std::string text = "nvme:" + escaped(card.disk.path);
+    if (card.virtual_functions != 0) text += fmt::format(",vfs={}", card.virtual_functions);
+    if (!card.disk.serial.empty()) text += ",serial=" + escaped(card.disk.serial);
+    if (card.disk.read_only) text += ",ro";
+    if (card.disk.direct) text += ",direct";
+    return text;
+}
+std::string flag_of(const VfioUserDevice& card) { return "vfio-user:" + escaped(card.socket); }
+std::string flag_of(const VfioDevice& card) { return "vfio:" + card.address; }
+std::string flag_of(const EmptySlot&) { return {}; }
+
 } // namespace
+
+std::string card_flag(const CardConfig& card) {
+    return std::visit([](const auto& kind) { return flag_of(kind); }, card);
+}
 
 ValueOr<std::string> parse_host_address(std::string_view text) {
     constexpr std::string_view kPattern = "xxxx:xx:xx.o";

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "machine/config.hpp"
@@ -11,6 +12,9 @@ inline constexpr std::uint32_t kVirtualFunctionLimit = 64;
 
 /// @param text nvme:PATH[,vfs=N][,serial=S][,ro][,direct], vfio-user:SOCKET or vfio:DOMAIN:BUS:DEVICE.FUNCTION.
 [[nodiscard]] ValueOr<CardConfig> parse_card_flag(std::string_view text);
+
+/// The opposite: text that parse_card_flag takes; nothing in a slot: empty text.
+[[nodiscard]] std::string card_flag(const CardConfig& card);
 
 /// @param text "0000:03:00.1", or without the domain, which is 0000 then.  @return with the domain, as sysfs names it.
 [[nodiscard]] ValueOr<std::string> parse_host_address(std::string_view text);

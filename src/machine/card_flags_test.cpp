@@ -19,6 +19,16 @@ TEST(CardFlags, AnNvmeControllerHasAFileAndOptions) {
     EXPECT_FALSE(parse_card_flag("nvme:a,ats").has_value());
 }
 
+TEST(CardFlags, AreWrittenAsTheyAreRead) {
+    for (const char* text : {"nvme:/a,,b.raw,vfs=8,serial=S,,1,ro,direct", "nvme:/a,,,vfs=1", "nvme:/a",
+                             "vfio-user:/run/p,,f.sock", "vfio:0000:03:00.1"}) {
+        const auto card = parse_card_flag(text);
+        ASSERT_TRUE(card.has_value()) << card.error();
+        EXPECT_EQ(card_flag(*card), text);
+    }
+    EXPECT_EQ(card_flag(EmptySlot{}), "");
+}
+
 TEST(CardFlags, MoreVirtualFunctionsThanThereCanBeAreRefused) {
     EXPECT_FALSE(parse_card_flag("nvme:a,vfs=65").has_value());
     EXPECT_FALSE(parse_card_flag("nvme:a,vfs=-1").has_value());

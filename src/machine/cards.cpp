@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "machine/config_validation.hpp"
+
 namespace touka::machine {
 
 using namespace devices;
@@ -13,107 +15,129 @@ namespace {
 
 constexpr std::uint8_t kFirstPortDevice = 0x10;
 
-platform::PciAddress place_of_port(std::size_t number) {
-    return {.device = static_cast<std::uint8_t>(kFirstPortDevice + number)};
+platform::PciAddress place_of_port(std::size_t slot) {
+    return {.device = static_cast<std::uint8_t>(kFirstPortDevice + slot - 1)};
 }
 
 } // namespace
 
 std::expected<std::unique_ptr<Cards>, MachineError> Cards::create(const MachineConfig& config,
                                                                   const CardContext& context) {
-    std::unique_ptr<Cards> all(new Cards(context));
+    std::unique_ptr<Cards> all(new Cards(context, config.name));
     for (const CardConfig& card : config.cards) {
-        auto added = std::visit([&](const auto& kind) { return all->add(kind, config.name); }, card);
-        if (!added) return std::unexpected(added.error());
+        const auto slot = all->add_slot();
+        if (!slot) return std::unexpected(slot.error());
+        if (std::holds_alternative<EmptySlot>(card)) continue;
+        if (auto inserted = all->insert(**slot, card, false); !inserted) return std::unexpected(inserted.error());
+    }
+    for (std::uint32_t i = 0; i < free_slots_of(config); ++i) {
+        if (const auto slot = all->add_slot(); !slot) return std::unexpected(slot.error());
     }
     return all;
 }
 
-bool Cards::has_passed_through(const MachineConfig& config) {
-    return std::ranges::any_of(config.cards, [](const CardConfig& card) {
-        return std::holds_alternative<VfioUserDevice>(card) || std::holds_alternative<VfioDevice>(card);
-    });
+bool Cards::may_pass_through(const MachineConfig& config) {
+    return free_slots_of(config) > 0 || std::ranges::any_of(config.cards, [](const CardConfig& card) {
+               return !std::holds_alternative<NvmeDevice>(card); // an empty slot, too
+           });
 }
 
 Cards::~Cards() {
+    for (const auto& slot : slots_) {
+        if (slot->leaving.joinable()) slot->leaving.join();
+    }
     for (platform::Device* device : devices()) {
         device->reset();
         device->pause(); // nothing in flight when the volumes go
     }
-    for (std::size_t i = 0; i < ports_.size(); ++i) {
-        context_.root.unplug(*ports_[i], 0);
-        context_.root.unplug_port(place_of_port(i), *ports_[i]);
+    for (const auto& slot : slots_) {
+        context_.root.unplug(*slot->port, 0);
+        context_.root.unplug_port(place_of_port(slot->number), *slot->port);
     }
 }
 
 std::vector<platform::Device*> Cards::devices() {
     std::vector<platform::Device*> all;
-    for (const auto& port : ports_) all.push_back(port.get());
-    for (const auto& card : nvme_cards_) {
-        for (platform::Device* device : card->devices()) all.push_back(device);
+    for (const auto& slot : slots_) all.push_back(slot->port.get());
+    for (const auto& slot : slots_) {
+        if (!slot->card) continue;
+        for (platform::Device* device : slot->card->devices()) all.push_back(device);
     }
-    for (const auto& function : passthrough_) all.push_back(function.get());
     return all;
 }
 
-std::expected<platform::RootPort*, MachineError> Cards::add_port() {
-    const std::size_t number = ports_.size();
-    const platform::PciAddress place = place_of_port(number);
-    // Nobody waits for a card that the guest lets go: it stays in its slot, without power.
-    auto port = std::make_unique<platform::RootPort>(fmt::format("root-port@{}", place.text()),
-                                                     static_cast<std::uint16_t>(number + 1), [] {});
-    if (number >= kSlotLimit || !context_.root.plug_port(place, *port)) {
+std::expected<Cards::Slot*, MachineError> Cards::add_slot() {
+    auto slot = std::make_unique<Slot>();
+    slot->number = static_cast<std::uint16_t>(slots_.size() + 1);
+    const platform::PciAddress place = place_of_port(slot->number);
+    FunctionPaths::Path& path = context_.paths.open_direct(); // for interrupts: a port itself reaches no memory
+    slot->port = std::make_unique<platform::RootPort>(fmt::format("root-port@{}", place.text()), slot->number,
+                                                      path.msi(), [this, it = slot.get()] {
+                                                          if (it->power_off_posted.exchange(true)) return;
+                                                          context_.post([this, it] { power_switched_off(*it); });
+                                                      });
+    path.belongs_to(*slot->port);
+    if (slots_.size() >= kSlotLimit || !context_.root.plug_port(place, *slot->port)) {
         return std::unexpected(MachineError{
             MachineErrorKind::kConfiguration,
-            fmt::format("there is no slot for card {}; {} are the most that a machine has", number + 1, kSlotLimit)});
+            fmt::format("there is no slot {}; {} are the most that a machine has", slot->number, kSlotLimit)});
     }
-    ports_.push_back(std::move(port));
-    return ports_.back().get();
+    return slots_.emplace_back(std::move(slot)).get();
 }
 
-std::expected<void, MachineError> Cards::plug(platform::PciFunction& function) {
-    const auto port = add_port();
-    if (!port) return std::unexpected(port.error());
-    if (context_.root.plug(**port, 0, function)) return {};
-    return std::unexpected(
-        MachineError{MachineErrorKind::kConfiguration,
-                     fmt::format("{}: its BARs are larger than its slot's windows", function.name())});
+std::expected<void, MachineError> Cards::insert(Slot& slot, const CardConfig& config, bool starts) {
+    auto card = std::make_unique<Card>(config, context_.paths);
+    auto added = std::visit([&](const auto& kind) { return add(kind, *card, slot.number); }, config);
+    if (!added) return added;
+    for (platform::Device* device : card->devices()) {
+        if (starts) device->start();
+    }
+    if (!context_.root.plug(*slot.port, 0, card->function())) {
+        return std::unexpected(
+            MachineError{MachineErrorKind::kConfiguration,
+                         fmt::format("{}: its BARs are larger than its slot's windows", card->function().name())});
+    }
+    slot.card = std::move(card);
+    ++slot.insertion;
+    slot.removal_asked = false;
+    slot.shown = true;
+    if (slot.card->passthrough) follow_presence(slot);
+    return {};
 }
 
-std::expected<void, MachineError> Cards::add(const NvmeDevice& config, const std::string& machine_name) {
+std::expected<void, MachineError> Cards::add(const NvmeDevice& config, Card& card, std::size_t slot) {
     storage::RawFile::Options options;
     options.read_only = config.disk.read_only;
     options.direct = config.disk.direct;
     auto file = storage::RawFile::open(config.disk.path, options);
     if (!file) return unusable(file.error().text);
-    storage::RawFile& volume = *files_.emplace_back(std::move(*file));
+    storage::RawFile& volume = *(card.file = std::move(*file));
 
-    const std::size_t slot = ports_.size() + 1;
-    nvme::NvmeCardConfiguration card;
-    card.name = fmt::format("nvme@{}", slot);
-    card.subsystem.nqn = fmt::format("nqn.2014-08.org.nvmexpress:touka:{}:{}", machine_name, slot);
-    card.subsystem.serial = config.disk.serial.empty() ? fmt::format("TOUKA{:04}", slot) : config.disk.serial;
-    card.subsystem.namespace_limit = 1;
-    card.virtual_functions = static_cast<std::uint16_t>(config.virtual_functions);
-    card.namespaces.push_back({.geometry = volume.geometry(),
-                               .open = [&volume](runtime::Reactor& reactor) { return volume.open_queue(reactor); }});
+    nvme::NvmeCardConfiguration built;
+    built.name = fmt::format("nvme@{}", slot);
+    built.subsystem.nqn = fmt::format("nqn.2014-08.org.nvmexpress:touka:{}:{}", machine_name_, slot);
+    built.subsystem.serial = config.disk.serial.empty() ? fmt::format("TOUKA{:04}", slot) : config.disk.serial;
+    built.subsystem.namespace_limit = 1;
+    built.virtual_functions = static_cast<std::uint16_t>(config.virtual_functions);
+    built.namespaces.push_back({.geometry = volume.geometry(),
+                                .open = [&volume](runtime::Reactor& reactor) { return volume.open_queue(reactor); }});
     std::vector<FunctionPaths::Path*> paths;
     for (std::uint32_t i = 0; i <= config.virtual_functions; ++i) {
-        paths.push_back(config.address_translation ? &context_.paths.open_with_translation() : &context_.paths.open());
+        paths.push_back(config.address_translation ? &card.paths.open_with_translation() : &card.paths.open());
     }
-    nvme_cards_.push_back(std::make_unique<nvme::NvmeCard>(card, [&](std::uint16_t function) {
+    card.nvme = std::make_unique<nvme::NvmeCard>(built, [&](std::uint16_t function) {
         FunctionPaths::Path& path = *paths[function];
         return nvme::NvmePciContext{context_.reactor, path.dma(), path.msi(), path.translation()};
-    }));
-    nvme::NvmeCard& made = *nvme_cards_.back();
+    });
+    nvme::NvmeCard& made = *card.nvme;
     paths[0]->belongs_to(made.physical());
-    for (std::uint16_t i = 0; i < card.virtual_functions; ++i) paths[i + 1u]->belongs_to(made.virtual_function(i));
-    return plug(made.physical());
+    for (std::uint16_t i = 0; i < built.virtual_functions; ++i) paths[i + 1u]->belongs_to(made.virtual_function(i));
+    return {};
 }
 
-std::expected<void, MachineError> Cards::add(const VfioUserDevice& config, const std::string&) {
-    FunctionPaths::Path& path = context_.paths.open();
-    const std::string name = fmt::format("vfio-user@{}", ports_.size() + 1);
+std::expected<void, MachineError> Cards::add(const VfioUserDevice& config, Card& card, std::size_t slot) {
+    FunctionPaths::Path& path = card.paths.open();
+    const std::string name = fmt::format("vfio-user@{}", slot);
     passthrough::RemoteDevice::Settings settings;
     settings.name = name;
     settings.dial = passthrough::RemoteDevice::dialer(config.socket);
@@ -122,37 +146,37 @@ std::expected<void, MachineError> Cards::add(const VfioUserDevice& config, const
         return unusable(fmt::format("{}: {}; is touka-device, or another vfio-user server, running?", config.socket,
                                     device.error()));
     }
-    passthrough::RemoteDevice& remote = *remote_devices_.emplace_back(std::move(*device));
-    const auto given =
-        give_memory(name, remote, path, fmt::format("{}: the server refused the machine's memory", config.socket));
+    passthrough::RemoteDevice& remote = *(card.remote = std::move(*device));
+    const auto given = give_memory(name, remote, path, card,
+                                   fmt::format("{}: the server refused the machine's memory", config.socket));
     if (!given) return given;
-    return plug(name, remote, path);
+    return front(name, remote, path, card);
 }
 
 std::expected<void, MachineError> Cards::give_memory(const std::string& name, passthrough::DeviceTransport& transport,
-                                                     FunctionPaths::Path& path, const std::string& refused) {
+                                                     FunctionPaths::Path& path, Card& card,
+                                                     const std::string& refused) {
     if (!context_.paths.can_shadow()) {
-        return unusable(fmt::format("{}: the machine's IOMMU tells of changes only in a machine that has a card of "
-                                    "others from its start on",
+        return unusable(fmt::format("{}: the machine's IOMMU tells of changes only in a machine that has free slots, "
+                                    "or a card of others, from its start on",
                                     name));
     }
-    auto memory = PassedMemory::grant(name, transport, context_.memory, path);
-    if (!memory) return unusable(refused);
-    passed_memory_.push_back(std::move(memory));
+    card.memory = PassedMemory::grant(name, transport, context_.memory, path);
+    if (!card.memory) return unusable(refused);
     return {};
 }
 
-std::expected<void, MachineError> Cards::plug(const std::string& name, passthrough::DeviceTransport& transport,
-                                              FunctionPaths::Path& path) {
+std::expected<void, MachineError> Cards::front(const std::string& name, passthrough::DeviceTransport& transport,
+                                               FunctionPaths::Path& path, Card& card) {
     auto function = passthrough::PassthroughFunction::create(name, transport, path.msi(), context_.reactor);
     if (!function) return unusable(fmt::format("{}: {}", name, function.error()));
-    passthrough_.push_back(std::move(*function));
-    path.belongs_to(*passthrough_.back());
-    return plug(*passthrough_.back());
+    card.passthrough = std::move(*function);
+    path.belongs_to(*card.passthrough);
+    return {};
 }
 
 std::expected<std::shared_ptr<vfio::VfioContainer>, MachineError> Cards::container_for(const std::string& address) {
-    if (container_) return container_;
+    if (auto shared = container_.lock()) return shared;
     auto container = vfio::VfioContainer::open();
     if (!container) return unusable(fmt::format("{}: {}", address, container.error()));
     // Behind the machine's IOMMU each reaches other memory.
@@ -160,31 +184,29 @@ std::expected<std::shared_ptr<vfio::VfioContainer>, MachineError> Cards::contain
     return std::move(*container);
 }
 
-std::expected<void, MachineError> Cards::add(const VfioDevice& config, const std::string&) {
+std::expected<void, MachineError> Cards::add(const VfioDevice& config, Card& card, std::size_t) {
     if (context_.paths.remapped()) {
-        const auto other =
-            std::ranges::find_if(host_devices_, [group = vfio::group_of(config.address)](const auto& each) {
-                return group.has_value() && each->group() == *group;
-            });
-        if (other != host_devices_.end()) {
+        const auto group = vfio::group_of(config.address);
+        for (const auto& slot : slots_) {
+            if (!group || !slot->card || !slot->card->host || slot->card->host->group() != *group) continue;
             return unusable(fmt::format("{}: it is in one IOMMU group with {}, and what one reaches the other reaches, "
                                         "too; with --iommu give one of them, or leave out --iommu",
-                                        config.address, (*other)->address()));
+                                        config.address, slot->card->host->address()));
         }
     }
     const auto container = container_for(config.address);
     if (!container) return std::unexpected(container.error());
     auto device = vfio::KernelDevice::open(*container, config.address);
     if (!device) return unusable(device.error());
-    vfio::KernelDevice& host = *host_devices_.emplace_back(std::move(*device));
-    FunctionPaths::Path& path = context_.paths.open();
+    vfio::KernelDevice& host = *(card.host = std::move(*device));
+    FunctionPaths::Path& path = card.paths.open();
     const std::string name = fmt::format("vfio@{}", config.address);
     const auto given = give_memory(
-        name, host, path,
+        name, host, path, card,
         fmt::format("{}: the machine's memory cannot be pinned for it; raise the limit on locked memory (ulimit -l)",
                     config.address));
     if (!given) return given;
-    return plug(name, host, path);
+    return front(name, host, path, card);
 }
 
 } // namespace touka::machine

@@ -72,8 +72,13 @@ struct VfioUserDevice {
 struct VfioDevice {
     std::string address; ///< "0000:03:00.1"
 };
-/// A card behind a root port of its own.
-using CardConfig = std::variant<NvmeDevice, VfioUserDevice, VfioDevice>;
+/// None: the slot takes one while the machine runs.
+struct EmptySlot {};
+/// What is in a slot behind a root port of its own.
+using CardConfig = std::variant<NvmeDevice, VfioUserDevice, VfioDevice, EmptySlot>;
+inline constexpr std::uint32_t kCardSlotLimit = 12;
+/// Beside its cards, when it can be given more from outside and nothing else is said.
+inline constexpr std::uint32_t kUsualFreeSlots = 4;
 
 /// What is written down of the translator's code while it runs.
 struct TranslationLogs {
@@ -96,9 +101,12 @@ struct MachineConfig {
     std::vector<std::string> vhost_user_scsi; ///< sockets, each an adapter of its own
     std::string wwpn;                         ///< of the adapter's port; empty: derived from the machine's name
     std::vector<CardConfig> cards;            ///< in the order of their slots
-    bool iommu = false;                       ///< VT-d remapping of DMA and interrupts
-    bool entropy = true;                      ///< virtio-rng
-    bool balloon = false;                     ///< virtio-balloon
+    /// Slots without a card after those; nothing: kUsualFreeSlots, or as many as there can be, with a control socket.
+    std::optional<std::uint32_t> free_slots;
+    std::string control_socket; ///< path of the socket that takes questions while the machine runs; empty: none
+    bool iommu = false;         ///< VT-d remapping of DMA and interrupts
+    bool entropy = true;        ///< virtio-rng
+    bool balloon = false;       ///< virtio-balloon
     bool virtio_console = false;
     bool verify_translation = false; ///< each block also runs on the interpreter; with the translator only
     TranslationLogs translation_logs;

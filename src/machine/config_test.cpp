@@ -58,6 +58,26 @@ protected:
     MachineConfig config_;
 };
 
+TEST_F(ConfigValidation, ACardsDiskIsNoOtherCardsOrDisks) {
+    config_.cards.emplace_back(NvmeDevice{.disk = {.path = "/a", .serial = {}}});
+    EXPECT_TRUE(validate(config_));
+    config_.cards.emplace_back(NvmeDevice{.disk = {.path = "/a", .serial = {}}});
+    EXPECT_EQ(failure(), "/a: the disk is there twice");
+    config_.cards.back() = NvmeDevice{.disk = {.path = "/b", .serial = std::string(21, 'x')}};
+    EXPECT_FALSE(validate(config_));
+}
+
+TEST_F(ConfigValidation, SlotsAreThoseOfCardsAndFreeOnes) {
+    EXPECT_EQ(free_slots_of(config_), 0u); // nobody could plug anything in
+    config_.control_socket = "/c.sock";
+    EXPECT_EQ(free_slots_of(config_), kUsualFreeSlots);
+    for (std::uint32_t i = 2; i < kCardSlotLimit; ++i) config_.cards.emplace_back(EmptySlot{});
+    EXPECT_EQ(free_slots_of(config_), 2u);
+    EXPECT_TRUE(validate(config_));
+    config_.free_slots = 3;
+    EXPECT_FALSE(validate(config_));
+}
+
 TEST_F(ConfigValidation, WantsAKernel) {
     config_.kernel.clear();
     EXPECT_EQ(failure(), "no kernel to boot");

@@ -75,6 +75,12 @@ Result check_scsi(const MachineConfig& config) {
     return {};
 }
 
+Result check_cards(const MachineConfig& config) {
+    const std::size_t slots = config.cards.size() + config.free_slots.value_or(0);
+    if (slots <= kCardSlotLimit) return {};
+    return failure(fmt::format("{} slots are too many: a machine has {} at most", slots, kCardSlotLimit));
+}
+
 Result check_network(const NetworkConfig& network) {
     if (!network.mac.empty()) {
         if (const auto mac = parse_mac(network.mac); !mac) return failure(mac.error());
@@ -92,11 +98,23 @@ Result check_network(const NetworkConfig& network) {
 
 } // namespace
 
+std::uint32_t free_slots_of(const MachineConfig& config) {
+    if (config.free_slots) return *config.free_slots;
+    const std::size_t taken = std::min<std::size_t>(config.cards.size(), kCardSlotLimit);
+    if (config.control_socket.empty()) return 0;
+    return std::min(kUsualFreeSlots, kCardSlotLimit - static_cast<std::uint32_t>(taken));
+}
+
 Result validate(const MachineConfig& config) {
     if (auto result = check_machine(config); !result) return result;
     if (auto result = check_scsi(config); !result) return result;
+    if (auto result = check_cards(config); !result) return result;
     std::set<std::string> writable_paths, serials, macs, taps;
-    for (const auto& disk : config.disks) {
+    std::vector<DiskConfig> disks = config.disks;
+    for (const auto& card : config.cards) {
+        if (const auto* nvme = std::get_if<NvmeDevice>(&card)) disks.push_back(nvme->disk);
+    }
+    for (const auto& disk : disks) {
         if (auto result = check_disk(disk); !result) return result;
         if (!disk.read_only && !writable_paths.insert(disk.path).second) {
             return failure(fmt::format("{}: the disk is there twice", disk.path), "two writers would destroy it");

@@ -19,6 +19,9 @@ inline constexpr std::size_t kSerialLimit = 20;        // virtio 1.2 §5.2.6: VI
 inline constexpr std::size_t kInterfaceNameLimit = 15; // IFNAMSIZ less the zero
 inline constexpr std::size_t kScsiUnitLimit = 255;     // virtio 1.2 §5.6.4: max_target
 
+/// How many slots without a card come after those that `cards` names.
+[[nodiscard]] std::uint32_t free_slots_of(const MachineConfig& config);
+
 /// Checks what a configuration says before anything is opened or built; whether files exist is seen later.
 /// @return the first contradiction, without a place in a file.
 [[nodiscard]] std::expected<void, ConfigError> validate(const MachineConfig& config);

@@ -15,10 +15,18 @@ constexpr RequesterId kNobody{0xFFFF};
 } // namespace
 
 FunctionPaths::~FunctionPaths() {
-    for (Path& path : paths_) {
-        if (path.remapped_ == nullptr) continue;
-        unit_->remove_requester(std::static_pointer_cast<iommu::RemappedSpace>(path.dma_));
-    }
+    for (Path& path : paths_) leave(path);
+}
+
+void FunctionPaths::leave(Path& path) {
+    if (path.remapped_ == nullptr) return;
+    unit_->remove_requester(std::static_pointer_cast<iommu::RemappedSpace>(path.dma_));
+}
+
+void FunctionPaths::close(Path& path) {
+    leave(path);
+    const std::scoped_lock lock(mutex_);
+    paths_.remove_if([&path](const Path& each) { return &each == &path; });
 }
 
 FunctionPaths::Path& FunctionPaths::open() {
@@ -40,11 +48,15 @@ FunctionPaths::Path& FunctionPaths::open_with_translation() {
 }
 
 bool FunctionPaths::with_translation() const {
+    const std::scoped_lock lock(mutex_);
     return std::ranges::any_of(paths_, [](const Path& path) { return path.translation_ != nullptr; });
 }
 
 FunctionPaths::Path& FunctionPaths::open_direct() {
-    Path& path = paths_.emplace_back();
+    Path& path = [this]() -> Path& {
+        const std::scoped_lock lock(mutex_);
+        return paths_.emplace_back();
+    }();
     path.dma_ = std::make_shared<memory::IdentityDmaSpace>(memory_);
     path.msi_ = &msi_;
     if (unit_ == nullptr) return path;
@@ -68,11 +80,14 @@ bool FunctionPaths::Path::shadow(iommu::MappingSink& sink, std::function<void(st
     return shadow_->shortage_count() == 0;
 }
 
-void FunctionPaths::Path::end_shadow() {
-    if (!shadow_) return;
+std::vector<iommu::Mapping> FunctionPaths::Path::end_shadow() {
+    if (!shadow_) return {};
     unit_->remove_shadow(shadow_);
     shadow_->close();
+    std::vector<iommu::Mapping> left;
+    for (const auto& [iova, mapping] : shadow_->mappings()) left.push_back(mapping);
     shadow_.reset();
+    return left;
 }
 
 } // namespace touka::machine

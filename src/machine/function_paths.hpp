@@ -3,6 +3,8 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <mutex>
+#include <vector>
 
 #include "iommu/address_translation_cache.hpp"
 #include "iommu/remapping_unit.hpp"
@@ -13,8 +15,7 @@
 
 namespace touka::machine {
 
-/// How functions reach memory and processors: directly, or through the machine's IOMMU. Control thread; what it hands
-/// out is for any thread.
+/// How functions reach memory and processors: directly, or through the machine's IOMMU. Any thread.
 class FunctionPaths {
 public:
     /// Everything outlives this. @param unit null: there is no IOMMU.
@@ -24,7 +25,7 @@ public:
     FunctionPaths(const FunctionPaths&) = delete;
     FunctionPaths& operator=(const FunctionPaths&) = delete;
 
-    /// One function's way out; as good as this object.
+    /// One function's way out; as good as this object, or until it is closed.
     class Path {
     public:
         [[nodiscard]] memory::DmaSpace& dma() { return translation_ ? *translation_ : *dma_; }
@@ -39,7 +40,8 @@ public:
         /// tables say. @pre is_remapped(), and the paths can_shadow().
         /// @param on_shortage as of ShadowedRequester::Settings.  @return false: it did not take its first memory.
         [[nodiscard]] bool shadow(iommu::MappingSink& sink, std::function<void(std::uint64_t)> on_shortage);
-        void end_shadow();
+        /// @return what the device still has.
+        std::vector<iommu::Mapping> end_shadow();
 
     private:
         friend class FunctionPaths;
@@ -56,6 +58,8 @@ public:
     [[nodiscard]] Path& open_with_translation();
     /// One that the IOMMU does not stand in: of a device that its driver does not remap. Its interrupts are remapped.
     [[nodiscard]] Path& open_direct();
+    /// The function has gone.
+    void close(Path& path);
     [[nodiscard]] bool remapped() const { return unit_ != nullptr; }
     /// Devices may be shadowed: without an IOMMU there is no need.
     [[nodiscard]] bool can_shadow() const { return unit_ == nullptr || unit_->caching_mode(); }
@@ -63,9 +67,12 @@ public:
     [[nodiscard]] bool with_translation() const;
 
 private:
+    void leave(Path& path);
+
     memory::GuestMemory& memory_;
     platform::MsiSink& msi_;
     iommu::RemappingUnit* unit_;
+    mutable std::mutex mutex_; // guards the list
     std::list<Path> paths_;
 };
 

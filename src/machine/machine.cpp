@@ -10,6 +10,7 @@
 
 #include "machine/cards.hpp"
 #include "machine/chipset.hpp"
+#include "machine/config_validation.hpp"
 #include "machine/engine_choice.hpp"
 #include "machine/engine_switches.hpp"
 #include "machine/function_paths.hpp"
@@ -80,7 +81,7 @@ public:
                                          parts->io_, *host.console, parts->engine_.kvm == nullptr});
         if (!peripherals) return std::unexpected(peripherals.error());
         parts->peripherals_ = std::move(*peripherals);
-        auto cards = Cards::create(config, {*parts->memory_, parts->root_, parts->paths_, parts->io_});
+        auto cards = Cards::create(config, parts->card_context());
         if (!cards) return std::unexpected(cards.error());
         parts->cards_ = std::move(*cards);
 
@@ -106,6 +107,7 @@ public:
                 case MachineEvent::kProcessorFailed: return end(Outcome::kFailed);
                 case MachineEvent::kProcessorDiffered: return end(Outcome::kDiffered);
                 case MachineEvent::kProcessorShutdown: return end(Outcome::kCrashed);
+                case MachineEvent::kWork: events_.take_work()(); break;
                 case MachineEvent::kShutdownRequested: chipset_.acpi().press_power_button(); break;
                 case MachineEvent::kEngineSwitchDue:
                     if (!switch_engine()) return end(Outcome::kFailed);
@@ -115,6 +117,23 @@ public:
     }
 
     MachineEvents& events() { return events_; }
+    [[nodiscard]] std::vector<CardConfig> cards() const { return cards_->configuration(); }
+    [[nodiscard]] SlotAnswer answer(const SlotQuestion& question) {
+        SlotAnswer answer;
+        if (const auto* plug = std::get_if<PlugCard>(&question)) {
+            const auto slot = this->plug(*plug);
+            if (slot) answer.slot = *slot;
+            if (!slot) answer.error = slot.error();
+        } else if (const auto* eject = std::get_if<EjectCard>(&question)) {
+            answer.slot = eject->slot;
+            if (const auto asked = cards_->eject(eject->slot); !asked) answer.error = asked.error();
+        } else if (const auto* pull = std::get_if<PullCard>(&question)) {
+            answer.slot = pull->slot;
+            if (const auto pulled = cards_->pull(pull->slot); !pulled) answer.error = pulled.error();
+        }
+        answer.slots = cards_->report();
+        return answer;
+    }
     [[nodiscard]] const std::string& engine_note() const { return engine_.note; }
     [[nodiscard]] std::string failure() const { return engine_.engine->failure() + processors_->failure(); }
     [[nodiscard]] std::string statistics() const {
@@ -137,10 +156,30 @@ private:
           root_(bus_.memory(), bus_.ports(),
                 make_root_config(*memory_, interrupts_->lines(), chipset_.reset_control_port())),
           iommu_(config.iommu ? std::make_unique<MachineIommu>(*memory_, *interrupts_, timers_, bus_.memory(),
-                                                               Cards::has_passed_through(config))
+                                                               Cards::may_pass_through(config))
                               : nullptr),
           paths_(*memory_, interrupts_->msi(), iommu_ ? &iommu_->unit() : nullptr),
           switches_(config.engine_switches_ms, timers_, [this] { events_.put(MachineEvent::kEngineSwitchDue); }) {}
+
+    [[nodiscard]] CardContext card_context() {
+        return {.memory = *memory_,
+                .root = root_,
+                .paths = paths_,
+                .reactor = io_,
+                .post = [this](std::function<void()> work) { events_.post(std::move(work)); },
+                .accesses_over = [this] { processors_->step_out(); }};
+    }
+
+    /// What could not have been configured is not plugged, either.
+    [[nodiscard]] std::expected<std::uint16_t, std::string> plug(const PlugCard& wanted) {
+        MachineConfig whole = config_;
+        whole.free_slots = 0;
+        whole.cards = cards_->configuration();
+        std::erase_if(whole.cards, [](const CardConfig& card) { return std::holds_alternative<EmptySlot>(card); });
+        if (whole.cards.size() < kCardSlotLimit) whole.cards.push_back(wanted.card);
+        if (const auto valid = validate(whole); !valid) return std::unexpected(valid.error().text);
+        return cards_->plug(wanted);
+    }
 
     /// Everything with a state except the processors, in the order of restoring.
     [[nodiscard]] std::vector<platform::Device*> devices() {
@@ -234,6 +273,12 @@ const std::string& Machine::engine_note() const { return parts_->engine_note(); 
 Outcome Machine::run() { return parts_->run(); }
 void Machine::request_shutdown() { parts_->events().put(MachineEvent::kShutdownRequested); }
 void Machine::stop() { parts_->events().put(MachineEvent::kStopRequested); }
+void Machine::ask(SlotQuestion question, std::function<void(SlotAnswer)> done) {
+    parts_->events().post([parts = parts_.get(), question = std::move(question), done = std::move(done)] {
+        done(parts->answer(question));
+    });
+}
+std::vector<CardConfig> Machine::cards() const { return parts_->cards(); }
 std::string Machine::failure() const { return parts_->failure(); }
 std::string Machine::statistics() const { return parts_->statistics(); }
 

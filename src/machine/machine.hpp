@@ -2,12 +2,15 @@
 #pragma once
 
 #include <expected>
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "machine/config.hpp"
 #include "machine/machine_error.hpp"
 #include "machine/outcome.hpp"
+#include "machine/slot_question.hpp"
 #include "runtime/byte_stream.hpp"
 
 namespace touka::machine {
@@ -37,6 +40,11 @@ public:
     void request_shutdown();
     /// Ends the machine now, as pulling the plug does. Any thread.
     void stop();
+    /// Asks about the slots. Any thread, also before run().
+    /// @param done gets the answer, on the control thread; destroyed uncalled when the machine ends before.
+    void ask(SlotQuestion question, std::function<void(SlotAnswer)> done);
+    /// What is in the slots: configured with this, a machine has the same cards in the same ones. After run().
+    [[nodiscard]] std::vector<CardConfig> cards() const;
     /// After kCrashed, kFailed and kDiffered: text for the user, several lines.
     [[nodiscard]] std::string failure() const;
     /// What processors met that they could not do, for --stats: instructions and registers by name. After run().

@@ -29,7 +29,14 @@ std::unique_ptr<PassedMemory> PassedMemory::grant(std::string name, DeviceTransp
     return taken ? std::move(granted) : nullptr;
 }
 
-PassedMemory::~PassedMemory() { path_.end_shadow(); }
+PassedMemory::~PassedMemory() { (void)path_.end_shadow(); }
+
+void PassedMemory::take_back() {
+    if (!path_.is_remapped()) return devices::passthrough::take_back_all_memory(transport_, memory_);
+    for (const iommu::Mapping& each : path_.end_shadow()) {
+        if (!transport_.unmap_dma(memory::Iova{each.iova}, each.length_bytes)) return; // it has gone
+    }
+}
 
 bool PassedMemory::map(const iommu::Mapping& mapping) {
     const auto range = std::ranges::find_if(memory_.ranges(), [&](const memory::RamRange& each) {

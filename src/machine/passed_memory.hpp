@@ -21,6 +21,8 @@ public:
                                                              devices::passthrough::DeviceTransport& transport,
                                                              const memory::GuestMemory& memory,
                                                              FunctionPaths::Path& path);
+    /// The device loses all that it has, or does not answer. @pre it is on no bus any more.
+    void take_back();
     /// Takes nothing away: that the device goes does. @pre it is on no bus any more.
     ~PassedMemory() override;
     PassedMemory(const PassedMemory&) = delete;

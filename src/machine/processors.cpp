@@ -54,6 +54,10 @@ void Processors::pause() {
     for (const auto& thread : threads_) thread->pause();
 }
 
+void Processors::step_out() {
+    for (const auto& thread : threads_) thread->step_out();
+}
+
 void Processors::resume() {
     for (const auto& thread : threads_) thread->resume();
 }

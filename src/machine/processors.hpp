@@ -24,6 +24,8 @@ public:
 
     void pause();
     void resume();
+    /// Returns when accesses to devices that processors had begun are over. Any thread, also while they run.
+    void step_out();
     /// The boot processor in `entry`, the others as after power-on, waiting for their start-up IPI. @pre paused.
     [[nodiscard]] std::expected<void, MachineError> reset(const cpu::CpuState& entry);
     /// @pre paused.

@@ -32,6 +32,8 @@ public:
         if (auto value = top.text("wwpn")) config_.wwpn = *value;
         if (auto value = top.text("append")) config_.command_line = *value;
         if (auto value = top.number("shutdown-grace", 0, kLongestGrace_s)) config_.shutdown_grace_s = *value;
+        config_.control_socket = top.path("control");
+        if (auto value = top.number("slots", 0, kCardSlotLimit)) config_.free_slots = *value;
         config_.iommu = top.boolean("iommu").value_or(false);
         const auto devices = top.tables("device");
         top.reject_unknown();

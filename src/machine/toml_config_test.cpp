@@ -96,6 +96,14 @@ type = "console"
     EXPECT_TRUE(config.iommu);
 }
 
+TEST(TomlConfig, ReadsTheControlSocketAndFreeSlots) {
+    const auto config = parse_toml("control = \"run/db1.sock\"\nslots = 2\n", "/vms/vm.toml").value();
+    EXPECT_EQ(config.control_socket, "/vms/run/db1.sock");
+    EXPECT_EQ(config.free_slots, 2u);
+    EXPECT_FALSE(parse_toml("slots = 13\n", "vm.toml").has_value());
+    EXPECT_FALSE(parse_toml("", "vm.toml").value().free_slots.has_value());
+}
+
 TEST(TomlConfig, KeepsTheDefaultsOfWhatIsNotSaid) {
     const auto config = parse_toml("", "vm.toml").value();
     EXPECT_EQ(config.name, MachineConfig{}.name);

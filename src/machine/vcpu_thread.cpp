@@ -39,6 +39,13 @@ void VcpuThread::pause() {
     changed_.wait(lock, [this] { return !running_; });
 }
 
+void VcpuThread::step_out() {
+    std::unique_lock lock(mutex_);
+    if (!running_) return;
+    vcpu_->kick();
+    changed_.wait(lock, [this, before = ways_out_] { return !running_ || ways_out_ != before; });
+}
+
 void VcpuThread::loop() {
     std::unique_lock lock(mutex_);
     while (wish_ != Wish::kEnd) {
@@ -53,6 +60,8 @@ void VcpuThread::loop() {
         const cpu::VcpuExit exit = vcpu_->run();
         if (exit != cpu::VcpuExit::kKicked) on_exit_(exit);
         lock.lock();
+        ++ways_out_;
+        changed_.notify_all();
         if (exit != cpu::VcpuExit::kKicked && wish_ == Wish::kRun) wish_ = Wish::kPause;
     }
     running_ = false;

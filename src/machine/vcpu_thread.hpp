@@ -12,7 +12,7 @@
 
 namespace touka::machine {
 
-/// Owns a Vcpu and its thread. Made paused. All calls come from the machine's control thread.
+/// Owns a Vcpu and its thread. Made paused. All calls come from the machine's control thread, but for step_out().
 class VcpuThread {
 public:
     /// @param on_exit called on the vCPU's thread when run() ended with kShutdown or kFailed; the thread then waits
@@ -26,6 +26,9 @@ public:
     void resume();
     /// Returns when the vCPU is out of run() and stays out.
     void pause();
+    /// Returns when the vCPU is not in run(), or has been out of it since: what it had begun with devices is over. Any
+    /// thread; the vCPU runs on.
+    void step_out();
     /// @pre paused, for state() and set_state().
     [[nodiscard]] cpu::Vcpu& vcpu() { return *vcpu_; }
 
@@ -35,10 +38,11 @@ private:
 
     std::unique_ptr<cpu::Vcpu> vcpu_;
     std::function<void(cpu::VcpuExit)> on_exit_;
-    std::mutex mutex_; // guards the two below
+    std::mutex mutex_; // guards the three below
     std::condition_variable changed_;
     Wish wish_ = Wish::kPause;
     bool running_ = false;
+    std::uint64_t ways_out_ = 0; // of run()
     std::thread thread_;
 };
 

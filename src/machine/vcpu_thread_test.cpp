@@ -54,6 +54,20 @@ TEST(VcpuThread, PauseReturnsOnlyWhenTheVcpuIsOutOfRun) {
     }
 }
 
+TEST(VcpuThread, StepsOutOfRunOnceAndRunsOn) {
+    auto vcpu = std::make_unique<FakeVcpu>(false);
+    FakeVcpu& fake = *vcpu;
+    VcpuThread thread(0, std::move(vcpu), [](cpu::VcpuExit) {});
+    thread.step_out(); // paused: nothing to wait for
+    thread.resume();
+    while (fake.runs == 0) std::this_thread::yield();
+    for (int i = 0; i < 200; ++i) {
+        const int runs = fake.runs;
+        thread.step_out();
+        while (fake.runs == runs) std::this_thread::yield(); // nobody resumes it
+    }
+}
+
 TEST(VcpuThread, ReportsAShutdownOnceAndStaysStill) {
     std::promise<cpu::VcpuExit> exit;
     auto vcpu = std::make_unique<FakeVcpu>(true);

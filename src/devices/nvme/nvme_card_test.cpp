@@ -64,7 +64,7 @@ protected:
     platform::AddressSpace memory_, ports_;
     TestMachine machine_;
     storage::MemoryVolume volume_{kVolumeBytes};
-    platform::RootPort port_{"root-port@00:10.0", 1, [] {}};
+    platform::RootPort port_{"root-port@00:10.0", 1, machine_.context().msi, [] {}};
     NvmeCard card_{configuration(), [this](std::uint16_t) { return machine_.context(); }};
     platform::PciRoot root_{memory_, ports_, platform::PciRootConfig{}};
 };

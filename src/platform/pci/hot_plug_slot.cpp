@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "spec/pci/express.hpp"
-
 namespace touka::platform {
 
 using namespace spec::pci;
@@ -19,6 +17,12 @@ SlotControl reset_control() {
     SlotControl control;
     return control.set(slot_control::ATTENTION_INDICATOR_CONTROL, slot_control::kIndicatorOff)
         .set(slot_control::POWER_INDICATOR_CONTROL, slot_control::kIndicatorOn);
+}
+
+/// A value that is reserved shows nothing.
+constexpr HotPlugSlot::Indicator indicator_of(std::uint8_t value) {
+    if (value == slot_control::kIndicatorOn) return HotPlugSlot::Indicator::kOn;
+    return value == slot_control::kIndicatorBlink ? HotPlugSlot::Indicator::kBlinking : HotPlugSlot::Indicator::kOff;
 }
 
 } // namespace
@@ -39,9 +43,26 @@ HotPlugSlot::HotPlugSlot(ConfigSpace& config, std::uint32_t express, std::uint16
     show_link();
 }
 
-bool HotPlugSlot::powered() const {
-    const SlotControl control{static_cast<std::uint16_t>(config_.read(express_ + kSlotControlOffset, 2))};
-    return !control.get(slot_control::POWER_CONTROLLER_CONTROL);
+SlotControl HotPlugSlot::control() const {
+    return SlotControl{static_cast<std::uint16_t>(config_.read(express_ + kSlotControlOffset, 2))};
+}
+
+SlotStatus HotPlugSlot::status() const {
+    return SlotStatus{static_cast<std::uint16_t>(config_.read(express_ + kSlotStatusOffset, 2))};
+}
+
+bool HotPlugSlot::powered() const { return !control().get(slot_control::POWER_CONTROLLER_CONTROL); }
+
+HotPlugSlot::Indicator HotPlugSlot::power_indicator() const {
+    return indicator_of(control().get(slot_control::POWER_INDICATOR_CONTROL));
+}
+
+HotPlugSlot::Indicator HotPlugSlot::attention_indicator() const {
+    return indicator_of(control().get(slot_control::ATTENTION_INDICATOR_CONTROL));
+}
+
+bool HotPlugSlot::button_pending() const {
+    return status().get(slot_status::ATTENTION_BUTTON_PRESSED) || power_indicator() == Indicator::kBlinking;
 }
 
 void HotPlugSlot::raise(std::uint16_t events) {
@@ -93,15 +114,15 @@ void HotPlugSlot::registers_replaced() {
 }
 
 bool HotPlugSlot::wants_interrupt() const {
-    const SlotControl control{static_cast<std::uint16_t>(config_.read(express_ + kSlotControlOffset, 2))};
-    const SlotStatus status{static_cast<std::uint16_t>(config_.read(express_ + kSlotStatusOffset, 2))};
-    if (!control.get(slot_control::HOT_PLUG_INTERRUPT_ENABLE)) return false;
-    return (control.get(slot_control::ATTENTION_BUTTON_PRESSED_ENABLE) &&
-            status.get(slot_status::ATTENTION_BUTTON_PRESSED)) ||
-           (control.get(slot_control::PRESENCE_DETECT_CHANGED_ENABLE) &&
-            status.get(slot_status::PRESENCE_DETECT_CHANGED)) ||
-           (control.get(slot_control::DATA_LINK_LAYER_STATE_CHANGED_ENABLE) &&
-            status.get(slot_status::DATA_LINK_LAYER_STATE_CHANGED));
+    const SlotControl wanted = control();
+    const SlotStatus seen = status();
+    if (!wanted.get(slot_control::HOT_PLUG_INTERRUPT_ENABLE)) return false;
+    return (wanted.get(slot_control::ATTENTION_BUTTON_PRESSED_ENABLE) &&
+            seen.get(slot_status::ATTENTION_BUTTON_PRESSED)) ||
+           (wanted.get(slot_control::PRESENCE_DETECT_CHANGED_ENABLE) &&
+            seen.get(slot_status::PRESENCE_DETECT_CHANGED)) ||
+           (wanted.get(slot_control::DATA_LINK_LAYER_STATE_CHANGED_ENABLE) &&
+            seen.get(slot_status::DATA_LINK_LAYER_STATE_CHANGED));
 }
 
 } // namespace touka::platform

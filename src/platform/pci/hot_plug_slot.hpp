@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "platform/pci/config_space.hpp"
+#include "spec/pci/express.hpp"
 
 namespace touka::platform {
 
@@ -29,10 +30,18 @@ public:
     [[nodiscard]] bool occupied() const { return occupied_; }
     /// A card answers only when it has power.
     [[nodiscard]] bool powered() const;
+    /// Software has not seen the button yet, or blinks with the power indicator to say that it is about to follow:
+    /// until then a second press takes the wish back. (§6.7.1.5)
+    [[nodiscard]] bool button_pending() const;
+    enum class Indicator { kOn, kBlinking, kOff };
+    [[nodiscard]] Indicator power_indicator() const;
+    [[nodiscard]] Indicator attention_indicator() const;
     /// An event is there that software wants to be interrupted for.
     [[nodiscard]] bool wants_interrupt() const;
 
 private:
+    [[nodiscard]] spec::pci::SlotControl control() const;
+    [[nodiscard]] spec::pci::SlotStatus status() const;
     void show_presence();
     void show_link();
     void raise(std::uint16_t events);

@@ -53,9 +53,11 @@ public:
 
 private:
     void move_card(std::uint16_t how) {
-        if (how % 3 == 0) root_.unplug(port_, 0);
-        if (how % 3 == 1) (void)root_.plug(port_, 0, card_);
-        if (how % 3 == 2) root_.request_removal(port_);
+        if (how % 5 == 0) root_.unplug(port_, 0);
+        if (how % 5 == 1) (void)root_.plug(port_, 0, card_);
+        if (how % 5 == 2) root_.request_removal(port_);
+        if (how % 5 == 3) root_.silence(port_);
+        if (how % 5 == 4) root_.show_removal(port_);
     }
 
     /// A saved state with one byte changed: it is refused, or gives a function that can be saved again.
@@ -68,7 +70,8 @@ private:
     static constexpr std::uint64_t kFunction = kEcamBase + (3 << 15), kPort = kEcamBase + (4 << 15);
     AddressSpace memory_, ports_;
     test::TestFunction function_, card_{"test@01:00.0"};
-    RootPort port_{"root-port@00:04.0", 1, [] {}};
+    test::NullSink sink_;
+    RootPort port_{"root-port@00:04.0", 1, sink_, [] {}};
     PciRoot root_{memory_, ports_, PciRootConfig{}};
 };
 

@@ -1,5 +1,6 @@
 // One function on the PCI bus: its configuration space, and its BARs as they appear in the address spaces.
-// Absent: expansion ROM, MSI (functions here have MSI-X and a pin), bus mastering by anything but the function itself.
+// Absent: expansion ROM, MSI (functions here have MSI-X and a pin; ports have msi_capability.hpp), bus mastering by
+// anything but the function itself.
 #pragma once
 
 #include <array>

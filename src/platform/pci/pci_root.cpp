@@ -84,6 +84,22 @@ void PciRoot::request_removal(RootPort& port) {
     port.request_removal();
 }
 
+void PciRoot::silence(RootPort& port) {
+    const std::scoped_lock lock(mutex_);
+    port.secondary_bus().clear();
+}
+
+void PciRoot::show_removal(RootPort& port) {
+    const std::scoped_lock lock(mutex_);
+    port.occupancy_changed();
+}
+
+PciRoot::SlotView PciRoot::look_at(const RootPort& port) {
+    const std::scoped_lock lock(mutex_);
+    const HotPlugSlot& slot = port.slot();
+    return {slot.powered(), slot.power_indicator(), slot.attention_indicator()};
+}
+
 PciFunction* PciRoot::find(const PciAddress& address) {
     if (address.bus == 0) return bus_.find(address.devfn());
     for (RootPort* const port : root_ports_) {

@@ -64,6 +64,16 @@ public:
     void unplug(RootPort& port, std::uint8_t devfn);
     /// Asks the guest to let the card behind a port go; the port tells when it has.
     void request_removal(RootPort& port);
+    /// Taking a card out in two steps: it answers nothing any more with all its functions, and only when what it had
+    /// under way is over, the slot shows that it is gone: then the guest may use the memory for something else.
+    void silence(RootPort& port);
+    void show_removal(RootPort& port);
+    /// What who stands in front of a slot sees.
+    struct SlotView {
+        bool powered = false;
+        HotPlugSlot::Indicator power = HotPlugSlot::Indicator::kOff, attention = HotPlugSlot::Indicator::kOff;
+    };
+    [[nodiscard]] SlotView look_at(const RootPort& port);
 
     /// @param offset, width_bytes within the 4 KiB of one function; 1, 2 or 4 bytes. Nobody there: all ones.
     [[nodiscard]] std::uint32_t read_config(const PciAddress& address, std::uint32_t offset, unsigned width_bytes);

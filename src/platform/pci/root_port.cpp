@@ -6,6 +6,7 @@
 #include "spec/pci/bridge_header.hpp"
 #include "spec/pci/express.hpp"
 #include "spec/pci/extended_capability.hpp"
+#include "spec/pci/message_signalled.hpp"
 #include "spec/pci/q35.hpp"
 
 namespace touka::platform {
@@ -20,7 +21,7 @@ constexpr std::uint16_t window_bits(std::uint64_t address) {
 
 } // namespace
 
-RootPort::RootPort(std::string name, std::uint16_t slot, std::function<void()> on_power_off)
+RootPort::RootPort(std::string name, std::uint16_t slot, MsiSink& sink, std::function<void()> on_power_off)
     : PciFunction(std::move(name), PciIdentity{.vendor_id = kVendorIntel,
                                                .device_id = kIch9RootPort,
                                                .revision_id = 2,
@@ -34,6 +35,9 @@ RootPort::RootPort(std::string name, std::uint16_t slot, std::function<void()> o
     add_power_management();
     express_ = add_express_port();
     slot_.emplace(config(), express_, slot);
+    const std::uint32_t msi =
+        add_capability(CapabilityId{kMsiCapabilityId}, std::vector<std::uint8_t>(MsiCapability::kBytes));
+    msi_.emplace(config(), msi, sink);
     const std::uint32_t acs = add_extended_capability(ExtendedCapabilityId::kAccessControlServices, 1, kAcsBytes);
     config().define(acs + kAcsCapabilityOffset, 2, kAcsRootPort);
     config().define(acs + kAcsControlOffset, 2, 0, kAcsRootPort);
@@ -87,12 +91,19 @@ void RootPort::reset_secondary_bus() {
 
 void RootPort::occupancy_changed() {
     slot_->set_occupied(!bus_->empty());
+    if (slot_->occupied() && !slot_->powered()) slot_->press_button();
     update_interrupt();
 }
 
 void RootPort::request_removal() {
-    slot_->press_button();
+    if (!slot_->button_pending()) slot_->press_button();
     update_interrupt();
+}
+
+void RootPort::update_interrupt() {
+    const bool wanted = slot_->wants_interrupt();
+    msi_->update(wanted, bus_master_enabled());
+    pin().set(wanted && !msi_->enabled());
 }
 
 void RootPort::reset() {
@@ -110,6 +121,7 @@ std::expected<void, migration::RestoreError> RootPort::restore(const migration::
     if (auto restored = restore_function(*state); !restored) return restored;
     secondary_changed();
     slot_->registers_replaced();
+    msi_->registers_replaced(slot_->wants_interrupt(), bus_master_enabled());
     update_interrupt();
     return {};
 }

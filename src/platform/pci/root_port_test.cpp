@@ -6,9 +6,11 @@
 #include "platform/pci/pci_root.hpp"
 #include "platform/pci/test_function.hpp"
 #include "platform/recording_line.hpp"
+#include "platform/recording_messages.hpp"
 #include "spec/pci/bridge_header.hpp"
 #include "spec/pci/express.hpp"
 #include "spec/pci/extended_capability.hpp"
+#include "spec/pci/message_signalled.hpp"
 
 namespace touka::platform {
 namespace {
@@ -40,14 +42,23 @@ protected:
     void write(const PciAddress& at, std::uint32_t offset, unsigned width, std::uint32_t value) {
         root_.write_config(at, offset, width, value);
     }
-    /// @return where a function's PCI Express capability is.
-    [[nodiscard]] std::uint32_t express(const PciAddress& at) {
+    [[nodiscard]] std::uint32_t capability(const PciAddress& at, std::uint8_t id) {
         std::uint32_t next = read(at, offset::kCapabilitiesPointer, 1);
-        while (next != 0 && read(at, next, 1) != std::to_underlying(CapabilityId::kPciExpress)) {
-            next = read(at, next + 1, 1);
-        }
+        while (next != 0 && read(at, next, 1) != id) next = read(at, next + 1, 1);
         return next;
     }
+    /// @return where a function's PCI Express capability is.
+    [[nodiscard]] std::uint32_t express(const PciAddress& at) {
+        return capability(at, std::to_underlying(CapabilityId::kPciExpress));
+    }
+    [[nodiscard]] std::uint32_t msi() { return capability(kPort, kMsiCapabilityId); }
+    void enable_msi() {
+        write(kPort, msi() + kMsiAddressOffset, 4, 0xFEE0'1000);
+        write(kPort, msi() + kMsiDataOffset + 4, 2, 0x41);
+        write(kPort, msi() + kMsiControlOffset, 2, 1);
+        write(kPort, offset::kCommand, 2, Command{}.set(command::BUS_MASTER, true).raw);
+    }
+    static constexpr MsiMessage kMessage{0xFEE0'1000, 0x41};
     [[nodiscard]] SlotStatus slot_status() {
         return SlotStatus{static_cast<std::uint16_t>(read(kPort, express(kPort) + kSlotStatusOffset, 2))};
     }
@@ -63,10 +74,11 @@ protected:
 
     AddressSpace memory_, ports_;
     std::array<RecordingLine, kPciGsiCount> lines_;
+    RecordingMessages messages_;
     int released_ = 0;
     TestFunction card_, second_{"test@01:01.1"};
-    RootPort port_{"root-port@00:10.0", 1, [this] { ++released_; }};
-    RootPort other_port_{"root-port@00:11.0", 2, [] {}};
+    RootPort port_{"root-port@00:10.0", 1, messages_, [this] { ++released_; }};
+    RootPort other_port_{"root-port@00:11.0", 2, messages_, [] {}};
     PciRoot root_{memory_, ports_, config()};
 };
 
@@ -158,6 +170,94 @@ TEST_F(RootPortTest, TheButtonAsksAndPowerOffReleasesTheCard) {
     EXPECT_FALSE(slot_status().get(slot_status::PRESENCE_DETECT_STATE));
     control(listening()); // power on again, with nobody there
     EXPECT_EQ(released_, 1);
+}
+
+TEST_F(RootPortTest, WhoPlugsIntoASlotWithoutPowerPressesTheButtonAtOnce) {
+    control(listening().set(slot_control::POWER_CONTROLLER_CONTROL, true));
+    clear_events();
+    ASSERT_TRUE(root_.plug(port_, 0, card_).has_value());
+    EXPECT_TRUE(slot_status().get(slot_status::ATTENTION_BUTTON_PRESSED));
+    EXPECT_TRUE(slot_status().get(slot_status::PRESENCE_DETECT_CHANGED));
+    EXPECT_EQ(read(kCard, 0, 4), 0xFFFF'FFFFu);
+    control(listening());
+    EXPECT_EQ(read(kCard, 0, 4), 0x5678'1234u);
+}
+
+TEST_F(RootPortTest, WhoPlugsIntoASlotWithPowerDoesNotPressTheButton) {
+    ASSERT_TRUE(root_.plug(port_, 0, card_).has_value());
+    EXPECT_FALSE(slot_status().get(slot_status::ATTENTION_BUTTON_PRESSED));
+}
+
+TEST_F(RootPortTest, AWishToRemoveIsNotTakenBackByASecondOne) {
+    ASSERT_TRUE(root_.plug(port_, 0, card_).has_value());
+    control(listening().set(slot_control::POWER_INDICATOR_CONTROL, slot_control::kIndicatorBlink));
+    EXPECT_EQ(root_.look_at(port_).power, HotPlugSlot::Indicator::kBlinking);
+    root_.request_removal(port_);
+    EXPECT_FALSE(slot_status().get(slot_status::ATTENTION_BUTTON_PRESSED));
+    control(listening().set(slot_control::POWER_INDICATOR_CONTROL, slot_control::kIndicatorOn));
+    root_.request_removal(port_);
+    EXPECT_TRUE(slot_status().get(slot_status::ATTENTION_BUTTON_PRESSED));
+}
+
+TEST_F(RootPortTest, ACardThatIsPulledAnswersNothingBeforeTheSlotSaysSo) {
+    ASSERT_TRUE(root_.plug(port_, 0, card_).has_value());
+    write(kCard, offset::kCommand, 2, 2);
+    EXPECT_FALSE(card_.mapped.empty());
+    clear_events();
+    root_.silence(port_);
+    EXPECT_TRUE(card_.mapped.empty());
+    EXPECT_EQ(read(kCard, 0, 4), 0xFFFF'FFFFu);
+    EXPECT_TRUE(slot_status().get(slot_status::PRESENCE_DETECT_STATE));
+    EXPECT_FALSE(slot_status().get(slot_status::PRESENCE_DETECT_CHANGED));
+    root_.show_removal(port_);
+    EXPECT_FALSE(slot_status().get(slot_status::PRESENCE_DETECT_STATE));
+    EXPECT_TRUE(slot_status().get(slot_status::PRESENCE_DETECT_CHANGED));
+    EXPECT_TRUE(slot_status().get(slot_status::DATA_LINK_LAYER_STATE_CHANGED));
+}
+
+TEST_F(RootPortTest, MessagesInsteadOfThePinOneForEachTimeThatEventsBegin) {
+    enable_msi();
+    control(listening());
+    ASSERT_TRUE(root_.plug(port_, 0, card_).has_value());
+    EXPECT_FALSE(lines_[kPortGsi].asserted());
+    EXPECT_EQ(messages_.take(), std::vector{kMessage});
+    root_.request_removal(port_); // while others are not cleared
+    EXPECT_TRUE(messages_.take().empty());
+    clear_events();
+    root_.request_removal(port_);
+    EXPECT_EQ(messages_.take(), std::vector{kMessage});
+}
+
+TEST_F(RootPortTest, AMaskedMessageIsPendingAndSentWhenItIsUnmasked) {
+    enable_msi();
+    control(listening());
+    write(kPort, msi() + kMsiMaskOffset + 4, 4, 1);
+    ASSERT_TRUE(root_.plug(port_, 0, card_).has_value());
+    EXPECT_TRUE(messages_.take().empty());
+    EXPECT_EQ(read(kPort, msi() + kMsiPendingOffset + 4, 4), 1u);
+    write(kPort, msi() + kMsiMaskOffset + 4, 4, 0);
+    EXPECT_EQ(messages_.take(), std::vector{kMessage});
+    EXPECT_EQ(read(kPort, msi() + kMsiPendingOffset + 4, 4), 0u);
+}
+
+TEST_F(RootPortTest, APortThatMayNotMasterTheBusSendsNothing) {
+    enable_msi();
+    control(listening());
+    write(kPort, offset::kCommand, 2, 0);
+    ASSERT_TRUE(root_.plug(port_, 0, card_).has_value());
+    EXPECT_TRUE(messages_.take().empty());
+}
+
+TEST_F(RootPortTest, AMessageThatWasSentIsNotSentAgainByRestoring) {
+    enable_msi();
+    control(listening());
+    ASSERT_TRUE(root_.plug(port_, 0, card_).has_value());
+    const auto saved = port_.save();
+    port_.reset();
+    (void)messages_.take();
+    ASSERT_TRUE(port_.restore(saved).has_value());
+    EXPECT_TRUE(messages_.take().empty());
+    EXPECT_FALSE(lines_[kPortGsi].asserted());
 }
 
 TEST_F(RootPortTest, ASecondaryBusResetResetsTheCardOnce) {

@@ -89,7 +89,8 @@ protected:
     AddressSpace memory_, ports_;
     Functions functions_;
     Function physical_{"pf", &functions_};
-    RootPort port_{"root-port@00:10.0", 1, [] {}};
+    test::NullSink port_messages_;
+    RootPort port_{"root-port@00:10.0", 1, port_messages_, [] {}};
     PciRoot root_{memory_, ports_, PciRootConfig{}};
     std::uint32_t capability_ = 0;
 };

@@ -77,7 +77,7 @@ inline constexpr Field<SlotControlTag, 6, 2, std::uint8_t> ATTENTION_INDICATOR_C
 inline constexpr Field<SlotControlTag, 8, 2, std::uint8_t> POWER_INDICATOR_CONTROL;
 inline constexpr Field<SlotControlTag, 10, 1, bool> POWER_CONTROLLER_CONTROL; // 1: the slot is off
 inline constexpr Field<SlotControlTag, 12, 1, bool> DATA_LINK_LAYER_STATE_CHANGED_ENABLE;
-inline constexpr std::uint8_t kIndicatorOn = 1, kIndicatorOff = 3;
+inline constexpr std::uint8_t kIndicatorOn = 1, kIndicatorBlink = 2, kIndicatorOff = 3;
 inline constexpr std::uint16_t kWritable = 0x17FF;
 } // namespace slot_control
 
