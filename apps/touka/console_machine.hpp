@@ -7,6 +7,7 @@
 #include "cli/command_line.hpp"
 #include "cli/messages.hpp"
 #include "cli/run_loop.hpp"
+#include "cli/slot_control.hpp"
 #include "machine/machine.hpp"
 #include "runtime/guarded.hpp"
 #include "runtime/reactor.hpp"
@@ -36,8 +37,9 @@ private:
 };
 
 /// Builds the machine of `command` with its console on `console`.
-/// @param console, messages outlive the result.
+/// @param slots asks it from outside, and knows what an earlier one that was reset had in its slots; null: nobody asks.
+/// @param console, messages, slots outlive the result.
 [[nodiscard]] std::expected<std::unique_ptr<RunningMachine>, machine::MachineError>
-make_console_machine(const RunCommand& command, TerminalConsole& console, Messages& messages);
+make_console_machine(const RunCommand& command, TerminalConsole& console, Messages& messages, SlotControl* slots);
 
 } // namespace touka::cli

@@ -1,4 +1,5 @@
 #include <iostream>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,8 @@
 #include "cli/devices_listing.hpp"
 #include "cli/messages.hpp"
 #include "cli/run_loop.hpp"
+#include "cli/slot_command.hpp"
+#include "cli/slot_control.hpp"
 #include "cli/target_listing.hpp"
 #include "cli/verify_run.hpp"
 #include "console_machine.hpp"
@@ -36,13 +39,26 @@ int main(int argc, char** argv) {
     if (const auto* device = std::get_if<cli::DeviceCommand>(&*command)) {
         return static_cast<int>(cli::run_device(*device, std::cout, messages));
     }
+    if (const auto* slot = std::get_if<cli::SlotCommand>(&*command)) {
+        return static_cast<int>(cli::run_slot(*slot, std::cout, messages));
+    }
     if (std::holds_alternative<cli::DevicesCommand>(*command)) {
         return static_cast<int>(cli::list_devices(std::cout, messages));
     }
     cli::ShutdownSignals signals; // first: all threads inherit what it blocks
+    const auto& run = std::get<cli::RunCommand>(*command);
+    std::unique_ptr<cli::SlotControl> slots;
+    if (!run.config.control_socket.empty()) {
+        auto opened = cli::SlotControl::open(run.config.control_socket);
+        if (!opened) {
+            messages.error(opened.error());
+            return static_cast<int>(cli::to_exit_status(machine::MachineErrorKind::kUnusable));
+        }
+        slots = std::move(*opened);
+    }
     cli::TerminalConsole console;
-    const auto make_machine = [&](const cli::RunCommand& run) {
-        return cli::make_console_machine(run, console, messages);
+    const auto make_machine = [&](const cli::RunCommand& each) {
+        return cli::make_console_machine(each, console, messages, slots.get());
     };
-    return static_cast<int>(cli::run_to_the_end(std::get<cli::RunCommand>(*command), make_machine, signals, messages));
+    return static_cast<int>(cli::run_to_the_end(run, make_machine, signals, messages));
 }

@@ -49,7 +49,7 @@ std::unexpected<CommandLineError> unexpected_argument(const std::string& argumen
 
 std::unexpected<CommandLineError> unknown_command(const std::string& word) {
     if (word.starts_with('-')) return usage(fmt::format("unknown flag {}", word));
-    auto hint = suggestion(word, {"run", "verify", "target", "device", "devices", "help"});
+    auto hint = suggestion(word, {"run", "verify", "target", "device", "slot", "devices", "help"});
     return usage(fmt::format("unknown command \"{}\"", word),
                  hint.empty() ? "touka help lists the commands" : std::move(hint));
 }
@@ -86,6 +86,17 @@ public:
         device_.add_option("to", device_options_.to, "where the function is from now on")->type_name("PATH");
         device_.add_option("--socket", device_options_.socket, "its control socket (default touka-device.sock)")
             ->type_name("PATH");
+        slot_
+            .add_option("action", slot_options_.action,
+                        "ls: slots and cards; plug CARD [SLOT]: a card as of --device, into the first free slot;\n"
+                        "eject SLOT: asks the guest to let the card go, and takes it out then;\n"
+                        "pull SLOT: takes it out, whatever the guest does with it")
+            ->type_name("ls|plug|eject|pull");
+        slot_.add_option("words", slot_words_, "the card, the slot's number as ls shows it")->type_name("CARD|SLOT");
+        slot_.add_option("--wait", slot_options_.wait, "eject, pull: how long to wait for the end of it (default 30)")
+            ->type_name("SECONDS");
+        slot_.add_option("--socket", slot_options_.socket, "the machine's --control (default touka.sock)")
+            ->type_name("PATH");
         help_.add_option("command", help_topic_, "what to explain")->type_name("COMMAND");
         app_.footer(fmt::format("touka help run shows all flags and examples.\n\n{}", kExitStatusHelp));
     }
@@ -117,6 +128,7 @@ public:
                          "write touka target ls");
         }
         if (device_.parsed()) return device();
+        if (slot_.parsed()) return slot();
         if (devices_.parsed()) return DevicesCommand{};
         if (!run_.parsed()) return usage("no command given");
         auto run = make_run_command(options_);
@@ -125,8 +137,8 @@ public:
     }
 
 private:
-    [[nodiscard]] std::array<CLI::App*, 6> commands() {
-        return {&run_, &verify_, &target_, &device_, &devices_, &help_};
+    [[nodiscard]] std::array<CLI::App*, 7> commands() {
+        return {&run_, &verify_, &target_, &device_, &slot_, &devices_, &help_};
     }
 
     [[nodiscard]] std::expected<Command, CommandLineError> device() const {
@@ -136,6 +148,18 @@ private:
                            (given.action == "hand-over" && !given.to.empty());
         if (whole) return given;
         return usage("touka device wants ls, take-away FUNCTION or hand-over FUNCTION SOCKET", "touka help device");
+    }
+
+    [[nodiscard]] std::expected<Command, CommandLineError> slot() const {
+        SlotCommand given = slot_options_;
+        const std::size_t words = slot_words_.size();
+        const bool plugs = given.action == "plug";
+        if (plugs && words >= 1) given.card = slot_words_[0];
+        if (words > (plugs ? 1 : 0)) given.slot = slot_words_[plugs ? 1 : 0];
+        const bool whole = (given.action == "ls" && words == 0) || (plugs && (words == 1 || words == 2)) ||
+                           ((given.action == "eject" || given.action == "pull") && words == 1);
+        if (whole) return given;
+        return usage("touka slot wants ls, plug CARD [SLOT], eject SLOT or pull SLOT", "touka help slot");
     }
 
     /// Where more is said about the command that was given.
@@ -173,12 +197,15 @@ private:
     CLI::App& verify_ = *app_.add_subcommand("verify", "compare a SCSI unit inside a guest with itself outside");
     CLI::App& target_ = *app_.add_subcommand("target", "ask a running touka-target");
     CLI::App& device_ = *app_.add_subcommand("device", "ask a running touka-device");
+    CLI::App& slot_ = *app_.add_subcommand("slot", "ask a running machine: plug cards in, take them out");
     CLI::App& devices_ = *app_.add_subcommand("devices", "list what of the host a machine can be given");
     CLI::App& help_ = *app_.add_subcommand("help", "explain a command");
     RunOptions options_;
     VerifyOptions verify_options_;
     TargetCommand target_options_{.action = {}, .socket = "touka-target.sock"};
     DeviceCommand device_options_{.action = {}, .function = {}, .to = {}, .socket = "touka-device.sock"};
+    SlotCommand slot_options_{.action = {}, .card = {}, .slot = {}, .wait = {}, .socket = "touka.sock"};
+    std::vector<std::string> slot_words_;
     std::string help_topic_;
     bool version_ = false;
 };

@@ -47,10 +47,20 @@ struct DeviceCommand {
     std::string socket;
 };
 
+/// `touka slot`: one question to a running `touka run --control`.
+struct SlotCommand {
+    std::string action; ///< "ls", "plug", "eject" or "pull"
+    std::string card;   ///< of plug, as of --device
+    std::string slot;   ///< its number; plug: empty for the first free one
+    std::string wait;   ///< seconds; empty: the usual time
+    std::string socket;
+};
+
 /// `touka devices`: what of the host a machine can be given.
 struct DevicesCommand {};
 
-using Command = std::variant<RunCommand, PrintCommand, VerifyCommand, TargetCommand, DeviceCommand, DevicesCommand>;
+using Command =
+    std::variant<RunCommand, PrintCommand, VerifyCommand, TargetCommand, DeviceCommand, SlotCommand, DevicesCommand>;
 
 struct CommandLineError {
     ExitStatus status = ExitStatus::kUsage;

@@ -191,6 +191,29 @@ TEST(CommandLine, PrintsVersionAndHelp) {
     }
 }
 
+TEST(CommandLine, ASlotCommandNamesWhatItIsAbout) {
+    const auto command = parse({"slot", "plug", "nvme:/a", "3", "--socket", "m.sock"});
+    ASSERT_TRUE(command.has_value()) << command.error().text;
+    const auto& plug = std::get<SlotCommand>(*command);
+    EXPECT_EQ(plug.card, "nvme:/a");
+    EXPECT_EQ(plug.slot, "3");
+    EXPECT_EQ(plug.socket, "m.sock");
+    const auto eject = std::get<SlotCommand>(parse({"slot", "eject", "2", "--wait", "5"}).value());
+    EXPECT_EQ(eject.slot, "2");
+    EXPECT_EQ(eject.wait, "5");
+    EXPECT_EQ(eject.socket, "touka.sock");
+    EXPECT_TRUE(parse({"slot", "ls"}).has_value());
+    EXPECT_TRUE(parse({"slot", "plug", "nvme:/a"}).has_value());
+    for (const std::vector<std::string>& wrong : {std::vector<std::string>{"slot"},
+                                                  {"slot", "plug"},
+                                                  {"slot", "plug", "nvme:/a", "1", "2"},
+                                                  {"slot", "eject"},
+                                                  {"slot", "pull", "1", "2"},
+                                                  {"slot", "ls", "1"}}) {
+        EXPECT_EQ(failure(wrong).status, ExitStatus::kUsage);
+    }
+}
+
 TEST(CommandLine, ADeviceCommandNamesWhatItIsAbout) {
     const auto command = parse({"device", "hand-over", "fast.1", "/run/b.sock", "--socket", "d.sock"});
     ASSERT_TRUE(command.has_value()) << command.error().text;

@@ -59,6 +59,7 @@ machine::ValueOr<bool> parse_console(std::string_view text) {
 }
 
 std::string apply_machine_flags(const RunOptions& options, machine::MachineConfig& config) {
+    std::uint32_t free_slots = 0;
     for (const auto& problem : {
              take("--kernel", options.kernel, config.kernel, as_written),
              take("--initrd", options.initrd, config.initrd, as_written),
@@ -67,6 +68,8 @@ std::string apply_machine_flags(const RunOptions& options, machine::MachineConfi
              take("--cpus", options.cpus, config.cpu_count, number_in(1, machine::kCpuCountLimit)),
              take("--engine", options.engine, config.engine, machine::parse_engine),
              take("--wwpn", options.wwpn, config.wwpn, as_written),
+             take("--control", options.control, config.control_socket, as_written),
+             take("--slots", options.slots, free_slots, number_in(0, machine::kCardSlotLimit)),
              take("--name", options.name, config.name, as_written),
              take("--console", options.console, config.virtio_console, parse_console),
              take("--shutdown-grace", options.shutdown_grace, config.shutdown_grace_s,
@@ -76,6 +79,7 @@ std::string apply_machine_flags(const RunOptions& options, machine::MachineConfi
          }) {
         if (!problem.empty()) return problem;
     }
+    if (options.slots) config.free_slots = free_slots;
     if (options.no_rng) config.entropy = false;
     if (options.balloon) config.balloon = true;
     config.verify_translation = options.verify_translation;
@@ -153,12 +157,16 @@ void declare_run_options(CLI::App& run, RunOptions& options) {
          "functions if wanted,\n"
          "vfio-user:SOCKET a device of touka-device or another server,\n"
          "vfio:0000:03:00.1 a function of the host (touka devices lists them)");
+    text("--slots", options.slots, "N", "free slots beside those of cards (default 4 with --control, else none)",
+         "Devices");
     run.add_flag("--iommu", options.iommu, "an IOMMU (VT-d): the guest remaps DMA and interrupts")->group("Devices");
     run.add_flag("--no-rng", options.no_rng, "no virtio entropy device")->group("Devices");
     run.add_flag("--balloon", options.balloon, "a virtio memory balloon")->group("Devices");
     text("--console", options.console, "KIND", "serial (ttyS0) or virtio (hvc0) (default serial)", "Devices");
     text("--shutdown-grace", options.shutdown_grace, "SECONDS",
          "from the power button that SIGTERM presses to the plug (default 60)", "Behaviour");
+    text("--control", options.control, "PATH",
+         "socket on which touka slot asks the running machine: cards are plugged in and taken out", "Behaviour");
     run.add_flag("--no-reboot", options.no_reboot, "end when the guest asks for a reset")->group("Behaviour");
     run.add_flag("-q,--quiet", options.quiet, "only errors on stderr")->group("Behaviour");
     run.add_flag("--stats", options.stats, "counters on stderr at the end")->group("Behaviour");

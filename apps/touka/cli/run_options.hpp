@@ -15,7 +15,7 @@ namespace touka::cli {
 struct RunOptions {
     std::optional<std::string> file;
     std::optional<std::string> kernel, initrd, append, memory, cpus, engine, name, console, shutdown_grace, dump_blocks,
-        switch_engine_at, wwpn;
+        switch_engine_at, wwpn, slots, control;
     std::vector<std::string> disks, networks, scsi_units, cards;
     bool no_rng = false, iommu = false, balloon = false, no_reboot = false, quiet = false, stats = false;
     bool verify_translation = false, perf_map = false;
