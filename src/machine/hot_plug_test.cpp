@@ -4,6 +4,8 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
+#include <future>
 #include <string>
 #include <thread>
 
@@ -34,7 +36,7 @@ protected:
         config.free_slots = 2;
         cards_ = Cards::create(config, {*host_.ram, host_.root, paths_, host_.reactor,
                                         [this](std::function<void()> work) { events_.post(std::move(work)); },
-                                        [this] { ++quiet_; }})
+                                        [this] { quiet_ += is_open(other_path_) ? 1 : 0; }})
                      .value();
     }
     ~HotPlugTest() override {
@@ -115,11 +117,28 @@ TEST_F(HotPlugTest, APulledCardFreesItsFileAndItsSlot) {
     EXPECT_EQ(class_at(kCard), 0xFF'FFFFu);
     EXPECT_FALSE(cards_->pull(2).has_value());
     run_one();
-    EXPECT_EQ(quiet_, 1); // processors have been asked to leave its registers
+    EXPECT_EQ(quiet_, 1); // processors have been asked to leave its registers while it was there
     EXPECT_FALSE(is_open(other_path_));
     EXPECT_EQ(cards_->report()[1].state, SlotReport::State::kEmpty);
     EXPECT_EQ(cards_->devices().size(), 3u + 2u);
     EXPECT_TRUE(cards_->plug({nvme(other_path_), std::uint16_t{2}}).has_value());
+}
+
+TEST_F(HotPlugTest, ThatACardIsGoneIsShownWhenItsWorkIsOver) {
+    ASSERT_TRUE(cards_->plug({nvme(other_path_), std::uint16_t{2}}).has_value());
+    const auto present = [this] {
+        const SlotStatus status{static_cast<std::uint16_t>(host_.root.read_config(kPort, slot_control() + 2, 2))};
+        return status.get(slot_status::PRESENCE_DETECT_STATE);
+    };
+    std::promise<void> go_on;
+    host_.reactor.post([&] { go_on.get_future().wait(); }); // the host is slow
+    ASSERT_TRUE(cards_->pull(2).has_value());
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    EXPECT_TRUE(present());
+    EXPECT_EQ(class_at(kCard), 0xFF'FFFFu);
+    go_on.set_value();
+    run_one();
+    EXPECT_FALSE(present());
 }
 
 TEST_F(HotPlugTest, ASlotIsNotFreeBeforeItsLastCardHasEnded) {
