@@ -4,13 +4,10 @@
 
 #include "iommu/table_walker.hpp"
 #include "iommu/translation_cache.hpp"
+#include "iommu/unit_options.hpp"
 #include "memory/guest_memory.hpp"
 
 namespace touka::iommu {
-
-/// Requests to it are interrupts, whatever the tables say. (VT-d Rev. 4.1 §3.14)
-inline constexpr std::uint64_t kInterruptRange = 0xFEE0'0000, kInterruptRangeBytes = 0x10'0000;
-constexpr bool in_interrupt_range(std::uint64_t address) { return address - kInterruptRange < kInterruptRangeBytes; }
 
 constexpr std::uint64_t aligned_down(std::uint64_t address, unsigned shift) { return address >> shift << shift; }
 

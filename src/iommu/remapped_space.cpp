@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "iommu/cached_page.hpp"
-#include "iommu/unit_options.hpp"
 
 namespace touka::iommu {
 

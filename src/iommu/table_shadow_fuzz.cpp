@@ -44,7 +44,7 @@ private:
     /// What a walk says of an address, or all ones. @param step_bytes how far it says so.
     [[nodiscard]] std::uint64_t walked(std::uint64_t address, std::uint64_t& step_bytes) const {
         step_bytes = 4096;
-        if (address - kInterruptRange < kInterruptRangeBytes) return ~std::uint64_t{0};
+        if (in_interrupt_range(address)) return ~std::uint64_t{0};
         const auto found = walker_.walk(context_, address);
         if (!found) return ~std::uint64_t{0};
         const std::uint64_t within = address & ((std::uint64_t{1} << found->shift) - 1);

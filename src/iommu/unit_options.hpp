@@ -26,6 +26,7 @@ inline constexpr unsigned kAddressWidth = 48;
 inline constexpr std::uint8_t kThreeLevels = 1 << 1, kFourLevels = 1 << 2;
 /// Requests to it are interrupts, whatever the tables say. (§3.14)
 inline constexpr std::uint64_t kInterruptRange = 0xFEE0'0000, kInterruptRangeBytes = 0x10'0000;
+constexpr bool in_interrupt_range(std::uint64_t address) { return address - kInterruptRange < kInterruptRangeBytes; }
 inline constexpr unsigned kFaultRecordCount = 8;
 inline constexpr std::uint8_t kGreatestAddressMask = 18; // 1 GiB
 inline constexpr std::uint8_t kGreatestHandleMask = 15;
