@@ -3,8 +3,10 @@
 
 #include <cstdlib>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <string>
+#include <utility>
 
 #include "iommu/mapping.hpp"
 
