@@ -11,7 +11,11 @@ from shared_device import VERIFY, WAIT, Device
 from user_driver import DRIVER
 
 TRANSLATED = "intel_iommu=on iommu.passthrough=0"
-STOCK = WAIT + """
+# Both functions are paths to one namespace, which has its name from whichever came up first.
+STOCK = """#root
+for i in $(seq 100); do [ "$(cat /sys/class/nvme/nvme*/state | grep -c live)" = 2 ] && break; sleep 0.2; done
+n=/dev/$(ls /sys/block | grep -E '^nvme[0-9]+n1$')
+for i in $(seq 100); do [ -b $n ] && break; sleep 0.2; done
 echo "DOMAIN $(cat /sys/bus/pci/devices/0000:01:00.0/iommu_group/type)"
 dd if=/dev/urandom of=/tmp/pattern bs=64k count=64 2>/dev/null
 dd if=/tmp/pattern of=$n bs=64k oflag=direct 2>/dev/null
