@@ -96,7 +96,6 @@ private:
     [[nodiscard]] std::expected<void, std::string> define_bars(std::span<const std::uint8_t> device);
     [[nodiscard]] std::expected<void, std::string> define_msix(std::span<const std::uint8_t> device);
 
-    void function_level_reset() override { reset_device(); } // of the bus; FLR does not get as far as the base
     void device_lost() override;
     void device_returned() override;
     void take_back();
