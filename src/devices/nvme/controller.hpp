@@ -67,6 +67,8 @@ public:
     void use_doorbells(std::span<std::uint32_t> words);
     /// Returns when what was rung before has been seen. Not on the reactor.
     void settle();
+    /// The same without waiting. @param then called on the reactor.
+    void when_settled(std::function<void()> then);
     /// Looks at all queues again: bus mastering was granted. Any thread.
     void wake();
     /// Controller level reset by the function: all registers take their reset values. (§3.7.2) Begins at once; is over

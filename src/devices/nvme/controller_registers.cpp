@@ -103,6 +103,13 @@ void Controller::settle() {
     context_.reactor.run_and_wait([this] { work(); });
 }
 
+void Controller::when_settled(std::function<void()> then) {
+    context_.reactor.post([this, then = std::move(then)] {
+        work();
+        then();
+    });
+}
+
 void Controller::wake() {
     if (!waking_.exchange(true)) wake_.signal();
 }

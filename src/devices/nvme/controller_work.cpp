@@ -113,11 +113,17 @@ void Controller::read_shadow_doorbells() {
     for (std::uint32_t id = 1; id < completion_queues_.size(); ++id) {
         CompletionQueue* const completions = completion_queue(id);
         if (completions == nullptr) continue;
-        if (const auto head = shadow(2 * id + 1); head && completions->set_head(*head)) {
+        // A full queue has to hear of the next entry that is taken, and the pin of each, to go down; others do not
+        // care. The driver looks at the index after it stored the head, so the head is read again after the index is
+        // stored.
+        for (auto head = shadow(2 * id + 1); head && completions->set_head(*head);) {
             after_post(*completions, completions->flush(context_.dma));
+            if (completions->held_back().empty() && context_.port.message_signalled()) break;
+            write_event_index(2 * id + 1, completions->head());
+            const auto again = shadow(2 * id + 1);
+            if (again == head) break;
+            head = again;
         }
-        // A full queue has to hear of the next entry that is taken; others do not care.
-        if (!completions->held_back().empty()) write_event_index(2 * id + 1, completions->head());
     }
     for (std::uint32_t id = 1; id < submission_queues_.size(); ++id) {
         SubmissionQueue* const queue = submission_queue(id);

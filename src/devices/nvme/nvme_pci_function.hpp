@@ -50,6 +50,7 @@ public:
     void pause() override { controller_->pause(); }
     void resume() override { controller_->resume(); }
     void reset() override;
+    void when_settled(std::function<void()> then) override { controller_->when_settled(std::move(then)); }
     [[nodiscard]] migration::Record save() const override;
     [[nodiscard]] std::expected<void, migration::RestoreError> restore(const migration::Record& record) override;
 

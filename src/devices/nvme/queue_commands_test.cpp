@@ -167,6 +167,29 @@ TEST_F(NvmeQueues, ShadowDoorbellsWorkWithoutWritingTheRealOnes) {
     EXPECT_EQ(driver_->load<std::uint32_t>(shadow + 4096 + 8), driver_->io.tail); // where it wants to hear of the next
 }
 
+TEST_F(NvmeQueues, ShadowDoorbellsOfCompletionsAreAskedForWhileThePinIsInUse) {
+    bring_up();
+    const std::uint64_t shadow = machine_.allocate(8192);
+    SubmissionEntry config = admin_command(AdminOpcode::kDoorbellBufferConfig, 0, shadow);
+    config.prp2 = shadow + 4096;
+    EXPECT_EQ(admin(config), Status::kSuccess);
+    const auto flush = [&] {
+        (void)driver_->put(driver_->io, block_command(IoOpcode::kFlush, 0, 1, 0));
+        driver_->store(shadow + 8, std::uint32_t{driver_->io.tail});
+        driver_->settle();
+        EXPECT_TRUE(driver_->take(driver_->io, false));
+        driver_->store(shadow + 12, std::uint32_t{driver_->io.head});
+        driver_->ring_head(driver_->io);
+        driver_->settle();
+        return driver_->load<std::uint32_t>(shadow + 4096 + 12);
+    };
+    EXPECT_EQ(flush(), 0u) << "messages are sent once, whatever is taken";
+    const std::uint32_t msix = driver_->find_capability(spec::pci::CapabilityId::kMsix);
+    driver_->config_write(msix + 2, 2, 0);
+    EXPECT_EQ(flush(), driver_->io.head) << "its pin has to go down with the last";
+    EXPECT_EQ(flush(), driver_->io.head);
+}
+
 TEST_F(NvmeQueues, UnknownCommandsAndReservedFieldsAreRefused) {
     bring_up();
     SubmissionEntry command{};

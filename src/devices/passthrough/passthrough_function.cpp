@@ -68,9 +68,11 @@ PassthroughFunction::PassthroughFunction(std::string name, DeviceTransport& tran
       filter_(device, places_, transport.interrupts(VFIO_PCI_INTX_IRQ_INDEX).count != 0, config()),
       intx_wire_(reactor, transport, VFIO_PCI_INTX_IRQ_INDEX, [this](std::uint32_t) { on_intx(); }),
       msi_wires_(reactor, transport, VFIO_PCI_MSI_IRQ_INDEX, [this](std::uint32_t number) { send_msi(number); }),
-      msix_wires_(reactor, transport, VFIO_PCI_MSIX_IRQ_INDEX, [this](std::uint32_t number) {
-          if (table_) table_->raise(number);
-      }) {
+      msix_wires_(reactor, transport, VFIO_PCI_MSIX_IRQ_INDEX,
+                  [this](std::uint32_t number) {
+                      if (table_) table_->raise(number);
+                  }),
+      reactor_(reactor), intx_timer_(reactor.make_timer([this] { intx_waited(); })) {
     if (transport.interrupts(VFIO_PCI_INTX_IRQ_INDEX).count != 0) set_interrupt_pin(device[offset::kInterruptPin]);
 }
 
@@ -78,6 +80,7 @@ PassthroughFunction::~PassthroughFunction() {
     transport_.set_listener(nullptr);
     detach();
     intx_wire_.disconnect();
+    intx_timer_.reset();
     msi_wires_.disconnect();
     msix_wires_.disconnect();
 }

@@ -61,6 +61,11 @@ public:
     [[nodiscard]] bool present() const { return presence_.load() == Presence::kThere; }
     /// Lost, and not back.
     [[nodiscard]] bool gone() const { return presence_.load() == Presence::kGone; }
+    /// How long an INTx stays up when no BAR is accessed; longer each time until one is.
+    void set_intx_wait(std::uint64_t first_ns) {
+        intx_first_wait_ns_ = first_ns;
+        intx_wait_ns_ = first_ns;
+    }
     /// Accesses that the device refused.
     [[nodiscard]] std::uint64_t refused_accesses() const { return refused_.load(); }
 
@@ -113,6 +118,7 @@ private:
     void choose_signalling(Signalling wanted);
     void on_intx();
     void end_intx();
+    void intx_waited();
     void send_msi(std::uint32_t number);
     void deliver_msi(std::uint32_t number);
     void note(const DeviceTransport::Result& result) {
@@ -129,6 +135,9 @@ private:
     InterruptWires intx_wire_, msi_wires_, msix_wires_;
     Signalling signalling_ = Signalling::kNone; // under the configuration lock
     std::atomic<bool> intx_raised_{false};      // and masked in the device until a BAR is accessed
+    std::atomic<std::uint64_t> intx_first_wait_ns_{250'000}, intx_wait_ns_{250'000}; // or so long
+    runtime::Reactor& reactor_;
+    std::unique_ptr<runtime::Timer> intx_timer_;
     /// Copies of the MSI registers, for the reactor; written under the configuration lock. Taken alone.
     struct Msi {
         bool enabled = false;

@@ -36,6 +36,7 @@ protected:
         auto made = PassthroughFunction::create("nvme", transport_, sink_, reactor_);
         ASSERT_TRUE(made) << made.error();
         function_ = std::move(*made);
+        function_->set_intx_wait(60'000'000'000); // none of the tests' business, but for one
         ASSERT_TRUE(root_.plug(kPlace, *function_));
         bar_ = read(0x10, 4) & ~0xFu;
         write(4, 2, 0x0006); // memory, bus master
@@ -186,6 +187,16 @@ TEST_F(PassthroughTest, TakesIntxDownAtAnAccessAndUnmasksIt) {
     EXPECT_EQ(transport_.unmasks, 1);
     fire(VFIO_PCI_INTX_IRQ_INDEX, 0); // it still stands
     EXPECT_TRUE(intx());
+}
+
+TEST_F(PassthroughTest, TakesIntxDownAfterATimeAndUnmasksIt) {
+    function_->set_intx_wait(1'000'000);
+    fire(VFIO_PCI_INTX_IRQ_INDEX, 0); // while the guest had seen to its cause already: no access follows
+    for (int i = 0; i < 3000 && transport_.unmasks == 0; ++i) ::usleep(1000);
+    EXPECT_EQ(transport_.unmasks, 1);
+    EXPECT_FALSE(intx());
+    (void)memory_.read(bar_, 4);
+    EXPECT_EQ(transport_.unmasks, 1);
 }
 
 TEST_F(PassthroughTest, ResetsTheDeviceForAFunctionLevelReset) {

@@ -17,6 +17,9 @@ namespace {
 /// when they are first unmasked, because each costs a descriptor.
 constexpr std::uint32_t kVectorsConnectedAtOnce = 64;
 
+/// Of an INTx whose cause the guest does not see to.
+constexpr std::uint64_t kIntxLongestWaitNs = 32'000'000;
+
 } // namespace
 
 void PassthroughFunction::update_interrupts() {
@@ -83,15 +86,25 @@ void PassthroughFunction::write_msix_table(std::uint64_t at, unsigned width_byte
 
 // A level: the device masks it when it has signalled. Nothing tells here when the guest has seen to it, but it does
 // that through the device's registers: after each access the level is taken down and unmasked, and comes again if it
-// stands.
+// stands. One that was on its way while the guest saw to its cause is nobody's, and no access follows: it goes down
+// after a time, too.
 
 void PassthroughFunction::on_intx() {
     intx_raised_ = true;
     pin().set(true);
+    intx_timer_->arm(reactor_.now_ns() + intx_wait_ns_.load());
+}
+
+void PassthroughFunction::intx_waited() {
+    if (!intx_raised_.exchange(false)) return;
+    intx_wait_ns_ = std::max(intx_wait_ns_.load(), std::min(2 * intx_wait_ns_.load(), kIntxLongestWaitNs));
+    pin().set(false);
+    note(transport_.unmask(VFIO_PCI_INTX_IRQ_INDEX, 0));
 }
 
 void PassthroughFunction::end_intx() {
     if (!intx_raised_.load(std::memory_order_relaxed) || !intx_raised_.exchange(false)) return;
+    intx_wait_ns_ = intx_first_wait_ns_.load();
     pin().set(false);
     note(transport_.unmask(VFIO_PCI_INTX_IRQ_INDEX, 0));
 }

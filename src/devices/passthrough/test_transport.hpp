@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstring>
 #include <map>
 #include <vector>
@@ -130,7 +131,8 @@ public:
     std::vector<std::byte> device_state{std::byte{7}};
     TransportListener* listener = nullptr;
     bool gone = false, has_intx = true;
-    int unmasks = 0, resets = 0;
+    std::atomic<int> unmasks = 0;
+    int resets = 0;
 };
 
 } // namespace touka::devices::passthrough::test

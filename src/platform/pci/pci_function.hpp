@@ -124,6 +124,10 @@ public:
         if (msix_) msix_->set_outlet(outlet);
     }
 
+    /// @param then called, on any thread, when the function has seen to the register writes before, so that its pin has
+    ///   the level that they make.
+    virtual void when_settled(std::function<void()> then) { then(); }
+
     void reset() override;
 
 protected:

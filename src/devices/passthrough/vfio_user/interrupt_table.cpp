@@ -17,9 +17,16 @@ bool maskable(std::uint32_t index) { return index <= VFIO_PCI_MSIX_IRQ_INDEX; }
 
 } // namespace
 
-InterruptTable::InterruptTable(runtime::Reactor& reactor, const std::array<std::uint32_t, VFIO_PCI_NUM_IRQS>& counts)
-    : reactor_(reactor) {
+InterruptTable::InterruptTable(runtime::Reactor& reactor, const std::array<std::uint32_t, VFIO_PCI_NUM_IRQS>& counts,
+                               WhenSettled when_settled)
+    : reactor_(reactor), when_settled_(std::move(when_settled)) {
+    self_->table = this;
     for (std::size_t i = 0; i < counts.size(); ++i) interrupts_[i] = std::vector<Interrupt>(counts[i]);
+}
+
+InterruptTable::~InterruptTable() {
+    const std::scoped_lock lock(self_->mutex);
+    self_->table = nullptr;
 }
 
 std::uint32_t InterruptTable::count(std::uint32_t index) const {
@@ -147,12 +154,32 @@ void InterruptTable::fire_locked(std::uint32_t index, Interrupt& interrupt) {
 }
 
 void InterruptTable::mask(std::uint32_t index, std::uint32_t number, bool masked) {
+    const bool intx = index == VFIO_PCI_INTX_IRQ_INDEX;
+    {
+        const std::scoped_lock lock(mutex_);
+        Interrupt& interrupt = interrupts_[index][number];
+        // An INTx stays masked until its level is known.
+        interrupt.unmasking = intx && !masked && interrupt.masked;
+        interrupt.masked = masked || interrupt.unmasking;
+        if (masked) return;
+        if (std::exchange(interrupt.pending, false)) fire_locked(index, interrupt);
+    }
+    if (!intx) return;
+    // Whoever unmasks has just told the function what it has seen to. A level that stands only because the function has
+    // not heard it yet would bring a client, which cannot take it back, an interrupt that is nobody's.
+    when_settled_([self = self_] {
+        const std::scoped_lock lock(self->mutex);
+        if (self->table) self->table->look_at_level();
+    });
+}
+
+void InterruptTable::look_at_level() {
     const std::scoped_lock lock(mutex_);
-    Interrupt& interrupt = interrupts_[index][number];
-    interrupt.masked = masked;
-    if (masked) return;
-    const bool due = std::exchange(interrupt.pending, false) || (index == VFIO_PCI_INTX_IRQ_INDEX && asserted_);
-    if (due) fire_locked(index, interrupt);
+    if (interrupts_[VFIO_PCI_INTX_IRQ_INDEX].empty()) return;
+    Interrupt& interrupt = interrupts_[VFIO_PCI_INTX_IRQ_INDEX][0];
+    if (!std::exchange(interrupt.unmasking, false)) return; // masked again meanwhile
+    interrupt.masked = false;
+    if (asserted_) fire_locked(VFIO_PCI_INTX_IRQ_INDEX, interrupt);
 }
 
 void InterruptTable::set(bool asserted) {

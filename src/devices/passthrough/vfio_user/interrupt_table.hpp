@@ -21,8 +21,14 @@ namespace touka::devices::passthrough {
 /// Any thread, its messages on the reactor.
 class InterruptTable final : public platform::MsixOutlet, public platform::InterruptLine {
 public:
+    /// PciFunction::when_settled of the function.
+    using WhenSettled = std::function<void(std::function<void()>)>;
     /// @param counts of each index.
-    InterruptTable(runtime::Reactor& reactor, const std::array<std::uint32_t, spec::vfio::VFIO_PCI_NUM_IRQS>& counts);
+    InterruptTable(runtime::Reactor& reactor, const std::array<std::uint32_t, spec::vfio::VFIO_PCI_NUM_IRQS>& counts,
+                   WhenSettled when_settled);
+    ~InterruptTable() override;
+    InterruptTable(const InterruptTable&) = delete;
+    InterruptTable& operator=(const InterruptTable&) = delete;
 
     /// @param index < VFIO_PCI_NUM_IRQS.
     [[nodiscard]] std::uint32_t count(std::uint32_t index) const;
@@ -49,7 +55,8 @@ private:
     struct Interrupt {
         ForeignEventfd trigger;
         bool masked = false;
-        bool pending = false; // raised while masked
+        bool pending = false;   // raised while masked
+        bool unmasking = false; // INTx: when the function has settled
         std::unique_ptr<Switch> mask, unmask;
     };
     [[nodiscard]] std::expected<void, int> validate(const spec::vfio::IrqSet& set, const Message& message) const;
@@ -60,11 +67,20 @@ private:
     void fire(std::uint32_t index, std::uint32_t number);
     void fire_locked(std::uint32_t index, Interrupt& interrupt);
     void mask(std::uint32_t index, std::uint32_t number, bool masked);
+    /// INTx comes again if it stands.
+    void look_at_level();
 
     runtime::Reactor& reactor_;
     std::mutex mutex_;
     std::array<std::vector<Interrupt>, spec::vfio::VFIO_PCI_NUM_IRQS> interrupts_;
     bool asserted_ = false; // INTx
+    WhenSettled when_settled_;
+    /// For what the function calls when it has settled, which may be after this object's time. Taken before mutex_.
+    struct Self {
+        std::mutex mutex;
+        InterruptTable* table = nullptr;
+    };
+    std::shared_ptr<Self> self_ = std::make_shared<Self>();
 };
 
 } // namespace touka::devices::passthrough

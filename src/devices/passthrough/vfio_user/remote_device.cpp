@@ -234,7 +234,11 @@ DeviceTransport::Result RemoteDevice::set_events(std::uint32_t index, std::uint3
 }
 
 DeviceTransport::Result RemoteDevice::unmask(std::uint32_t index, std::uint32_t number) {
-    return set_irqs(VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK, index, number, 1);
+    const IrqSet set{sizeof set, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK, index, number, 1};
+    // After each access to a BAR, perhaps: without waiting, as for the write before it.
+    const auto connection = link().connection;
+    if (connection && settings_.posted_writes && connection->post(Command::kDeviceSetIrqs, bytes_of(set))) return {};
+    return set_irqs(set.flags, index, number, 1);
 }
 
 DeviceTransport::Result RemoteDevice::disable(std::uint32_t index) {

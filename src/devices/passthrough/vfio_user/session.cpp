@@ -27,7 +27,9 @@ std::array<std::uint32_t, VFIO_PCI_NUM_IRQS> interrupt_counts(platform::PciFunct
 Session::Session(runtime::Reactor& reactor, runtime::UniqueFd socket, const ServedDevice& served,
                  std::chrono::milliseconds memory_limit, std::function<void()> on_closed)
     : reactor_(reactor), channel_(std::move(socket)), served_(served), memory_limit_(memory_limit),
-      on_closed_(std::move(on_closed)), interrupts_(reactor, interrupt_counts(served.function)),
+      on_closed_(std::move(on_closed)),
+      interrupts_(reactor, interrupt_counts(served.function),
+                  [&function = served.function](auto then) { function.when_settled(std::move(then)); }),
       migration_(served.function) {
     served_.function.attach({.interrupt = &interrupts_});
     served_.function.set_msix_outlet(&interrupts_);

@@ -113,6 +113,45 @@ TEST(VfioUserInterrupts, IntxMasksItselfAndComesAgainWhileItStands) {
     EXPECT_EQ(it.client.read<std::uint16_t>(VFIO_PCI_CONFIG_REGION_INDEX, 6).value() & 0x8, 0);
 }
 
+TEST(VfioUserInterrupts, IntxComesAgainWhenTheFunctionHasSeenToWhatItWasTold) {
+    Served it;
+    const runtime::Notification event;
+    ASSERT_EQ(it.set(kEvent | kTrigger, kIntx, 0, 1, {event.fd()}), 0);
+    it.server.device.settles_at_once = false;
+    const auto settle = [&] {
+        for (const auto& then : std::exchange(it.server.device.to_settle, {})) then();
+    };
+    it.go(TestDevice::kAssert);
+    EXPECT_TRUE(event.consume());
+    ASSERT_EQ(it.set(kNone | kUnmask, kIntx, 0, 1), 0);
+    EXPECT_FALSE(event.consume()) << "the level may be an old one";
+    it.go(TestDevice::kDeassert);
+    settle();
+    EXPECT_FALSE(event.consume());
+    it.go(TestDevice::kAssert);
+    EXPECT_TRUE(event.consume());
+    ASSERT_EQ(it.set(kNone | kUnmask, kIntx, 0, 1), 0);
+    settle();
+    EXPECT_TRUE(event.consume()) << "it stands";
+    ASSERT_EQ(it.set(kNone | kUnmask, kIntx, 0, 1), 0);
+    ASSERT_EQ(it.set(kNone | kMask, kIntx, 0, 1), 0);
+    settle();
+    EXPECT_FALSE(event.consume()) << "masked again meanwhile";
+}
+
+TEST(VfioUserInterrupts, AFunctionMaySettleWhenItsClientHasLeft) {
+    TestServer server;
+    server.device.settles_at_once = false;
+    {
+        TestClient client(server.connect());
+        ASSERT_TRUE(client.introduce());
+        const IrqSet unmask{sizeof unmask, kNone | kUnmask, kIntx, 0, 1};
+        ASSERT_EQ(client.tell(Command::kDeviceSetIrqs, unmask), 0);
+    }
+    server.wait_until_idle();
+    for (const auto& then : std::exchange(server.device.to_settle, {})) then();
+}
+
 TEST(VfioUserInterrupts, IntxIsUnmaskedByAnEvent) {
     Served it;
     const runtime::Notification event, unmask;

@@ -70,6 +70,13 @@ public:
         return {{kDoorbell, 4, std::nullopt, doorbell.fd()}, {kDoorbell + 8, 4, 7, doorbell.fd()}};
     }
     void raise(unsigned vector) { msix()->raise(vector); }
+    void when_settled(std::function<void()> then) override {
+        if (settles_at_once) return then();
+        to_settle.push_back(std::move(then));
+    }
+
+    bool settles_at_once = true;
+    std::vector<std::function<void()>> to_settle;
 
     std::pair<runtime::UniqueFd, runtime::SharedMapping> shared =
         runtime::SharedMapping::create("bar2", kBar2Bytes).value();
