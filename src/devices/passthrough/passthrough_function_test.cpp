@@ -214,9 +214,9 @@ TEST_F(PassthroughTest, ResetsTheDeviceWithItsBus) {
     function_->bus_reset();
     EXPECT_EQ(transport_.resets, 1);
     EXPECT_EQ(transport_.connected(VFIO_PCI_MSIX_IRQ_INDEX), 0u);
-    EXPECT_EQ(transport_.connected(VFIO_PCI_INTX_IRQ_INDEX), 1u);
     EXPECT_EQ(memory_.read(bar_, 4), 0xFFFF'FFFFu); // COMMAND is 0 again
     write(4, 2, 6);
+    EXPECT_EQ(transport_.connected(VFIO_PCI_INTX_IRQ_INDEX), 1u);
     EXPECT_EQ(memory_.read(bar_ + TestTransport::kTable + 16 + 8, 4), 0u);
 }
 
