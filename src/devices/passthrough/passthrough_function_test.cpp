@@ -208,18 +208,6 @@ TEST_F(PassthroughTest, ResetsTheDeviceForAFunctionLevelReset) {
     EXPECT_EQ(memory_.read(bar_ + TestTransport::kTable + 16 + 8, 4), 0u);
 }
 
-TEST_F(PassthroughTest, ResetsTheDeviceWithItsBus) {
-    set_up_vector(1);
-    write(TestTransport::kMsix + 2, 2, 0x8000);
-    function_->bus_reset();
-    EXPECT_EQ(transport_.resets, 1);
-    EXPECT_EQ(transport_.connected(VFIO_PCI_MSIX_IRQ_INDEX), 0u);
-    EXPECT_EQ(memory_.read(bar_, 4), 0xFFFF'FFFFu); // COMMAND is 0 again
-    write(4, 2, 6);
-    EXPECT_EQ(transport_.connected(VFIO_PCI_INTX_IRQ_INDEX), 1u);
-    EXPECT_EQ(memory_.read(bar_ + TestTransport::kTable + 16 + 8, 4), 0u);
-}
-
 TEST_F(PassthroughTest, ADeviceThatIsGoneReadsAllOnesAndComesBackReset) {
     std::vector<bool> told;
     function_->set_presence_handler([&](bool there) { told.push_back(there); });
