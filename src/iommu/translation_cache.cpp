@@ -21,7 +21,6 @@ void TranslationCache::clear() {
     for (auto& word : small_) word.store(0, std::memory_order_relaxed);
     for (auto& word : large_) word.store(0, std::memory_order_relaxed);
     any_large_ = false;
-    std::atomic_thread_fence(std::memory_order_seq_cst);
 }
 
 void TranslationCache::clear_range(std::uint64_t first, std::uint64_t last) {
@@ -42,7 +41,6 @@ void TranslationCache::clear_range(std::uint64_t first, std::uint64_t last) {
         const std::uint64_t page = (word >> kLargeTagAt << kLargeBits | index) << kLargeShift >> shift;
         if (page >= first >> shift && page <= last >> shift) large_[index].store(0, std::memory_order_relaxed);
     }
-    std::atomic_thread_fence(std::memory_order_seq_cst);
 }
 
 } // namespace touka::iommu

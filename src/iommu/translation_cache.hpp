@@ -54,6 +54,7 @@ public:
         bool huge = false;                    ///< a piece of a page of 1 GiB, which is forgotten as a whole
     };
     void fill(const Page& page);
+    // Whoever begins a use after the revocation that follows (DmaSpace::revoked) finds nothing of what was cleared.
     void clear();
     /// Forgets every page that any of [first, last] lies in.
     void clear_range(std::uint64_t first, std::uint64_t last);
