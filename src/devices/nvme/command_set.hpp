@@ -55,6 +55,8 @@ Outcome read(Controller& controller, Request& request);
 Outcome write(Controller& controller, Request& request);
 Outcome flush(Controller& controller, Request& request);
 Outcome write_zeroes(Controller& controller, Request& request);
+// protected_command.cpp: the commands on blocks with metadata. @pre request.ns is open.
+Outcome protected_command(Controller& controller, Request& request);
 // compare.cpp, dataset_management.cpp, copy.cpp
 Outcome compare(Controller& controller, Request& request);
 Outcome verify(Controller& controller, Request& request);

@@ -62,6 +62,7 @@ Outcome compare(Controller& controller, Request& request) {
         status != Status::kSuccess) {
         return status;
     }
+    if (request.ns->ns->has_metadata()) return protected_command(controller, request);
     const Namespace& ns = *request.ns->ns;
     const BlockRange range = BlockRange::of(request.command);
     const std::uint64_t length = range.length_bytes(ns.block_shift());
@@ -78,6 +79,7 @@ Outcome verify(Controller& controller, Request& request) {
         status != Status::kSuccess) {
         return status;
     }
+    if (request.ns->ns->has_metadata()) return protected_command(controller, request);
     const BlockRange range = BlockRange::of(request.command);
     if (!range.within(*request.ns->ns)) return Status::kLbaOutOfRange;
     controller.charge(range.length_bytes(request.ns->ns->block_shift()));

@@ -1,6 +1,7 @@
 // An NVMe I/O controller with the NVM command set. (NVM Express Base 2.0; NVM Command Set 1.0)
-// Absent: fused operations, metadata and protection information, controller memory buffer, persistent memory region,
-// boot partitions, NVM subsystem reset, keep alive, firmware download, self-test, security, write uncorrectable.
+// Absent: metadata but protection information with guards of 16 bits, controller memory buffer, persistent memory
+// region, boot partitions, NVM subsystem reset, keep alive, firmware download, self-test, security, write
+// uncorrectable.
 #pragma once
 
 #include <array>
@@ -125,7 +126,9 @@ public:
     /// Ends a command that did not end in its handler.
     void complete(Request& request, spec::nvme::Status status);
     /// Guest memory of the command's data pointer into request.data. @param access as the device sees it.
-    [[nodiscard]] spec::nvme::Status map(Request& request, std::uint64_t length_bytes, memory::DmaAccess access);
+    /// @param metadata_bytes so many at MPTR come after the data.
+    [[nodiscard]] spec::nvme::Status map(Request& request, std::uint64_t length_bytes, memory::DmaAccess access,
+                                         std::uint64_t metadata_bytes = 0);
     /// Stores `bytes` where the command wants them, as many as `room` at most.
     [[nodiscard]] spec::nvme::Status send(Request& request, std::span<const std::byte> bytes, std::uint64_t room);
     /// Fetches all of `bytes` from the command's data.

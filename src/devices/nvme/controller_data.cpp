@@ -13,13 +13,16 @@ using memory::DmaAccess;
 
 // --- data ---
 
-Status Controller::map(Request& request, std::uint64_t length_bytes, DmaAccess access) {
+Status Controller::map(Request& request, std::uint64_t length_bytes, DmaAccess access, std::uint64_t metadata_bytes) {
     if (length_bytes > kTransferBytes) return Status::kInvalidField;
     request.data.clear();
     request.hold.end();
     const auto use = context_.dma.use();
     const DataMapping mapping{context_.dma, access, page_bytes_, request.hold};
-    const Status status = map_data(mapping, request.command, length_bytes, request.queue->id() != 0, request.data);
+    Status status = map_data(mapping, request.command, length_bytes, request.queue->id() != 0, request.data);
+    if (status == Status::kSuccess && metadata_bytes > 0) {
+        status = map_metadata(mapping, request.command, metadata_bytes, request.data);
+    }
     // What was found until something was not is not touched.
     status == Status::kSuccess ? context_.dma.hold(request.hold) : request.hold.end();
     return status;

@@ -97,6 +97,7 @@ Outcome copy(Controller& controller, Request& request) {
     request.step_count = (request.command.cdw12 & 0xFF) + 1;
     if ((request.command.cdw12 >> 8 & 0xF) != 0) return Status::kInvalidField; // descriptor format
     if (request.step_count > kCopyRanges) return Status::kCommandSizeLimitExceeded;
+    if (request.ns->ns->has_metadata()) return protected_command(controller, request);
     return controller.with_bounce(request, start);
 }
 

@@ -1,5 +1,5 @@
 // From what a command says about its data to host memory. (NVM Express Base 2.0 §4.1)
-// Absent: keyed descriptors, bit buckets, metadata.
+// Absent: keyed descriptors, bit buckets, metadata in pieces.
 #pragma once
 
 #include <cstdint>
@@ -39,5 +39,9 @@ struct DataMapping {
 /// Appends [address, address + length_bytes). @return kDataTransferError, or kInvalidSglCount when there is no room.
 [[nodiscard]] spec::nvme::Status map_block(const DataMapping& mapping, std::uint64_t address,
                                            std::uint64_t length_bytes, SegmentList& to);
+
+/// MPTR: one stretch of memory. (Base 2.0 §3.3.3.1) @return as map_data.
+[[nodiscard]] spec::nvme::Status map_metadata(const DataMapping& mapping, const spec::nvme::SubmissionEntry& command,
+                                              std::uint64_t length_bytes, SegmentList& to);
 
 } // namespace touka::devices::nvme

@@ -58,6 +58,7 @@ Outcome dataset_management(Controller& controller, Request& request) {
         return status;
     }
     request.step_count = (request.command.cdw10 & 0xFF) + 1;
+    if (request.ns->ns->has_metadata()) return protected_command(controller, request);
     return controller.with_bounce(request, start);
 }
 

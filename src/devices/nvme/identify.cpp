@@ -59,7 +59,7 @@ IdentifyController identify_controller(Controller& controller) {
                 kOncsVerify | kOncsCopy;
     data.vwc = kVwcPresent | kVwcFlushAll;
     data.ocfs = 0x0001; // copy descriptor format 0
-    data.sgls = kSglsAnyAlignment | kSglsLongerThanData;
+    data.sgls = kSglsAnyAlignment | kSglsContiguousMetadata | kSglsLongerThanData;
     std::ranges::copy(std::string_view(subsystem.nqn).substr(0, data.subnqn.size() - 1), data.subnqn.begin());
     data.psd[0].max_power = 2500;
     return data;
@@ -71,7 +71,12 @@ IdentifyNamespace identify_namespace(const Namespace& ns) {
     IdentifyNamespace data{};
     data.nsze = data.ncap = data.nuse = ns.block_count();
     data.nlbaf = static_cast<std::uint8_t>(ns.formats().size() - 1);
-    data.flbas = ns.format();
+    data.flbas = ns.flbas();
+    if (ns.configuration().protection) {
+        data.mc = kMcExtended | kMcSeparate;
+        data.dpc = kDpcAllTypes | kDpcFirst | kDpcLast;
+        data.dps = ns.dps();
+    }
     data.nmic = kNmicShared;
     data.rescap = kRescapAllTypes | kRescapIekey13;
     data.dlfeat = kDlfeatWriteZeroesDeallocates | kDlfeatReadsZeros;
@@ -144,7 +149,7 @@ Outcome identify(Controller& controller, Request& request) {
             const bool others = cns == Cns::kCommandSetAllocatedNamespace;
             if (others && controller.configuration().virtual_function) return Status::kInvalidField;
             if (command_set != kCommandSetNvm) return Status::kInvalidField;
-            // Nothing of the NVM command set's own without protection information.
+            // Guards of 16 bits, and no storage tag: zeros. (NVM Command Set 1.0 §4.1.5.3)
             const auto empty = [](const Namespace&) { return std::array<std::byte, kIdentifyBytes>{}; };
             return answer_namespace(controller, request, !others, empty);
         }

@@ -99,6 +99,13 @@ Status map_prps(const DataMapping& mapping, std::uint64_t prp1, std::uint64_t pr
     return PrpList(mapping, prp2).map(left, to);
 }
 
+Status map_metadata(const DataMapping& mapping, const SubmissionEntry& command, std::uint64_t length_bytes,
+                    SegmentList& to) {
+    const auto psdt = command.flags >> kPsdtShift;
+    if (psdt == kPsdtSglMetadataSegment || (psdt == kPsdtPrp && command.mptr % 4 != 0)) return Status::kInvalidField;
+    return map_block(mapping, command.mptr, length_bytes, to);
+}
+
 Status map_data(const DataMapping& mapping, const SubmissionEntry& command, std::uint64_t length_bytes,
                 bool sgl_allowed, SegmentList& to) {
     switch (command.flags >> kPsdtShift) {

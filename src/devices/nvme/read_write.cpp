@@ -40,6 +40,7 @@ Outcome transfer(Controller& controller, Request& request, BlockOperation operat
     const bool reads = operation == BlockOperation::kRead;
     const std::uint8_t needed = reads ? NamespaceView::kReadable : NamespaceView::kWritable;
     if (const Status status = controller.open_namespace(request, needed); status != Status::kSuccess) return status;
+    if (request.ns->ns->has_metadata()) return protected_command(controller, request);
     const Namespace& ns = *request.ns->ns;
     const BlockRange range = BlockRange::of(request.command);
     const unsigned shift = ns.block_shift();
@@ -99,6 +100,7 @@ Outcome write_zeroes(Controller& controller, Request& request) {
         status != Status::kSuccess) {
         return status;
     }
+    if (request.ns->ns->has_metadata()) return protected_command(controller, request);
     const Namespace& ns = *request.ns->ns;
     const BlockRange range = BlockRange::of(request.command);
     if (!range.within(ns)) return Status::kLbaOutOfRange;

@@ -153,7 +153,7 @@ std::expected<void, migration::RestoreError> Subsystem::restore(const migration:
         return std::unexpected(migration::RestoreError::kMismatch);
     }
     for (std::size_t i = 0; i < namespaces_.size(); ++i) {
-        if (state->namespaces[i].format >= namespaces_[i].ns->formats().size()) {
+        if (!namespaces_[i].ns->suits(state->namespaces[i].format)) {
             return std::unexpected(migration::RestoreError::kMismatch);
         }
     }

@@ -143,7 +143,7 @@ public:
     [[nodiscard]] bool fatal() { return status().get(spec::nvme::csts::CFS); }
     /// Returns when the reactor has done all that was asked of it.
     void settle() {
-        for (int i = 0; i < 3; ++i) function_->controller().settle();
+        for (int i = 0; i < 8; ++i) function_->controller().settle(); // turns that a format takes at most
     }
 
     static constexpr std::uint32_t kEnable = 0x0046'0001; ///< entries of 64 and 16 bytes, pages of 4 KiB

@@ -75,11 +75,6 @@ ProtectedDisk::Entry ProtectedDisk::enter(Task& task, const BlockRange& range, R
     return type() == ProtectionType::kNone ? Entry::kPlain : Entry::kTaken;
 }
 
-void ProtectedDisk::resize(Blocks& blocks, std::uint64_t count) const {
-    blocks.data.resize(core_.bytes(count));
-    blocks.information.resize(count * kProtectionBytes);
-}
-
 void ProtectedDisk::fill_with(const Blocks& one, bool counts, std::uint64_t skipped, std::uint64_t count,
                               Blocks& blocks) const {
     resize(blocks, count);
@@ -99,57 +94,30 @@ ProtectedDisk::Verdict ProtectedDisk::failure_sense(const std::optional<Protecti
 
 Step<ProtectedDisk::Verdict> ProtectedDisk::fetch(BlockRange range, ProtectionTags tags, ProtectionChecks checks,
                                                   Blocks& blocks) {
-    resize(blocks, range.count);
-    const iovec buffer{.iov_base = blocks.data.data(), .iov_len = blocks.data.size()};
-    BlockTransfer reading(
-        core_.volume,
-        {.offset_bytes = core_.bytes(range.lba), .length_bytes = buffer.iov_len, .buffers = std::span(&buffer, 1)});
-    BlockStatus status = co_await reading;
-    if (status != BlockStatus::kOk) co_return medium_sense(status, BlockOperation::kRead);
-    Step<BlockStatus> reading_information = store_.read(range, blocks.information);
-    status = co_await reading_information;
+    Step<BlockStatus> reading = medium_.read(range, blocks);
+    const BlockStatus status = co_await reading;
     if (status != BlockStatus::kOk) co_return medium_sense(status, BlockOperation::kRead);
     co_return failure_sense(
         check_protection(blocks.data, blocks.information, core_.block_bytes, tags, checks, ProtectionSource::kMedium),
         range.lba);
 }
 
+Step<ProtectedDisk::State> ProtectedDisk::open() {
+    Step<BlockStatus> opening = medium_.open(core_.read_only);
+    const BlockStatus status = co_await opening;
+    state_ = status == BlockStatus::kOk ? State::kReady : State::kFailed;
+    co_return state_;
+}
+
 Step<ProtectedDisk::Verdict> ProtectedDisk::store(BlockRange range, const Blocks& blocks, bool stable) {
-    const iovec buffer{.iov_base = const_cast<std::uint8_t*>(blocks.data.data()), .iov_len = blocks.data.size()};
-    Step<BlockStatus> beginning = store_.regions().begin(range);
-    BlockStatus status = co_await beginning;
-    if (status == BlockStatus::kOk) {
-        BlockTransfer writing(core_.volume, {.operation = BlockOperation::kWrite,
-                                             .offset_bytes = core_.bytes(range.lba),
-                                             .length_bytes = buffer.iov_len,
-                                             .buffers = std::span(&buffer, 1),
-                                             .force_unit_access = stable});
-        status = co_await writing;
-    }
-    if (status == BlockStatus::kOk) {
-        Step<BlockStatus> writing_information = store_.write(range, blocks.information, stable);
-        status = co_await writing_information;
-    }
-    store_.regions().end(range, status != BlockStatus::kOk);
+    Step<BlockStatus> writing = medium_.write(range, blocks, stable);
+    const BlockStatus status = co_await writing;
     co_return status == BlockStatus::kOk ? Verdict() : medium_sense(status, BlockOperation::kWrite);
 }
 
 Step<ProtectedDisk::Verdict> ProtectedDisk::store_unwritten(BlockRange range, bool stable, bool may_unmap) {
-    Step<BlockStatus> beginning = store_.regions().begin(range);
-    BlockStatus status = co_await beginning;
-    if (status == BlockStatus::kOk) {
-        Step<BlockStatus> resetting = store_.reset(range, stable);
-        status = co_await resetting;
-    }
-    if (status == BlockStatus::kOk) {
-        BlockTransfer zeroing(core_.volume, {.operation = BlockOperation::kWriteZeroes,
-                                             .offset_bytes = core_.bytes(range.lba),
-                                             .length_bytes = core_.bytes(range.count),
-                                             .force_unit_access = stable,
-                                             .may_unmap = may_unmap});
-        status = co_await zeroing;
-    }
-    store_.regions().end(range, status != BlockStatus::kOk);
+    Step<BlockStatus> writing = medium_.write_unwritten(range, stable, may_unmap);
+    const BlockStatus status = co_await writing;
     co_return status == BlockStatus::kOk ? Verdict() : medium_sense(status, BlockOperation::kWriteZeroes);
 }
 

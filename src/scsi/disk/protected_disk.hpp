@@ -7,6 +7,7 @@
 
 #include "scsi/disk/disk_core.hpp"
 #include "scsi/disk/job.hpp"
+#include "scsi/disk/protected_medium.hpp"
 #include "scsi/disk/protection.hpp"
 #include "scsi/disk/protection_store.hpp"
 #include "scsi/disk/step.hpp"
@@ -15,9 +16,8 @@ namespace touka::scsi {
 
 /// What reads and writes blocks of a disk together with their protection information: data through memory of its own,
 /// a chunk at a time. Commands that write have their blocks to themselves, in whole groups of the store, and commands
-/// that read share them with others that read only: data and information always belong together. Where a crash came
-/// between the two, the next start finds blocks whose guard is wrong and makes their information that of blocks that
-/// nobody has written, so that they can be read, as from a disk without protection. (SBC-4 §4.21, §4.22)
+/// that read share them with others that read only: data and information always belong together, after a crash by
+/// ProtectedMedium. (SBC-4 §4.21, §4.22)
 /// Each command function looks at the medium's type and at the CDB's protect field first.
 /// @return false when the medium is formatted without protection and the command goes on as on any disk.
 /// Absent: DPICZ, RWWP, the application tag mode page, protection intervals smaller than a block.
@@ -25,7 +25,7 @@ class ProtectedDisk {
 public:
     /// @param core, file outlive this.  @param type of a new file.
     ProtectedDisk(DiskCore& core, storage::BlockDevice& file, ProtectionType type)
-        : core_(core), store_(file, core.block_bytes, core.block_count, type) {}
+        : core_(core), medium_(core.volume, file, core.block_bytes, core.block_count, type), store_(medium_.store()) {}
 
     enum class State : std::uint8_t {
         kOpening,
@@ -36,7 +36,7 @@ public:
     /// Once, before everything else.
     Step<State> open();
     /// SYNCHRONIZE CACHE: the volume and the file.
-    Step<storage::BlockStatus> flush();
+    Step<storage::BlockStatus> flush() { return medium_.flush(); }
 
     [[nodiscard]] ProtectionStore& store() { return store_; }
     [[nodiscard]] const ProtectionStore& store() const { return store_; }
@@ -53,10 +53,7 @@ public:
     /// @param ranges within the medium.
     [[nodiscard]] bool unmap(Task& task, const std::vector<BlockRange>& ranges);
 
-    /// Blocks and their information, in memory.
-    struct Blocks {
-        std::vector<std::uint8_t> data, information;
-    };
+    using Blocks = ProtectedMedium::Blocks;
     using Verdict = std::optional<Sense>; ///< nothing: all is well
     /// For what moves blocks on its own (EXTENDED COPY), under any type. Information is checked when it is read and
     /// made when it is written. @param range up to kChunkBytes of blocks, held by the caller: exclusively, in whole
@@ -64,7 +61,7 @@ public:
     Step<Verdict> read_blocks(BlockRange range, std::vector<std::uint8_t>& data);
     Step<Verdict> write_blocks(BlockRange range, std::span<const std::uint8_t> data, bool stable);
 
-    static constexpr std::uint64_t kChunkBytes = 1 << 20;
+    static constexpr std::uint64_t kChunkBytes = ProtectedMedium::kChunkBytes;
 
 private:
     /// What a CDB says about protection.
@@ -83,12 +80,12 @@ private:
     [[nodiscard]] std::uint64_t unit_bytes(const Request& request) const {
         return core_.block_bytes + (request.exchanged() ? spec::scsi::kProtectionBytes : 0);
     }
-    [[nodiscard]] std::uint64_t chunk_blocks() const { return kChunkBytes / core_.block_bytes; }
+    [[nodiscard]] std::uint64_t chunk_blocks() const { return medium_.chunk_blocks(); }
     [[nodiscard]] bool application_tag_owner() const { return core_.modes.application_tag_owner(); }
     [[nodiscard]] std::uint16_t application_tag_to_make() const;
     [[nodiscard]] ProtectionTags tags_at(std::uint64_t lba) const;
 
-    void resize(Blocks& blocks, std::uint64_t count) const;
+    void resize(Blocks& blocks, std::uint64_t count) const { medium_.resize(blocks, count); }
     Step<Verdict> fetch(BlockRange range, ProtectionTags tags, ProtectionChecks checks, Blocks& blocks);
     Step<Verdict> store(BlockRange range, const Blocks& blocks, bool stable);
     /// Zeros, and information of blocks that nobody has written.
@@ -120,11 +117,9 @@ private:
     Step<Verdict> verify_chunk(Task& task, std::uint64_t done, BlockRange range, Request request,
                                std::uint8_t byte_check, bool write_first);
 
-    Step<storage::BlockStatus> repair();
-    Step<storage::BlockStatus> repair_chunk(BlockRange range);
-
     DiskCore& core_;
-    ProtectionStore store_;
+    ProtectedMedium medium_;
+    ProtectionStore& store_;
     State state_ = State::kOpening;
 };
 

@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::uint64_t kMagic = 0x544F'554B'4150'4946, kVersion = 1; // "TOUKAPIF"
 constexpr std::size_t kVersionAt = 8, kTypeAt = 16, kBlockBytesAt = 24, kBlockCountAt = 32, kCheckAt = 40;
+constexpr unsigned kLayoutShift = 8; // in the field of the type
 constexpr std::uint64_t kSectorBytes = 512;
 
 std::uint64_t place_of(std::uint64_t lba) { return ProtectionStore::kInformationAt + lba * kProtectionBytes; }
@@ -72,23 +73,25 @@ Step<BlockStatus> ProtectionStore::open() {
     const auto field = [&](std::size_t at) { return load_number(std::span(header).subspan(at, 8)); };
     if (std::ranges::all_of(header, [](std::uint8_t byte) { return byte == 0; })) co_return status; // a new one
     if (field(0) != kMagic || field(kVersionAt) != kVersion ||
-        field(kCheckAt) != Crc64::of(std::span(header).first(kCheckAt)) || field(kTypeAt) > 3 ||
-        field(kBlockBytesAt) != block_bytes_ || field(kBlockCountAt) > block_count_) {
+        field(kCheckAt) != Crc64::of(std::span(header).first(kCheckAt)) || (field(kTypeAt) & 0xFF) > 3 ||
+        field(kTypeAt) >> kLayoutShift > 0xFF || field(kBlockBytesAt) != block_bytes_ ||
+        field(kBlockCountAt) > block_count_) {
         co_return BlockStatus::kIoError;
     }
-    type_ = static_cast<ProtectionType>(field(kTypeAt));
+    type_ = static_cast<ProtectionType>(field(kTypeAt) & 0xFF);
+    layout_ = static_cast<std::uint8_t>(field(kTypeAt) >> kLayoutShift);
     known_blocks_ = field(kBlockCountAt);
     co_return status;
 }
 
-Step<BlockStatus> ProtectionStore::set_type(ProtectionType type) {
+Step<BlockStatus> ProtectionStore::set_type(ProtectionType type, std::uint8_t layout) {
     std::vector<std::uint8_t> header(kHeaderBytes);
     const auto set = [&](std::size_t at, std::uint64_t value) {
         store_number(std::span(header).subspan(at, 8), value);
     };
     set(0, kMagic);
     set(kVersionAt, kVersion);
-    set(kTypeAt, static_cast<std::uint64_t>(type));
+    set(kTypeAt, static_cast<std::uint64_t>(type) | std::uint64_t{layout} << kLayoutShift);
     set(kBlockBytesAt, block_bytes_);
     set(kBlockCountAt, block_count_);
     set(kCheckAt, Crc64::of(std::span(header).first(kCheckAt)));
@@ -96,6 +99,7 @@ Step<BlockStatus> ProtectionStore::set_type(ProtectionType type) {
     const BlockStatus status = co_await writing;
     if (status == BlockStatus::kOk) {
         type_ = type;
+        layout_ = layout;
         known_blocks_ = block_count_;
     }
     co_return status;

@@ -13,9 +13,9 @@
 namespace touka::scsi {
 
 /// The file beside a disk that has the protection information of its blocks, and how the disk is formatted. First a
-/// header, big-endian: magic, version, type, block length, count of blocks, check. Then the map of DirtyRegions. Then
-/// eight bytes a block, inverted: so a hole, or a file that has grown, is the information of blocks that nobody has
-/// written. Everything on the volumes' reactor.
+/// header, big-endian: magic, version, type and layout, block length, count of blocks, check. Then the map of
+/// DirtyRegions. Then eight bytes a block, inverted: so a hole, or a file that has grown, is the information of blocks
+/// that nobody has written. Everything on the volumes' reactor.
 class ProtectionStore {
 public:
     static constexpr std::uint64_t kHeaderBytes = 4096, kInformationAt = kHeaderBytes + DirtyRegions::kMapBytes;
@@ -38,8 +38,9 @@ public:
     [[nodiscard]] std::uint64_t region_blocks(std::uint64_t blocks) const {
         return DirtyRegions::region_bytes(blocks * block_bytes_) / block_bytes_;
     }
-    /// Writes the header; stable when it returns.
-    Step<storage::BlockStatus> set_type(ProtectionType type);
+    /// Writes the header; stable when it returns. @param layout what the user of the file notes beside the type.
+    Step<storage::BlockStatus> set_type(ProtectionType type, std::uint8_t layout = 0);
+    [[nodiscard]] std::uint8_t layout() const { return layout_; }
 
     /// Blocks whose information can only be written together: who writes keeps others that write off whole groups.
     [[nodiscard]] BlockRange whole_groups(const BlockRange& range) const;
@@ -67,6 +68,7 @@ private:
     std::uint32_t block_bytes_;
     std::uint64_t block_count_;
     ProtectionType type_;
+    std::uint8_t layout_ = 0;
     std::uint64_t known_blocks_ = 0;
     DirtyRegions regions_;
 };

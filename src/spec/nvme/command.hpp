@@ -75,6 +75,14 @@ enum class IoOpcode : std::uint8_t {
 /// NVM Command Set 1.0 §3.2: bits of command Dword 12 of commands on ranges of blocks.
 inline constexpr std::uint32_t kBlockCountMask = 0xFFFF, kDeallocate = 1u << 25, kForceUnitAccess = 1u << 30;
 
+/// NVM Command Set 1.0 §5.2.3: PRINFO in bits 29:26 of the same Dword, Copy's PRINFOR in bits 15:12.
+inline constexpr unsigned kPrinfoShift = 26, kPrinfoReadShift = 12;
+inline constexpr std::uint32_t kPrinfoReferenceTag = 1u << 0, kPrinfoApplicationTag = 1u << 1, kPrinfoGuard = 1u << 2,
+                               kPrinfoAction = 1u << 3;
+
+/// Base 2.0 §3.4.2: FUSE.
+inline constexpr std::uint8_t kFuseFirst = 1, kFuseSecond = 2;
+
 /// NVM Command Set 1.0 §3.2.3 figure 39: one range of Dataset Management.
 struct DatasetRange {
     std::uint32_t attributes;

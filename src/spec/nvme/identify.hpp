@@ -90,7 +90,9 @@ inline constexpr std::uint16_t kOncsCompare = 1u << 0, kOncsDatasetManagement = 
                                kOncsReservations = 1u << 5, kOncsTimestamp = 1u << 6, kOncsVerify = 1u << 7,
                                kOncsCopy = 1u << 8;
 inline constexpr std::uint8_t kVwcPresent = 0x01, kVwcFlushAll = 0x06; // bits 2:1: a flush may be of all namespaces
-inline constexpr std::uint32_t kSglsAnyAlignment = 0x1, kSglsLongerThanData = 1u << 18;
+inline constexpr std::uint16_t kFusesCompareAndWrite = 1u << 0;
+inline constexpr std::uint32_t kSglsAnyAlignment = 0x1, kSglsContiguousMetadata = 1u << 17,
+                               kSglsLongerThanData = 1u << 18;
 
 /// NVM Command Set 1.0 §4.1.5.1 figure 98: a format of blocks.
 struct LbaFormat {
@@ -125,6 +127,10 @@ static_assert(sizeof(IdentifyNamespace) == kIdentifyBytes && offsetof(IdentifyNa
 inline constexpr std::uint8_t kNsfeatThin = 1u << 0, kNsfeatPreferred = 1u << 4; // OPTPERF: NPWG to NOWS are valid
 inline constexpr std::uint8_t kNmicShared = 1u << 0, kNsattrWriteProtected = 1u << 0;
 inline constexpr std::uint8_t kDlfeatReadsZeros = 0x01, kDlfeatWriteZeroesDeallocates = 0x08;
+/// MC: metadata after each block, or in a buffer of its own. DPC: types 1 to 3, in the first or the last eight bytes,
+/// which are all that there are.
+inline constexpr std::uint8_t kMcExtended = 1u << 0, kMcSeparate = 1u << 1;
+inline constexpr std::uint8_t kDpcAllTypes = 0x07, kDpcFirst = 1u << 3, kDpcLast = 1u << 4, kDpsFirst = 1u << 3;
 /// RESCAP: PTPL, all six types, and IEKEY as of 1.3. (Base 2.0 §5.17.2.8 figure 280)
 inline constexpr std::uint8_t kRescapPersistThroughPowerLoss = 0x01, kRescapAllTypes = 0x7E, kRescapIekey13 = 0x80;
 

@@ -15,6 +15,7 @@ enum class Status : std::uint16_t {
     kInternalError = 0x006,
     kAbortRequested = 0x007,
     kAbortedSqDeletion = 0x008,
+    kAbortedFailedFused = 0x009,
     kAbortedMissingFused = 0x00A,
     kInvalidNamespaceOrFormat = 0x00B,
     kCommandSequenceError = 0x00C,
