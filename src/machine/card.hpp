@@ -50,7 +50,7 @@ struct Card {
     CardConfig config;
     // Destroyed from the end: functions before what is behind them.
     CardPaths paths;
-    std::unique_ptr<storage::RawFile> file;
+    std::unique_ptr<storage::RawFile> file, metadata;
     std::unique_ptr<devices::nvme::NvmeCard> nvme;
     std::unique_ptr<devices::passthrough::RemoteDevice> remote;
     std::unique_ptr<devices::vfio::KernelDevice> host;

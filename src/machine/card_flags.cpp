@@ -14,7 +14,7 @@ namespace touka::machine {
 namespace {
 
 ValueOr<CardConfig> parse_nvme(const std::vector<std::string>& parts, const std::string& path) {
-    static constexpr std::array<std::string_view, 5> kOptions{"vfs", "serial", "ro", "direct", "ats"};
+    static constexpr std::array<std::string_view, 6> kOptions{"vfs", "serial", "metadata", "ro", "direct", "ats"};
     NvmeDevice card{.disk = {.path = path, .serial = {}}};
     for (const auto& part : std::span(parts).subspan(1)) {
         const auto [key, value, has_value] = split_option(part);
@@ -26,6 +26,8 @@ ValueOr<CardConfig> parse_nvme(const std::vector<std::string>& parts, const std:
             card.address_translation = value == "on";
         } else if (key == "serial" && has_value) {
             card.disk.serial = value;
+        } else if (key == "metadata" && has_value) {
+            card.metadata = value;
         } else if (key == "vfs" && has_value) {
             const auto count = parse_number(value);
             if (!count || *count > kVirtualFunctionLimit) {

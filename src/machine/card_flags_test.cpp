@@ -6,12 +6,13 @@ namespace touka::machine {
 namespace {
 
 TEST(CardFlags, AnNvmeControllerHasAFileAndOptions) {
-    const auto card = parse_card_flag("nvme:a,,b.raw,vfs=8,serial=S1,ro,direct");
+    const auto card = parse_card_flag("nvme:a,,b.raw,vfs=8,serial=S1,metadata=a.pi,ro,direct");
     ASSERT_TRUE(card.has_value()) << card.error();
     const auto& nvme = std::get<NvmeDevice>(*card);
     EXPECT_EQ(nvme.disk.path, "a,b.raw");
     EXPECT_EQ(nvme.virtual_functions, 8u);
     EXPECT_EQ(nvme.disk.serial, "S1");
+    EXPECT_EQ(nvme.metadata, "a.pi");
     EXPECT_TRUE(nvme.disk.read_only);
     EXPECT_TRUE(nvme.disk.direct);
     EXPECT_FALSE(std::get<NvmeDevice>(*parse_card_flag("nvme:a,ats=off")).address_translation);

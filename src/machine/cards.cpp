@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "devices/nvme/metadata_file.hpp"
 #include "machine/config_validation.hpp"
 
 namespace touka::machine {
@@ -121,6 +122,11 @@ std::expected<void, MachineError> Cards::add(const NvmeDevice& config, Card& car
     built.virtual_functions = static_cast<std::uint16_t>(config.virtual_functions);
     built.namespaces.push_back({.geometry = volume.geometry(),
                                 .open = [&volume](runtime::Reactor& reactor) { return volume.open_queue(reactor); }});
+    if (!config.metadata.empty()) {
+        auto metadata = nvme::open_metadata(config.metadata, built.namespaces.back(), context_.reactor);
+        if (!metadata) return unusable(metadata.error());
+        card.metadata = std::move(*metadata);
+    }
     std::vector<FunctionPaths::Path*> paths;
     for (std::uint32_t i = 0; i <= config.virtual_functions; ++i) {
         paths.push_back(config.address_translation ? &card.paths.open_with_translation() : &card.paths.open());

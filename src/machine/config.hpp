@@ -63,6 +63,7 @@ struct NvmeDevice {
     DiskConfig disk;
     std::uint32_t virtual_functions = 0; ///< that the guest can enable: SR-IOV
     bool address_translation = false;    ///< functions keep translations of the IOMMU's: ATS; nothing without one
+    std::string metadata{};              ///< file of protection information; empty: no such formats
 };
 /// A device of another process, which serves it over vfio-user.
 struct VfioUserDevice {

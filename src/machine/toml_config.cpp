@@ -98,6 +98,7 @@ private:
         NvmeDevice card{.disk = read_disk(device)};
         card.virtual_functions = device.number("vfs", 0, kVirtualFunctionLimit).value_or(0);
         card.address_translation = device.boolean("ats").value_or(card.address_translation);
+        card.metadata = device.path("metadata");
         config_.cards.emplace_back(std::move(card));
     }
 

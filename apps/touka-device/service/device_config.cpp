@@ -87,7 +87,8 @@ private:
         reader.require("path");
         device.namespaces.push_back({.path = reader.path("path"),
                                      .read_only = reader.boolean("read-only").value_or(false),
-                                     .direct = reader.boolean("direct").value_or(false)});
+                                     .direct = reader.boolean("direct").value_or(false),
+                                     .metadata = reader.path("metadata")});
         reader.reject_unknown();
         return reader.error();
     }

@@ -17,6 +17,7 @@ struct NamespaceConfig {
     std::string path; ///< a raw file or a block device
     bool read_only = false;
     bool direct = false;
+    std::string metadata{}; ///< file of protection information; empty: no such formats
 };
 
 struct FunctionConfig {

@@ -19,6 +19,7 @@ serial = "S1"
 [[device.namespace]]
 path = "disk.raw"
 direct = true
+metadata = "disk.pi"
 [[device.function]]
 socket = "pf.sock"
 [[device.function]]
@@ -37,6 +38,7 @@ TEST(DeviceConfig, ReadsEveryKey) {
     EXPECT_EQ(device.serial, "S1");
     EXPECT_EQ(device.namespaces.at(0).path, "/etc/disk.raw");
     EXPECT_TRUE(device.namespaces.at(0).direct);
+    EXPECT_EQ(device.namespaces.at(0).metadata, "/etc/disk.pi");
     ASSERT_EQ(device.functions.size(), 2u);
     EXPECT_EQ(device.functions[0].socket, "/etc/pf.sock");
     EXPECT_EQ(device.functions[1].socket, "/run/vf1.sock");

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <future>
 
+#include "devices/nvme/metadata_file.hpp"
+
 namespace touka::device {
 
 using namespace devices;
@@ -45,6 +47,10 @@ std::expected<void, std::string> DeviceService::add(const DeviceConfig& config) 
         card.namespaces.push_back({.geometry = volume.geometry(), .open = [&volume](runtime::Reactor& reactor) {
                                        return volume.open_queue(reactor);
                                    }});
+        if (each.metadata.empty()) continue;
+        auto metadata = nvme::open_metadata(each.metadata, card.namespaces.back(), work_);
+        if (!metadata) return std::unexpected(metadata.error());
+        device.files.push_back(std::move(*metadata));
     }
     for (std::size_t number = 0; number < config.functions.size(); ++number) {
         device.functions.push_back(std::make_unique<Function>(fmt::format("{}.{}", config.name, number)));

@@ -83,6 +83,7 @@ bool will_fail_again(Status status) {
         case Status::kInternalError:
         case Status::kAbortRequested:
         case Status::kAbortedSqDeletion:
+        case Status::kAbortedFailedFused:
         case Status::kAbortedPreempt:
         case Status::kNamespaceNotReady:
         case Status::kFormatInProgress:

@@ -120,7 +120,8 @@ void Controller::begin_reset(bool whole_function) {
     if (phase_ != Phase::kResetting) {
         phase_ = Phase::kResetting;
         for (Request* const request : std::exchange(event_requests_, {})) request->queue->give_back(*request);
-        while (Request* const request = bounce_buffers_.take_waiting()) finish_request(*request);
+        while (Request* const request = bounce_buffers_.take_waiting()) complete(*request, Status::kAbortRequested);
+        resume_behind_pairs();
         for (const auto& queue : submission_queues_) {
             if (queue == nullptr || queue->deletion == nullptr) continue;
             finish_request(*std::exchange(queue->deletion, nullptr));

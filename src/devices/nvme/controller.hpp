@@ -166,6 +166,8 @@ public:
     [[nodiscard]] bool park_event_request(Request& request);
     [[nodiscard]] bool abort(SubmissionQueue& queue, std::uint16_t cid);
     void tell_events();
+    /// A fused pair is over: what was held back begins. Reactor
+    void resume_behind_pairs();
     void use_shadow_doorbells(std::uint64_t doorbells, std::uint64_t event_indices);
 
 private:
@@ -205,6 +207,17 @@ private:
     void wake_up() override {}
     void on_doorbell(std::size_t index);
     [[nodiscard]] bool run_one(SubmissionQueue& queue);
+    [[nodiscard]] Request* fetch(SubmissionQueue& queue);
+    void begin(Request& request);
+
+    // fused.cpp: Compare and Write
+    void run_fused(SubmissionQueue& queue, Request& first);
+    void start_pair(Request& first);
+    void compare_first(Request& first);
+    void run_second(Request& second, spec::nvme::Status first_status);
+    void end_exclusive(Namespace& ns);
+
+    // controller_work.cpp again
     [[nodiscard]] Outcome execute(Request& request);
     void read_shadow_doorbells();
     void write_event_index(std::size_t index, std::uint32_t value);
@@ -253,6 +266,7 @@ private:
     bool signal_posted_ = false;              // interrupts are sent in the reactor\'s next turn
     std::size_t active_ = 0;                  // requests, but event requests that wait
     std::vector<Request*> event_requests_;
+    std::vector<Request*> behind_pairs_; // fused ones
     std::vector<NamespaceView*> uncommitted_;
     std::vector<CompletionQueue*> unsignalled_;
     std::unique_ptr<runtime::Timer> coalescing_timer_, pacing_timer_;

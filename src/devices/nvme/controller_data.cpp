@@ -68,6 +68,9 @@ Status Controller::open_namespace(Request& request, std::uint8_t needed) {
                                                                 : Status::kInvalidField;
     }
     if (found->ns->formatting.load(std::memory_order_acquire)) return Status::kFormatInProgress;
+    const bool of_pair = request.second != nullptr || request.exclusive != nullptr;
+    const bool moves_data = request.queue->id() != 0 && request.command.opcode != std::to_underlying(IoOpcode::kFlush);
+    if (moves_data && !of_pair && found->ns->exclusive.load()) return kBehindPair; // pairs with start_pair()
     if ((access & needed) != needed) return Status::kReservationConflict;
     if ((needed & NamespaceView::kWritable) != 0 && found->ns->geometry().read_only) {
         return Status::kNamespaceWriteProtected;

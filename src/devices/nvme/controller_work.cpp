@@ -79,15 +79,29 @@ void Controller::on_doorbell(std::size_t index) {
 
 /// @return false: the controller does not go on.
 bool Controller::run_one(SubmissionQueue& queue) {
+    Request* const request = fetch(queue);
+    if (request == nullptr) return false;
+    const bool fused = queue.id() != 0 && (request->command.flags & kFuseMask) == kFuseFirst;
+    fused ? run_fused(queue, *request) : begin(*request);
+    return phase_ == Phase::kEnabled && !failed_;
+}
+
+/// @return null: the controller has failed.
+Request* Controller::fetch(SubmissionQueue& queue) {
     Request* const request = queue.fetch(context_.dma);
     if (request == nullptr) {
         fail();
-        return false;
+        return nullptr;
     }
     ++active_;
     if (queue.id() != 0 && pacer_.limited()) pacer_.charge_command(now_ns());
-    if (const Outcome outcome = execute(*request)) complete(*request, *outcome);
-    return phase_ == Phase::kEnabled && !failed_;
+    return request;
+}
+
+void Controller::begin(Request& request) {
+    const Outcome outcome = execute(request);
+    if (outcome == kBehindPair) return behind_pairs_.push_back(&request);
+    if (outcome) complete(request, *outcome);
 }
 
 bool Controller::offers(const Command& command) const {
@@ -95,8 +109,10 @@ bool Controller::offers(const Command& command) const {
 }
 
 Outcome Controller::execute(Request& request) {
-    if ((request.command.flags & kFuseMask) != 0) return Status::kInvalidField;
     const bool admin = request.queue->id() == 0;
+    const std::uint8_t fuse = request.command.flags & kFuseMask;
+    if (fuse == kFuseSecond && !admin) return Status::kAbortedMissingFused;
+    if (fuse != 0) return Status::kInvalidField;
     const Command* const command = find_command(admin ? admin_commands() : io_commands(), request.command.opcode);
     if (command == nullptr || !offers(*command)) return Status::kInvalidOpcode;
     return command->execute(*this, request);
@@ -158,7 +174,11 @@ void Controller::write_event_index(std::size_t index, std::uint32_t value) {
 void Controller::complete(Request& request, Status status) {
     if (status != Status::kSuccess) log_error(request, status);
     if (phase_ == Phase::kEnabled) post_completion(request, status);
+    Request* const second = std::exchange(request.second, nullptr);
+    Namespace* const exclusive = std::exchange(request.exclusive, nullptr);
     finish_request(request);
+    if (exclusive != nullptr) end_exclusive(*exclusive);
+    if (second != nullptr) run_second(*second, status);
     if (working_) return;
     commit_volumes();
     // Completions come in batches: one interrupt for those that this turn of the reactor brings.
@@ -196,7 +216,7 @@ void Controller::finish_request(Request& request) {
 }
 
 void Controller::start_bounced(Request& request) {
-    if (phase_ != Phase::kEnabled) return finish_request(request);
+    if (phase_ != Phase::kEnabled) return complete(request, Status::kAbortRequested);
     if (const Outcome outcome = request.start(*this, request)) complete(request, *outcome);
 }
 

@@ -57,6 +57,8 @@ IdentifyController identify_controller(Controller& controller) {
     data.nn = data.mnan = subsystem.namespace_limit;
     data.oncs = kOncsCompare | kOncsDatasetManagement | kOncsWriteZeroes | kOncsReservations | kOncsTimestamp |
                 kOncsVerify | kOncsCopy;
+    data.fuses = kFusesCompareAndWrite;
+    data.acwu = Controller::kTransferBytes / 4096 - 1; // of the largest blocks: the pair has the namespace to itself
     data.vwc = kVwcPresent | kVwcFlushAll;
     data.ocfs = 0x0001; // copy descriptor format 0
     data.sgls = kSglsAnyAlignment | kSglsContiguousMetadata | kSglsLongerThanData;

@@ -69,6 +69,7 @@ public:
     [[nodiscard]] ProtectedNamespace::Format file_format(std::uint8_t format) const;
 
     std::atomic<bool> formatting{false}; ///< commands end with Format in Progress meanwhile
+    std::atomic<bool> exclusive{false};  ///< a fused pair's: other commands wait meanwhile
 
 private:
     [[nodiscard]] std::uint8_t format_index() const { return format() & kIndex; }

@@ -27,12 +27,18 @@ class Machine {
 public:
     Machine() {
         (void)subsystem_.add_namespace(test::namespace_on(volume_));
+        NamespaceConfiguration protected_one = test::namespace_on(protected_volume_);
+        protected_one.protection =
+            ProtectedNamespace::open(machine_.reactor, protected_one.open, test::namespace_on(metadata_).open).value();
+        (void)subsystem_.add_namespace(std::move(protected_one));
         function_ = std::make_unique<NvmePciFunction>(
             "nvme@00:03.0", subsystem_, NvmePciConfiguration{.controller = {.queue_pairs = 4, .vectors = 4}},
             machine_.context());
         driver_ = std::make_unique<test::TestDriver>(machine_, *function_);
         (void)driver_->bring_up();
         scratch_ = machine_.allocate(kScratchBytes);
+        constexpr std::uint32_t kType1With8 = 1u << 5 | 2;
+        (void)driver_->run(test::admin_command(spec::nvme::AdminOpcode::kFormatNvm, 2, 0, kType1With8));
     }
     void run(const Step& step) {
         switch (step.what % 8) {
@@ -48,6 +54,8 @@ public:
             case 6: command_ = step; break;
             default:
                 volume_.held = (step.opcode & 1) != 0;
+                protected_volume_.held = (step.opcode & 2) != 0;
+                metadata_.held = (step.opcode & 4) != 0;
                 complete_held();
                 break;
         }
@@ -57,7 +65,7 @@ public:
         }
     }
     void check_alive() {
-        volume_.held = false;
+        volume_.held = protected_volume_.held = metadata_.held = false;
         complete_held();
         function_->pause();
         function_->reset();
@@ -74,7 +82,11 @@ private:
     static constexpr std::uint64_t kScratchBytes = 32 << 10;
 
     void complete_held() {
-        machine_.reactor.run_and_wait([this] { volume_.complete_all(); });
+        machine_.reactor.run_and_wait([this] {
+            volume_.complete_all();
+            protected_volume_.complete_all();
+            metadata_.complete_all();
+        });
         driver_->settle();
     }
     /// Mostly addresses that exist: in the scratch memory; sometimes anything.
@@ -93,11 +105,16 @@ private:
         command.cdw11 = command_.place;
         command.cdw12 = command_.value;
         command.cdw13 = command_.opcode;
-        (void)driver_->submit(queue, command);
+        command.mptr = memory_address(command_);
+        command.cdw14 = command.cdw10 + (step.place >> 7 & 1);
+        command.cdw15 = static_cast<std::uint32_t>(command_.address >> 32);
+        // Without the doorbell, for pairs: the next one rings it.
+        (void)((step.place & 0x40) != 0 ? driver_->put(queue, command) : driver_->submit(queue, command));
     }
 
     test::TestMachine machine_;
-    storage::MemoryVolume volume_{1 << 20};
+    storage::MemoryVolume volume_{1 << 20}, protected_volume_{1 << 20};
+    storage::MemoryVolume metadata_{ProtectedNamespace::file_bytes(protected_volume_.geometry())};
     Subsystem subsystem_{{.nqn = "nqn.2014-08.org.example:fuzz", .serial = "F", .namespace_limit = 3}};
     std::unique_ptr<NvmePciFunction> function_;
     std::unique_ptr<test::TestDriver> driver_;

@@ -198,9 +198,11 @@ TEST_F(NvmeQueues, UnknownCommandsAndReservedFieldsAreRefused) {
     EXPECT_TRUE((driver_->last.status_phase >> 1 & kStatusDoNotRetry) != 0);
     EXPECT_EQ(io(command), Status::kInvalidOpcode);
     command = block_command(IoOpcode::kFlush, 0, 1, 0);
-    command.flags = 1; // fused
+    command.flags = kFuseMask; // reserved
     EXPECT_EQ(io(command), Status::kInvalidField);
     command = admin_command(AdminOpcode::kIdentify, 0, data_, 1);
+    command.flags = kFuseFirst; // nothing to fuse
+    EXPECT_EQ(admin(command), Status::kInvalidField);
     command.flags = kPsdtSgl << kPsdtShift; // no SGLs for admin commands over PCIe
     EXPECT_EQ(admin(command), Status::kInvalidField);
 }

@@ -14,12 +14,16 @@
 namespace touka::devices::nvme {
 
 class Controller;
+class Namespace;
 class NamespaceView;
 class SubmissionQueue;
 struct Request;
 
 /// What a handler of a command says: a status when it is done, nothing when it will call Controller::complete later.
 using Outcome = std::optional<spec::nvme::Status>;
+
+/// Not a guest's: the namespace is a fused pair's just now, and the command's handler is called again after it.
+inline constexpr auto kBehindPair = static_cast<spec::nvme::Status>(0xFFFF);
 
 /// One command from its fetch to its completion. All of it belongs to the controller's reactor.
 struct Request {
@@ -42,6 +46,10 @@ struct Request {
     iovec bounce_vector{};
     std::uint32_t step = 0, step_count = 0;
     std::uint64_t position = 0;
+
+    // Fused operations. (Base 2.0 §3.4.2)
+    Request* second = nullptr;      ///< of a pair's first command: what follows it
+    Namespace* exclusive = nullptr; ///< of a pair's second command: nobody else's until it is done
 
     bool busy = false;       ///< fetched, and not completed
     Request* next = nullptr; ///< in the list that it is in: free ones, or those that wait for a bounce buffer

@@ -8,7 +8,7 @@ using namespace spec::nvme;
 using memory::Iova;
 
 SubmissionQueue::SubmissionQueue(const Setup& setup, CompletionQueue& completions)
-    : setup_(setup), completions_(completions), request_count_(std::min(setup.size, kRequestLimit)),
+    : setup_(setup), completions_(completions), request_count_(std::min(setup.size, kRequestLimit) + 1),
       segments_(std::make_unique_for_overwrite<iovec[]>(request_count_ * kSegmentLimit)),
       requests_(std::make_unique<Request[]>(request_count_)) {
     for (std::uint32_t i = request_count_; i > 0; --i) {
@@ -39,6 +39,8 @@ Request& SubmissionQueue::take() {
     request.data.clear();
     request.then = nullptr;
     request.start = nullptr;
+    request.second = nullptr;
+    request.exclusive = nullptr;
     request.step = request.step_count = 0;
     request.position = 0;
     request.busy = true;

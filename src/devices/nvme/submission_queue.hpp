@@ -44,7 +44,8 @@ public:
         return true;
     }
     [[nodiscard]] bool empty() const { return head_ == tail_; }
-    [[nodiscard]] bool has_room() const { return free_ != nullptr; }
+    /// For a fused pair, whatever the next command is.
+    [[nodiscard]] bool has_room() const { return free_ != nullptr && free_->next != nullptr; }
 
     /// Takes the next command out. @pre !empty() && has_room().
     /// @return nothing when the queue's memory cannot be read.

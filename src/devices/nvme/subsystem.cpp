@@ -166,4 +166,11 @@ void Subsystem::when_quiet(std::uint32_t nsid, const std::vector<HostIdentity>* 
     }
 }
 
+void Subsystem::pair_ended() {
+    const std::scoped_lock lock(mutex_);
+    for (const Member& each : members_) {
+        each.controller->post([controller = each.controller] { controller->resume_behind_pairs(); });
+    }
+}
+
 } // namespace touka::devices::nvme

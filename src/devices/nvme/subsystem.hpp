@@ -94,6 +94,8 @@ public:
     /// Calls `done` once, on any thread, when no command works on the namespace that had begun before: through any
     /// controller, or through those of certain hosts. It may be called before this returns, and must not call back.
     void when_quiet(std::uint32_t nsid, const std::vector<HostIdentity>* hosts, std::function<void()> done);
+    /// A fused pair is over: controllers go on with what they held back.
+    void pair_ended();
     /// Format NVM changed the blocks: everybody is told, but for `by`.
     void namespace_changed(std::uint32_t nsid, const Controller* by);
 
