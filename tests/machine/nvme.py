@@ -1,5 +1,6 @@
 """The stock nvme driver and nvme-cli on `--device nvme:`: what was written is at the same block of the file, commands and
-identify data are what a controller of its own would give, virtual functions come up through virt-mgmt (T1, T2)."""
+identify data are what a controller of its own would give, virtual functions come up through virt-mgmt (T1, T2);
+protection information goes with the blocks, in its file, and damage there is found."""
 import hashlib
 import pathlib
 import re
@@ -60,6 +61,31 @@ dd if=$n bs=64k skip=300 count=1 iflag=direct 2>/dev/null | tr -d '\\0' | wc -c 
 dd if=/tmp/pattern of=$n bs=64k seek=300 oflag=direct 2>/dev/null
 """ % VIRTUAL
 
+INFORMATION_AT = 36 << 10  # of the file of metadata: behind its header and its map
+DAMAGED_BLOCK = 1000
+PROTECT = """#root
+export PATH=$PATH:/tmp/more/usr/sbin:/tmp/more/usr/bin LD_LIBRARY_PATH=/tmp/more/usr/lib/x86_64-linux-gnu
+n=/dev/nvme0n1
+for i in $(seq 50); do [ -e $n ] && break; sleep 0.2; done
+"""
+FORMAT_PROTECTED = PROTECT + """
+nvme format $n --lbaf=2 --pi=1 --force >/dev/null 2>&1 && echo FORMATTED $(cat /sys/block/nvme0n1/size)
+nvme id-ns $n | sed 's/^/NS /'
+echo PROFILE $(cat /sys/block/nvme0n1/integrity/format)
+fio --name=verify --filename=$n --size=16m --rw=randwrite --bsrange=512-64k --ioengine=libaio --iodepth=16 --direct=1 \\
+    --verify=crc32c --do_verify=1 --fsync=64 --minimal >/tmp/fio.log 2>&1 || cat /tmp/fio.log
+echo FIO $?
+dd if=/dev/urandom of=/tmp/pattern bs=512 count=8 2>/dev/null
+dd if=/tmp/pattern of=$n bs=512 seek=%d oflag=direct 2>/dev/null && echo WRITTEN
+sync
+""" % DAMAGED_BLOCK
+READ_PROTECTED = PROTECT + """
+echo PROFILE $(cat /sys/block/nvme0n1/integrity/format)
+dd if=$n of=/dev/null bs=512 skip=%d count=1 iflag=direct 2>/dev/null && echo "NEIGHBOUR READ"
+dd if=$n of=/dev/null bs=512 skip=%d count=1 iflag=direct 2>/dev/null || echo "DAMAGE FOUND"
+nvme read $n --start-block=%d --block-count=0 --data-size=512 --prinfo=12 2>&1 >/dev/null | sed 's/^/STATUS /'
+""" % (DAMAGED_BLOCK + 1, DAMAGED_BLOCK, DAMAGED_BLOCK)
+
 
 def marked(output, word):
     return [line.split(word + " ", 1)[1] for line in output.splitlines() if line.startswith(word + " ")]
@@ -97,6 +123,31 @@ def check_functions(output, pattern):
         check(step in output, step.lower(), output)
 
 
+def check_protection(folder):
+    """A format with metadata stays when the machine is off, and what is damaged meanwhile is noticed."""
+    disk, metadata = folder / "protected.raw", folder / "protected.pi"
+    with open(disk, "wb") as file:
+        file.truncate(64 * MIB)
+    card = ("--device", f"nvme:{disk},metadata={metadata}", "--memory", "512M")
+    status, output = run(FORMAT_PROTECTED, *card, more=("devices.cpio",))
+    check(status == 0, "the guest powers off", output)
+    check(marked(output, "FORMATTED") == [str(64 * MIB // 512)], "format --pi gives all blocks", output)
+    check(any(re.match(r"dps +: 0x1", line) for line in marked(output, "NS")), "id-ns says type 1", output)
+    check(marked(output, "PROFILE") == ["T10-DIF-TYPE1-CRC"], "the block layer has the integrity profile", output)
+    check("FIO 0" in output and "WRITTEN" in output, "fio --verify finds what it wrote, and its information", output)
+    check(disk.stat().st_size == 64 * MIB, "the file has the blocks and nothing else", output)
+    with open(metadata, "r+b") as file:
+        file.seek(INFORMATION_AT + 8 * DAMAGED_BLOCK)
+        guard = file.read(1)[0]
+        file.seek(INFORMATION_AT + 8 * DAMAGED_BLOCK)
+        file.write(bytes([guard ^ 1]))
+    status, output = run(READ_PROTECTED, *card, more=("devices.cpio",))
+    check(status == 0, "the guest powers off", output)
+    check(marked(output, "PROFILE") == ["T10-DIF-TYPE1-CRC"], "the format is kept", output)
+    check("NEIGHBOUR READ" in output and "DAMAGE FOUND" in output, "a read of the damaged block fails", output)
+    check(any("guard" in line.lower() for line in marked(output, "STATUS")), "with Guard Check Error", output)
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="touka-nvme-") as folder:
         disk = pathlib.Path(folder) / "data.raw"
@@ -115,6 +166,7 @@ def main():
                   "the stock driver lets both functions keep translations, if there is an IOMMU", output)
             check("KERNEL-FAULTS 0" in output, "no access was blocked", output)
             check_functions(output, check_commands(output, disk))
+        check_protection(pathlib.Path(folder))
 
 
 if __name__ == "__main__":
