@@ -73,46 +73,21 @@ Job ProtectedNamespace::execute(ProtectedCommand command, Done done) {
     RangeHold hold(locks_, writes ? medium_->store().whole_groups(blocks) : blocks, writes); // others hold their own
     co_await hold;
     std::uint32_t failed = 0;
-    Status status = Status::kInvalidOpcode;
-    switch (command.opcode) {
-        case IoOpcode::kRead: {
-            Step<Status> step = read(command);
-            status = co_await step;
-            break;
-        }
-        case IoOpcode::kWrite: {
-            Step<Status> step = write(command);
-            status = co_await step;
-            break;
-        }
-        case IoOpcode::kCompare: {
-            Step<Status> step = compare(command);
-            status = co_await step;
-            break;
-        }
-        case IoOpcode::kVerify: {
-            Step<Status> step = verify(command.ranges.front());
-            status = co_await step;
-            break;
-        }
-        case IoOpcode::kWriteZeroes: {
-            Step<Status> step = write_zeroes(command);
-            status = co_await step;
-            break;
-        }
-        case IoOpcode::kDatasetManagement: {
-            Step<Status> step = deallocate(command);
-            status = co_await step;
-            break;
-        }
-        case IoOpcode::kCopy: {
-            Step<Status> step = copy(command, failed);
-            status = co_await step;
-            break;
-        }
-        default: break;
-    }
+    Step<Status> step = start(command, failed);
+    const Status status = co_await step;
     done(status, failed);
+}
+
+Step<Status> ProtectedNamespace::start(const ProtectedCommand& command, std::uint32_t& failed) {
+    switch (command.opcode) {
+        case IoOpcode::kRead: return read(command);
+        case IoOpcode::kWrite: return write(command);
+        case IoOpcode::kCompare: return compare(command);
+        case IoOpcode::kVerify: return verify(command.ranges.front());
+        case IoOpcode::kWriteZeroes: return write_zeroes(command);
+        case IoOpcode::kCopy: return copy(command, failed);
+        default: return deallocate(command); // Dataset Management: there are no others
+    }
 }
 
 // --- formats, and stable storage ---

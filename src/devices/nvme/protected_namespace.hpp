@@ -95,6 +95,7 @@ private:
     scsi::Job finish_format(Format format, Done done);
     scsi::Job flush_all(std::function<void(storage::BlockStatus)> done);
 
+    scsi::Step<Status> start(const ProtectedCommand& command, std::uint32_t& failed);
     scsi::Step<Status> read(const ProtectedCommand& command);
     scsi::Step<Status> write(const ProtectedCommand& command);
     scsi::Step<Status> compare(const ProtectedCommand& command);
