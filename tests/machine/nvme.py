@@ -77,7 +77,8 @@ fio --name=verify --filename=$n --size=16m --rw=randwrite --bsrange=512-64k --io
 echo FIO $?
 dd if=/dev/urandom of=/tmp/pattern bs=512 count=8 2>/dev/null
 dd if=/tmp/pattern of=$n bs=512 seek=%d oflag=direct 2>/dev/null && echo WRITTEN
-sync
+# Regions that were written to are looked at by the next start, as after a crash, until some flushes later.
+for i in 1 2 3 4 5 6; do nvme flush $n --namespace-id=1 >/dev/null; done
 """ % DAMAGED_BLOCK
 READ_PROTECTED = PROTECT + """
 echo PROFILE $(cat /sys/block/nvme0n1/integrity/format)
