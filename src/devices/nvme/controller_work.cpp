@@ -281,9 +281,8 @@ void Controller::signal_completions(bool time_is_up) {
 void Controller::update_pin() {
     if (context_.port.message_signalled() || phase_ != Phase::kEnabled) return;
     const auto in_use = std::span(completion_queues_).first(queues_in_use_);
-    const bool wanted = std::ranges::any_of(in_use, [](const auto& queue) {
-        return queue != nullptr && queue->setup().interrupts && !queue->empty();
-    });
+    const bool wanted = std::ranges::any_of(
+        in_use, [](const auto& queue) { return queue != nullptr && queue->setup().interrupts && !queue->empty(); });
     context_.port.set_pin(wanted && (registers_.lock()->interrupt_mask & 1) == 0);
 }
 
