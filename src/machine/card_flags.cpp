@@ -52,8 +52,10 @@ std::string flag_of(const NvmeDevice& card) {
     std::string text = "nvme:" + escaped(card.disk.path);
     if (card.virtual_functions != 0) text += fmt::format(",vfs={}", card.virtual_functions);
     if (!card.disk.serial.empty()) text += ",serial=" + escaped(card.disk.serial);
+    if (!card.metadata.empty()) text += ",metadata=" + escaped(card.metadata);
     if (card.disk.read_only) text += ",ro";
     if (card.disk.direct) text += ",direct";
+    if (card.address_translation) text += ",ats=on";
     return text;
 }
 std::string flag_of(const VfioUserDevice& card) { return "vfio-user:" + escaped(card.socket); }

@@ -22,7 +22,7 @@ TEST(CardFlags, AnNvmeControllerHasAFileAndOptions) {
 
 TEST(CardFlags, AreWrittenAsTheyAreRead) {
     for (const char* text : {"nvme:/a,,b.raw,vfs=8,serial=S,,1,ro,direct", "nvme:/a,,,vfs=1", "nvme:/a",
-                             "vfio-user:/run/p,,f.sock", "vfio:0000:03:00.1"}) {
+                             "nvme:/a,metadata=/p,,i,ats=on", "vfio-user:/run/p,,f.sock", "vfio:0000:03:00.1"}) {
         const auto card = parse_card_flag(text);
         ASSERT_TRUE(card.has_value()) << card.error();
         EXPECT_EQ(card_flag(*card), text);

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "configuration/values.hpp"
+#include "control_answer.hpp"
 #include "control_client.hpp"
 
 namespace touka::cli {
@@ -46,17 +47,9 @@ std::expected<std::string, std::string> device_question(const DeviceCommand& com
 }
 
 std::expected<std::string, std::string> format_device_answer(const std::string& action, const std::string& answer) {
-    const json said = json::parse(answer, nullptr, false);
-    if (said.is_object() && said.value("ok", json()) == json(true)) {
-        if (action != "ls") return "done\n";
-        try { // the other end is another program: what it leaves out is an error to tell, not one to die of
-            return table(said.at("functions"));
-        } catch (const json::exception&) {
-        }
-    } else if (said.is_object() && said.contains("error") && said["error"].is_string()) {
-        return std::unexpected(said["error"].get<std::string>());
-    }
-    return std::unexpected("the answer is not one of touka-device's");
+    return read_answer("touka-device", answer, [&action](const json& said) -> AnswerText {
+        return action == "ls" ? table(said.at("functions")) : "done\n";
+    });
 }
 
 ExitStatus run_device(const DeviceCommand& command, std::ostream& output, Messages& messages) {
@@ -66,13 +59,8 @@ ExitStatus run_device(const DeviceCommand& command, std::ostream& output, Messag
         return ExitStatus::kUsage;
     }
     const auto answer = ask("touka-device", command.socket, *question);
-    const auto text = answer ? format_device_answer(command.action, *answer) : std::unexpected(answer.error());
-    if (!text) {
-        messages.error(text.error());
-        return ExitStatus::kFailed;
-    }
-    output << *text << std::flush;
-    return output ? ExitStatus::kPoweredOff : ExitStatus::kFailed;
+    return print_answer(answer ? format_device_answer(command.action, *answer) : std::unexpected(answer.error()),
+                        output, messages);
 }
 
 } // namespace touka::cli

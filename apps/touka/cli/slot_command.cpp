@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "configuration/values.hpp"
+#include "control_answer.hpp"
 #include "control_client.hpp"
 #include "machine/card_flags.hpp"
 #include "slot_protocol.hpp"
@@ -26,7 +27,10 @@ std::string whole_path(const std::string& path) {
 std::expected<std::string, std::string> whole_card(const std::string& text) {
     auto card = machine::parse_card_flag(text);
     if (!card) return std::unexpected(card.error());
-    if (auto* nvme = std::get_if<machine::NvmeDevice>(&*card)) nvme->disk.path = whole_path(nvme->disk.path);
+    if (auto* nvme = std::get_if<machine::NvmeDevice>(&*card)) {
+        nvme->disk.path = whole_path(nvme->disk.path);
+        if (!nvme->metadata.empty()) nvme->metadata = whole_path(nvme->metadata);
+    }
     if (auto* remote = std::get_if<machine::VfioUserDevice>(&*card)) remote->socket = whole_path(remote->socket);
     return machine::card_flag(*card);
 }
@@ -92,18 +96,11 @@ std::expected<std::string, std::string> slot_question(const SlotCommand& command
 }
 
 std::expected<std::string, std::string> format_slot_answer(const SlotCommand& command, const std::string& answer) {
-    const json said = json::parse(answer, nullptr, false);
-    if (said.is_object() && said.value("ok", json()) == json(true)) {
-        try { // the other end is another program: what it leaves out is an error to tell, not one to die of
-            if (command.action == "ls") return table(said.at("slots"));
-            if (command.action == "plug") return fmt::format("in slot {}\n", said.at("slot").get<unsigned>());
-            return removal(command, said);
-        } catch (const json::exception&) {
-        }
-    } else if (said.is_object() && said.contains("error") && said["error"].is_string()) {
-        return std::unexpected(said["error"].get<std::string>());
-    }
-    return std::unexpected("the answer is not one of touka run's");
+    return read_answer("touka run", answer, [&command](const json& said) -> AnswerText {
+        if (command.action == "ls") return table(said.at("slots"));
+        if (command.action == "plug") return fmt::format("in slot {}\n", said.at("slot").get<unsigned>());
+        return removal(command, said);
+    });
 }
 
 ExitStatus run_slot(const SlotCommand& command, std::ostream& output, Messages& messages) {
@@ -113,13 +110,8 @@ ExitStatus run_slot(const SlotCommand& command, std::ostream& output, Messages& 
         return ExitStatus::kUsage;
     }
     const auto answer = ask("touka run", command.socket, *question);
-    const auto text = answer ? format_slot_answer(command, *answer) : std::unexpected(answer.error());
-    if (!text) {
-        messages.error(text.error());
-        return ExitStatus::kFailed;
-    }
-    output << *text << std::flush;
-    return output ? ExitStatus::kPoweredOff : ExitStatus::kFailed;
+    return print_answer(answer ? format_slot_answer(command, *answer) : std::unexpected(answer.error()), output,
+                        messages);
 }
 
 } // namespace touka::cli

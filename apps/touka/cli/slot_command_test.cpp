@@ -19,6 +19,8 @@ TEST(SlotCommandTest, AsksWithWholePaths) {
     const auto here = std::filesystem::current_path().string();
     EXPECT_EQ(json::parse(slot_question(command("plug", "nvme:a,,b.raw,ro", "3")).value()),
               json({{"command", "plug"}, {"card", "nvme:" + here + "/a,,b.raw,ro"}, {"slot", 3}}));
+    EXPECT_EQ(json::parse(slot_question(command("plug", "nvme:/a,metadata=b.pi,ats=on")).value()),
+              json({{"command", "plug"}, {"card", "nvme:/a,metadata=" + here + "/b.pi,ats=on"}}));
     EXPECT_EQ(json::parse(slot_question(command("plug", "vfio-user:/run/a.sock")).value()),
               json({{"command", "plug"}, {"card", "vfio-user:/run/a.sock"}}));
     SlotCommand eject = command("eject", {}, "12");

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "control_answer.hpp"
 #include "control_client.hpp"
 
 namespace touka::cli {
@@ -45,28 +46,14 @@ std::string format(const json& listing) {
 } // namespace
 
 std::expected<std::string, std::string> format_target_answer(const std::string& action, const std::string& answer) {
-    const json listing = json::parse(answer, nullptr, false);
-    if (listing.is_object() && listing.contains("ok") && listing["ok"] == true) {
-        if (action != "ls") return "done\n";
-        try { // the other end is another program: what it leaves out is an error to tell, not one to die of
-            return format(listing);
-        } catch (const json::exception&) {
-        }
-    } else if (listing.is_object() && listing.contains("error") && listing["error"].is_string()) {
-        return std::unexpected(listing["error"].get<std::string>());
-    }
-    return std::unexpected("the answer is not one of touka-target's");
+    return read_answer("touka-target", answer,
+                       [&action](const json& said) -> AnswerText { return action == "ls" ? format(said) : "done\n"; });
 }
 
 ExitStatus run_target(const TargetCommand& command, std::ostream& output, Messages& messages) {
     const auto answer = ask("touka-target", command.socket, json{{"command", command.action}}.dump());
-    const auto text = answer ? format_target_answer(command.action, *answer) : std::unexpected(answer.error());
-    if (!text) {
-        messages.error(text.error());
-        return ExitStatus::kFailed;
-    }
-    output << *text << std::flush;
-    return output ? ExitStatus::kPoweredOff : ExitStatus::kFailed;
+    return print_answer(answer ? format_target_answer(command.action, *answer) : std::unexpected(answer.error()),
+                        output, messages);
 }
 
 } // namespace touka::cli
