@@ -19,9 +19,6 @@ namespace touka::bench {
 /// A submission and a completion queue of one size, in memory that the device reaches.
 class NvmeQueuePair {
 public:
-    struct Doorbells {
-        std::uint32_t tail, head; ///< offsets in BAR 0
-    };
     /// @param base of the memory's address 0.  @param submissions, completions addresses of zeros.
     NvmeQueuePair(std::byte* base, std::uint64_t submissions, std::uint64_t completions, std::uint16_t size)
         : submissions_(base + submissions), completions_(base + completions), size_(size) {}

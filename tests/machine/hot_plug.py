@@ -4,11 +4,13 @@ stays away goes and comes back with it, and a reboot finds what is in the slots 
 import hashlib
 import os
 import pathlib
+import signal
 import subprocess
 import tempfile
 import time
 
 from guest import TOUKA, Machine, check
+from served_device import Device
 
 MIB = 1 << 20
 # A step of the test is a line on the console; the guest does it and says so.
@@ -123,36 +125,13 @@ def pull_under_load(machine, slots):
     check(say(machine, "pattern COLD", "FIO COLD") == "0", "the other card verifies clean", machine.output())
 
 
-class Server:
-    """A touka-device with one function; its file is made at the first start."""
-
-    def __init__(self, folder):
-        self.socket = str(pathlib.Path(folder) / "served.sock")
-        self.file = pathlib.Path(folder) / "served.toml"
-        with open(pathlib.Path(folder) / "served.raw", "wb") as file:
-            file.truncate(32 * MIB)
-        self.file.write_text('control = "served-control.sock"\n[[device]]\nname = "served"\ntype = "nvme"\nserial = "SERVED"\n'
-                             '[[device.namespace]]\npath = "served.raw"\n[[device.function]]\nsocket = "served.sock"\n')
-        self.start()
-
-    def start(self):
-        program = pathlib.Path(TOUKA).with_name("touka-device")
-        self.process = subprocess.Popen([program, self.file], stderr=subprocess.PIPE, text=True)
-        self.process.stderr.readline()
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-        self.process.stderr.close()
-
-
 def served_card(machine, slots, folder):
-    server = Server(folder)
+    server = Device(folder, ("served",), 32 * MIB, serial="SERVED")
     try:
-        slots.do("plug", f"vfio-user:{server.socket}", "5")
+        slots.do("plug", f"vfio-user:{server.socket('served')}", "5")
         check(say(machine, "pattern SERVED", "FIO SERVED") == "0", "fio --verify on another process's card", machine.output())
         written = machine.wait_for("HASH SERVED").split()[2]
-        server.kill()
+        server.stop(signal.SIGKILL)
         check(say(machine, "lost SERVED", "LOST SERVED") != "0" and say(machine, "gone SERVED", "GONE SERVED") == ".",
               "when its server stays away, the guest's driver lets it go", machine.output())
         check("no server" in slots.run("ls").stdout, "touka slot ls tells why")
@@ -162,7 +141,7 @@ def served_card(machine, slots, folder):
         slots.do("pull", "5")
         check(say(machine, "gone SERVED", "GONE SERVED") == ".", "and is pulled as others are", machine.output())
     finally:
-        server.kill()
+        server.stop()
 
 
 def scenario(folder, *extra):

@@ -2,16 +2,12 @@
 reads them, and after it a vfio-user client without a guest. What the guest does meanwhile changes counters alone."""
 import base64
 import gzip
-import os
-import pathlib
-import signal
-import subprocess
 import tempfile
 
 from guest import check, run
+from served_device import Device
 from vfio_user import Function
 
-DEVICE = pathlib.Path(os.environ.get("TOUKA", "build/release/bin/touka")).with_name("touka-device")
 FUNCTIONS = ("pf", "vf")
 # Name, log page, length; the errors last, because what came before may be one.
 LOGS = (("supported log pages", 0, 1024), ("health", 2, 512), ("firmware slots", 3, 512), ("changed namespaces", 4, 4096),
@@ -76,23 +72,12 @@ def compare(guest, client):
 
 def main():
     with tempfile.TemporaryDirectory(prefix="touka-identity-") as folder:
-        with open(f"{folder}/disk.raw", "wb") as file:
-            file.truncate(16 << 20)
-        sockets = "".join(f'[[device.function]]\nsocket = "{name}.sock"\n' for name in FUNCTIONS)
-        pathlib.Path(folder, "device.toml").write_text(
-            f'control = "control.sock"\n[[device]]\nname = "fast"\ntype = "nvme"\nserial = "S1"\n'
-            f'[[device.namespace]]\npath = "disk.raw"\n{sockets}')
-        device = subprocess.Popen([DEVICE, f"{folder}/device.toml"], stderr=subprocess.PIPE, text=True)
+        device = Device(folder, FUNCTIONS, 16 << 20, serial="S1")
         try:
-            for _ in FUNCTIONS:
-                line = device.stderr.readline()
-                check("touka-device: fast." in line, line.strip())
             pages = inside(folder)
             compare(pages, outside(folder))
         finally:
-            device.send_signal(signal.SIGTERM)
-            device.wait(20)
-            device.stderr.close()
+            device.stop()
 
 
 if __name__ == "__main__":

@@ -2,13 +2,12 @@
 the device process is killed and comes back; a driver in user space reaches what it mapped, and nothing else: the
 guest's kernel hears of the fault, of its requester and its address (T5)."""
 import re
-import signal
 import tempfile
-import time
 
 from guest import Machine, check
-from shared_device import VERIFY, WAIT, Device
-from user_driver import DRIVER
+from served_device import Device
+from shared_device import FUNCTIONS, MIB, VERIFY, WAIT, kill_under
+from user_driver import drive_by_user, give_to_user
 
 TRANSLATED = "intel_iommu=on iommu.passthrough=0"
 # Both functions are paths to one namespace, which has its name from whichever came up first.
@@ -22,21 +21,13 @@ dd if=/tmp/pattern of=$n bs=64k oflag=direct 2>/dev/null
 dd if=$n of=/tmp/back bs=64k count=64 iflag=direct 2>/dev/null
 cmp /tmp/pattern /tmp/back && echo SAME
 """ + VERIFY % (32, 2)
-USER = """
-modprobe vfio-pci
-f=/sys/bus/pci/devices/0000:02:00.0
-echo 0000:02:00.0 >$f/driver/unbind
-echo vfio-pci >$f/driver_override
-echo 0000:02:00.0 >/sys/bus/pci/drivers_probe
-cat >/tmp/driver.py <<'EOF'
-%s
-EOF
+USER = give_to_user("0000:02:00.0") + """
 dmesg | grep -c "DMAR.*fault" | sed 's/^/BEFORE /'
-python3 /tmp/driver.py $(basename $(readlink $f/iommu_group)) 0000:02:00.0
+""" + drive_by_user("0000:02:00.0") + """
 dmesg | grep -E "DMAR.*fault" | sed 's/^/KERNEL /'
 dd if=$n of=/tmp/back bs=64k count=64 iflag=direct 2>/dev/null
 cmp /tmp/pattern /tmp/back && echo "THE OTHER READS"
-""" % DRIVER
+"""
 
 
 def machine(device, name, script, *functions):
@@ -66,19 +57,13 @@ def both_drivers(device):
 def killed_device(device):
     script = WAIT + VERIFY % (96, 8) + "dmesg | grep -c 'DMAR.*fault' | sed 's/^/FAULTS /'\n"
     guest = machine(device, "back", script, "c")
-    guest.wait_for("HAS 262144")
-    time.sleep(3)
-    device.stop(signal.SIGKILL)
-    time.sleep(1)
-    device.start()
-    check(guest.finish() == 0 and "FIO 0" in guest.output(), "fio verifies clean through a kill -9 of touka-device",
-          guest.output())
+    kill_under(device, guest)
     check("FAULTS 0" in guest.output(), "and the device that came back had what was mapped then", guest.output())
 
 
 def main():
     with tempfile.TemporaryDirectory(prefix="touka-remapped-") as folder:
-        device = Device(folder)
+        device = Device(folder, FUNCTIONS, 128 * MIB)
         try:
             both_drivers(device)
             killed_device(device)

@@ -2,18 +2,16 @@
 and mount namespaces of its own: nothing is between them but the socket's path. Each drives its own at once; one is
 killed, one is reset, one function goes to another machine, and the rest verifies clean. The device process itself is
 killed and started again under fio: the machine goes on, and what was acknowledged is there."""
-import json
 import os
-import pathlib
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 
 from guest import Machine, check
+from served_device import Device
 
-DEVICE = pathlib.Path(os.environ.get("TOUKA", "build/release/bin/touka")).with_name("touka-device")
+FUNCTIONS = ("pf", "a", "b", "c")
 MIB = 1 << 20
 WAIT = """#root
 n=/dev/nvme0n1
@@ -38,40 +36,6 @@ def ways_apart():
 
 
 APART = ways_apart()
-
-
-class Device:
-    """A running touka-device with one NVMe device of four functions."""
-
-    def __init__(self, folder):
-        self.folder = pathlib.Path(folder)
-        with open(self.folder / "disk.raw", "wb") as file:
-            file.truncate(128 * MIB)
-        functions = "".join(f'[[device.function]]\nsocket = "{name}.sock"\n' for name in ("pf", "a", "b", "c"))
-        (self.folder / "device.toml").write_text(
-            f'control = "control.sock"\n[[device]]\nname = "fast"\ntype = "nvme"\n'
-            f'[[device.namespace]]\npath = "disk.raw"\n{functions}')
-        self.start()
-
-    def start(self):
-        self.process = subprocess.Popen([DEVICE, self.folder / "device.toml"], stderr=subprocess.PIPE, text=True)
-        for _ in range(4):
-            line = self.process.stderr.readline()
-            check("touka-device: fast." in line, f"touka-device: {line.strip()}", line)
-
-    def socket(self, name):
-        return str(self.folder / f"{name}.sock")
-
-    def ask(self, **question):
-        with socket.socket(socket.AF_UNIX) as control:
-            control.connect(self.socket("control"))
-            control.sendall(json.dumps(question).encode() + b"\n")
-            return json.loads(control.makefile().readline())
-
-    def stop(self, how=signal.SIGTERM):
-        self.process.send_signal(how)
-        self.process.wait(20)
-        self.process.stderr.close()
 
 
 def machine(device, name, script):
@@ -117,8 +81,8 @@ def hand_over(device):
     holder.kill()
 
 
-def killed_device(device):
-    guest = machine(device, "c", VERIFY % (96, 12) + "dmesg | grep -c 'nvme nvme0' | sed 's/^/LINES /'\n")
+def kill_under(device, guest):
+    """Kills the device process under a guest's fio, and starts it again."""
     guest.wait_for("HAS 262144")
     time.sleep(3)
     device.stop(signal.SIGKILL)
@@ -128,9 +92,14 @@ def killed_device(device):
           guest.output())
 
 
+def killed_device(device):
+    guest = machine(device, "c", VERIFY % (96, 12) + "dmesg | grep -c 'nvme nvme0' | sed 's/^/LINES /'\n")
+    kill_under(device, guest)
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="touka-device-") as folder:
-        device = Device(folder)
+        device = Device(folder, FUNCTIONS, 128 * MIB)
         try:
             three_at_once(device)
             hand_over(device)

@@ -54,19 +54,31 @@ store(0x1000, tail + 1)  # the queue itself is gone now
 time.sleep(0.5)
 print("REVOKED", load(0x1C) >> 1 & 1)
 """
-SCRIPT = """#root
+
+
+def give_to_user(address):
+    """@return shell: the function is vfio-pci's, $f its folder, and the driver is there."""
+    return f"""
 modprobe vfio-pci
-f=/sys/bus/pci/devices/0000:01:00.0
-echo 0000:01:00.0 >$f/driver/unbind
+f=/sys/bus/pci/devices/{address}
+echo {address} >$f/driver/unbind
 echo vfio-pci >$f/driver_override
-echo 0000:01:00.0 >/sys/bus/pci/drivers_probe
+echo {address} >/sys/bus/pci/drivers_probe
 cat >/tmp/driver.py <<'EOF'
-%s
+{DRIVER}
 EOF
-python3 /tmp/driver.py $(basename $(readlink $f/iommu_group)) 0000:01:00.0
+"""
+
+
+def drive_by_user(address):
+    """@return shell: the driver in user space drives what was given to it."""
+    return f"python3 /tmp/driver.py $(basename $(readlink $f/iommu_group)) {address}"
+
+
+SCRIPT = "#root" + give_to_user("0000:01:00.0") + drive_by_user("0000:01:00.0") + """
 dmesg | grep -E "DMAR.*fault|DMAR.*01:00.0" | sed 's/^/KERNEL /'
 dd if=/dev/nvme1n1 of=/dev/null bs=64k count=16 iflag=direct 2>/dev/null && echo "THE OTHER READS"
-""" % DRIVER
+"""
 
 
 def drive(folder, ats):

@@ -55,8 +55,7 @@ public:
     ///   slot that it is in.
     void set_presence_handler(std::function<void(bool)> on_presence) { *on_presence_.lock() = std::move(on_presence); }
     /// @param on_notice called on a vCPU's thread when, for the first time since the device was lost, a register of it
-    /// is
-    ///   read in vain: the guest's driver knows now.
+    ///   is read in vain: the guest's driver knows now.
     void set_notice_handler(std::function<void()> on_notice) { *on_notice_.lock() = std::move(on_notice); }
     [[nodiscard]] bool present() const { return presence_.load() == Presence::kThere; }
     /// Lost, and not back.
