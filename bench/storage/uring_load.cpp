@@ -25,7 +25,10 @@ namespace {
 struct Ring {
     io_uring ring{};
     bool made;
-    explicit Ring(unsigned depth) : made(::io_uring_queue_init(depth, &ring, IORING_SETUP_COOP_TASKRUN) == 0) {}
+    /// As touka's queues make theirs.
+    explicit Ring(unsigned depth) : made(::io_uring_queue_init(depth, &ring, IORING_SETUP_COOP_TASKRUN) == 0) {
+        if (made) (void)::io_uring_register_ring_fd(&ring);
+    }
     ~Ring() {
         if (made) ::io_uring_queue_exit(&ring);
     }

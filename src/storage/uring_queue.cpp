@@ -11,10 +11,17 @@ namespace touka::storage {
 
 namespace {
 
+/// A ring for the calling thread.
 bool make_ring(io_uring& ring, unsigned entries) {
-    // Completions wait for the next entry into the kernel instead of interrupting the thread (Linux 5.19).
-    if (::io_uring_queue_init(entries, &ring, IORING_SETUP_COOP_TASKRUN) == 0) return true;
-    return ::io_uring_queue_init(entries, &ring, 0) == 0;
+    // Completions wait for the next entry into the kernel instead of interrupting the thread (Linux 5.19). Nor may they
+    // wait until they are asked for (IORING_SETUP_DEFER_TASKRUN): who sleeps in epoll would not be told of them.
+    if (::io_uring_queue_init(entries, &ring, IORING_SETUP_COOP_TASKRUN) != 0 &&
+        ::io_uring_queue_init(entries, &ring, 0) != 0) {
+        return false;
+    }
+    // The thread enters it by a number of its own, which the kernel need not look up (5.18).
+    (void)::io_uring_register_ring_fd(&ring);
+    return true;
 }
 
 constexpr std::size_t kLongestSingleBytes = 1 << 30; // below what the kernel moves at once
@@ -51,18 +58,22 @@ bool UringQueue::permitted() {
 
 std::unique_ptr<UringQueue> UringQueue::create(OpenFile& file, runtime::Reactor& reactor, std::uint32_t depth) {
     io_uring ring{};
-    if (!make_ring(ring, depth)) return nullptr;
+    bool made = false;
+    reactor.run_and_wait([&] { made = make_ring(ring, depth); });
+    if (!made) return nullptr;
     return std::unique_ptr<UringQueue>(new UringQueue(file, reactor, depth, ring));
 }
 
 UringQueue::UringQueue(OpenFile& file, runtime::Reactor& reactor, std::uint32_t depth, const io_uring& ring)
     : TaskQueue(file, depth), reactor_(reactor), ring_(ring) {
-    // What blocks in the kernel keeps one of the thread's workers, which all its rings share and of which there are
-    // four for each CPU by default: a file that hangs would stop the others.
-    std::array<unsigned, 2> worker_limits{kWorkerLimit, 0};
-    (void)::io_uring_register_iowq_max_workers(&ring_, worker_limits.data()); // an older kernel has no such limit
     const int fd = file.fd.get();
-    fixed_file_ = ::io_uring_register_files(&ring_, &fd, 1) == 0;
+    reactor.run_and_wait([&] {
+        // What blocks in the kernel keeps one of the thread's workers, which all its rings share and of which there
+        // are four for each CPU by default: a file that hangs would stop the others.
+        std::array<unsigned, 2> worker_limits{kWorkerLimit, 0};
+        (void)::io_uring_register_iowq_max_workers(&ring_, worker_limits.data()); // an older kernel has no such limit
+        fixed_file_ = ::io_uring_register_files(&ring_, &fd, 1) == 0;
+    });
     if (file.block_device) {
         discarder_ =
             std::make_unique<StepWorkers>(reactor, fd, 1, depth, [this](std::uint32_t index, std::int64_t result) {
@@ -78,6 +89,10 @@ UringQueue::UringQueue(OpenFile& file, runtime::Reactor& reactor, std::uint32_t 
 UringQueue::~UringQueue() {
     watch_.reset();
     retry_.reset();
+    reactor_.run_and_wait([this] { drain(); });
+}
+
+void UringQueue::drain() {
     committing_ = true; // completions no longer enter the kernel themselves
     if (lone_) put_into_ring(*std::exchange(lone_, std::nullopt));
     while (in_flight() > 0) {

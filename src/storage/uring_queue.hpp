@@ -16,12 +16,13 @@ namespace touka::storage {
 /// that is committed alone is tried without the ring first: where the page cache has it, that takes a fifth less time.
 class UringQueue final : public TaskQueue {
 public:
+    /// Makes the ring on the reactor's thread, which alone enters it.
     /// @return nothing where the kernel or a container's filter does not permit io_uring.
     [[nodiscard]] static std::unique_ptr<UringQueue> create(OpenFile& file, runtime::Reactor& reactor,
                                                             std::uint32_t depth);
     /// May this process have a ring at all?
     [[nodiscard]] static bool permitted();
-    /// Waits for what is in flight and completes it.
+    /// Waits for what is in flight and completes it, on the reactor's thread.
     ~UringQueue() override;
     /// Requests that the kernel finished at once (the page cache had the data) complete in here.
     void commit() override;
@@ -38,6 +39,7 @@ private:
     [[nodiscard]] bool read_at_once();
     void enter_kernel();
     bool reap();
+    void drain();
 
     runtime::Reactor& reactor_;
     io_uring ring_;
