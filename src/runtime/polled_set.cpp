@@ -27,9 +27,9 @@ bool PolledSet::fall_asleep(std::uint64_t now_ns) {
     }
     asleep_ = true;
     // All are asked, so that all may be told that they need not tell.
-    bool may_sleep = true;
-    for (Pollable* const each : members_) may_sleep = each->fall_asleep() && may_sleep;
-    return may_sleep;
+    sleepless_ = false;
+    for (Pollable* const each : members_) sleepless_ |= !each->fall_asleep();
+    return !sleepless_;
 }
 
 void PolledSet::wait_over(std::uint64_t now_ns) {

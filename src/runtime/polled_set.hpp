@@ -21,7 +21,7 @@ public:
     static constexpr unsigned kPatience = 10;
     /// Looks between two moments at which the loop sees to everything else: of those that found something, of all.
     static constexpr unsigned kBusyLooks = 32, kLooks = 128;
-    /// The same of looks, where nothing is expected soon.
+    /// The same of looks, where nothing is expected soon and the loop may sleep.
     static constexpr unsigned kFewLooks = 4;
     /// So many looks in a row that find nothing are made as fast as possible; those after them leave the processor's
     /// other thread more room.
@@ -35,7 +35,7 @@ public:
     void look(const auto& interrupted) {
         wake_up();
         unsigned busy = 0;
-        const unsigned most = expects_soon_ ? kLooks : kFewLooks;
+        const unsigned most = expects_soon_ || sleepless_ ? kLooks : kFewLooks;
         for (unsigned looks = 0; looks < most + busy && busy < kBusyLooks && !interrupted(); ++looks) {
             if (look_once()) {
                 ++busy;
@@ -59,6 +59,7 @@ private:
     std::uint64_t idle_looks_ = 0; // in a row
     bool found_ = false;           // by the last look
     bool asleep_ = false;          // the members were told
+    bool sleepless_ = false;       // some of them would not be told of what comes, when they were asked last
     bool expects_soon_ = false;    // the next wait is tried awake
     unsigned failed_tries_ = 0;    // in a row
     unsigned waits_to_sleep_ = 0;  // before the next try

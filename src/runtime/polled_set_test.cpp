@@ -65,6 +65,24 @@ TEST(PolledSet, SleepsWhenNothingWasFound) {
     EXPECT_FALSE(member.asleep);
 }
 
+TEST(PolledSet, LooksLongerBetweenOtherThingsWhenItMustNotSleepAnyway) {
+    PolledSet set;
+    Member member;
+    member.allows = false;
+    set.add(member);
+    set.look(kNever);
+    EXPECT_EQ(member.looks, PolledSet::kFewLooks);
+    EXPECT_FALSE(set.fall_asleep(0));
+    member.looks = 0;
+    set.look(kNever);
+    EXPECT_EQ(member.looks, PolledSet::kLooks);
+    member.allows = true;
+    EXPECT_TRUE(set.fall_asleep(0));
+    member.looks = 0;
+    set.look(kNever);
+    EXPECT_EQ(member.looks, PolledSet::kFewLooks);
+}
+
 TEST(PolledSet, LooksAgainAfterItFoundSomething) {
     PolledSet set;
     Member member;
