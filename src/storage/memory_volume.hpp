@@ -22,9 +22,12 @@ public:
         last_force_unit_access = request.force_unit_access;
         last_may_unmap = request.may_unmap;
         waiting_.push_back(&request);
+        if (!held && !at_commit) complete_all();
+    }
+    void commit() override {
+        ++commits;
         if (!held) complete_all();
     }
-    void commit() override { ++commits; }
     [[nodiscard]] bool withdraw(BlockRequest& request) override { return !begun && std::erase(waiting_, &request) > 0; }
     [[nodiscard]] std::size_t in_flight() const override { return waiting_.size(); }
 
@@ -41,7 +44,8 @@ public:
     std::vector<BlockOperation> operations;
     BlockStatus status = BlockStatus::kOk; ///< what every request ends with
     bool held = false;
-    bool begun = true; ///< what is held back cannot be withdrawn
+    bool at_commit = false; ///< requests are done when they are committed, together, instead of at once
+    bool begun = true;      ///< what is held back cannot be withdrawn
     bool last_force_unit_access = false;
     bool last_may_unmap = false;
     int commits = 0;

@@ -1,10 +1,10 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
-#include <span>
+#include <vector>
 
 #include "memory/dma_space.hpp"
+#include "memory/dma_window.hpp"
 #include "spec/nvme/command.hpp"
 
 namespace touka::devices::nvme {
@@ -44,7 +44,8 @@ public:
     /// Stores what was held back, as far as there is room. @return kHeldBack: nothing could be stored.
     [[nodiscard]] Posted flush(memory::DmaSpace& dma);
     /// Nobody takes new commands for a queue whose reader is behind, so what is held back stays bounded.
-    [[nodiscard]] const std::deque<spec::nvme::CompletionEntry>& held_back() const { return held_back_; }
+    [[nodiscard]] const std::vector<spec::nvme::CompletionEntry>& held_back() const { return held_back_; }
+    /// For the next flush(). @param entry without phase tag.
     void hold_back(const spec::nvme::CompletionEntry& entry) { held_back_.push_back(entry); }
 
     std::uint32_t submission_queues = 0; ///< that complete here
@@ -53,12 +54,14 @@ public:
 
 private:
     [[nodiscard]] bool full() const { return (tail_ + 1 == setup_.size ? 0 : tail_ + 1) == head_; }
+    /// @pre !full(), within a use.
     [[nodiscard]] Posted store(memory::DmaSpace& dma, spec::nvme::CompletionEntry entry);
 
     Setup setup_;
     std::uint32_t head_ = 0, tail_ = 0;
     bool phase_ = true;
-    std::deque<spec::nvme::CompletionEntry> held_back_;
+    memory::DmaWindow window_{memory::DmaAccess::kWrite};
+    std::vector<spec::nvme::CompletionEntry> held_back_;
 };
 
 } // namespace touka::devices::nvme

@@ -225,6 +225,8 @@ private:
     [[nodiscard]] std::uint32_t* shared_word(std::uint64_t page, std::size_t index, memory::DmaAccess access);
     void signal_posted();
     void post_completion(Request& request, spec::nvme::Status status);
+    void post_gathered();
+    void hold_what_lasts();
     void finish_request(Request& request);
     void start_bounced(Request& request);
     void finish_deletion(std::uint16_t id);
@@ -263,12 +265,15 @@ private:
     std::array<std::size_t, 5> next_queue_{}; // of each class: where the round goes on
     std::size_t queues_in_use_ = 0;           // the greatest number of a queue, and one more
     bool working_ = false;                    // volumes are committed and interrupts sent at the end
+    bool gathering_ = false;                  // completions are posted together, when all volumes are committed
     bool signal_posted_ = false;              // interrupts are sent in the reactor\'s next turn
     std::size_t active_ = 0;                  // requests, but event requests that wait
     std::vector<Request*> event_requests_;
     std::vector<Request*> behind_pairs_; // fused ones
     std::vector<NamespaceView*> uncommitted_;
     std::vector<CompletionQueue*> unsignalled_;
+    std::vector<CompletionQueue*> gathered_; // with entries for post_gathered()
+    std::vector<Request*> unheld_;           // that were mapped in this turn
     std::unique_ptr<runtime::Timer> coalescing_timer_, pacing_timer_;
     bool coalescing_armed_ = false;
     BounceBuffers bounce_buffers_;

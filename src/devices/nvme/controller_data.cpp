@@ -17,15 +17,30 @@ Status Controller::map(Request& request, std::uint64_t length_bytes, DmaAccess a
     if (length_bytes > kTransferBytes) return Status::kInvalidField;
     request.data.clear();
     request.hold.end();
-    const auto use = context_.dma.use();
+    request.hold_due = false;
+    const auto use = working_ ? memory::DmaUses::Use() : context_.dma.use();
     const DataMapping mapping{context_.dma, access, page_bytes_, request.hold};
     Status status = map_data(mapping, request.command, length_bytes, request.queue->id() != 0, request.data);
     if (status == Status::kSuccess && metadata_bytes > 0) {
         status = map_metadata(mapping, request.command, metadata_bytes, request.data);
     }
-    // What was found until something was not is not touched.
-    status == Status::kSuccess ? context_.dma.hold(request.hold) : request.hold.end();
+    if (status != Status::kSuccess) {
+        request.hold.end(); // what was found until something was not is not touched
+    } else if (working_) {
+        unheld_.push_back(&request);
+        request.hold_due = true;
+    } else {
+        context_.dma.hold(request.hold);
+    }
     return status;
+}
+
+/// Most commands are over by now, and never needed a hold of their own.
+void Controller::hold_what_lasts() {
+    for (Request* const request : unheld_) {
+        if (std::exchange(request->hold_due, false)) context_.dma.hold(request->hold);
+    }
+    unheld_.clear();
 }
 
 Status Controller::send(Request& request, std::span<const std::byte> bytes, std::uint64_t room) {

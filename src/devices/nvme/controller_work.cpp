@@ -44,11 +44,15 @@ bool Controller::take_polled_doorbells() {
 
 bool Controller::run() {
     if (phase_ != Phase::kEnabled || failed_ || !context_.port.bus_master()) return false;
-    const auto use = context_.dma.use(); // for the queues
+    const auto use = context_.dma.use(); // for the queues, and what the commands reach
     working_ = true;
     if (shadow_doorbells_ != 0) read_shadow_doorbells();
     const bool more = run_queues();
+    gathering_ = true;
     commit_volumes();
+    gathering_ = false;
+    post_gathered();
+    hold_what_lasts();
     working_ = false;
     signal_completions();
     update_pin();
@@ -239,7 +243,17 @@ void Controller::post_completion(Request& request, Status status) {
                                 .sq_id = queue.id(),
                                 .cid = request.command.cid,
                                 .status_phase = static_cast<std::uint16_t>(bits << 1)};
-    after_post(queue.completions(), queue.completions().post(context_.dma, entry));
+    CompletionQueue& completions = queue.completions();
+    // Who waits for nothing else gets its answer at once.
+    if (!gathering_ || active_ == 1) return after_post(completions, completions.post(context_.dma, entry));
+    if (completions.held_back().empty()) gathered_.push_back(&completions);
+    completions.hold_back(entry);
+}
+
+/// One after the other, with nothing in between: the driver, who looks at the same lines, takes each away once.
+void Controller::post_gathered() {
+    for (CompletionQueue* const each : gathered_) after_post(*each, each->flush(context_.dma));
+    gathered_.clear();
 }
 
 void Controller::after_post(CompletionQueue& queue, CompletionQueue::Posted posted) {

@@ -78,7 +78,10 @@ TEST_F(NvmeQueues, DeletionWaitsForTheQueuesCommands) {
     EXPECT_TRUE(driver_->take(driver_->admin));
 }
 
-TEST_F(NvmeQueues, AFullCompletionQueueHoldsBackAndLosesNothing) {
+class NvmeFullQueue : public NvmeQueues, public testing::WithParamInterface<bool> {};
+
+TEST_P(NvmeFullQueue, HoldsBackAndLosesNothing) {
+    volume_.at_commit = GetParam();
     make_function();
     driver_->enable_function();
     ASSERT_TRUE(driver_->enable_controller());
@@ -86,7 +89,7 @@ TEST_F(NvmeQueues, AFullCompletionQueueHoldsBackAndLosesNothing) {
     // 16 commands' room, and completions of 4: 3 fit.
     ASSERT_EQ(create_completion(1, 4, 3 | 1u << 16, queue.completion), Status::kSuccess);
     ASSERT_EQ(create_submission(1, 16, 1, queue.submission), Status::kSuccess);
-    for (int i = 0; i < 10; ++i) (void)driver_->put(queue, block_command(IoOpcode::kFlush, 0, 1, 0));
+    for (int i = 0; i < 10; ++i) (void)driver_->put(queue, block_command(IoOpcode::kRead, 0, 1, data_));
     driver_->ring_tail(queue);
     queue.size = 4; // of the completions, from here on
     std::vector<std::uint16_t> seen;
@@ -97,6 +100,8 @@ TEST_F(NvmeQueues, AFullCompletionQueueHoldsBackAndLosesNothing) {
     ASSERT_EQ(seen.size(), 10u);
     for (std::size_t i = 1; i < seen.size(); ++i) EXPECT_EQ(seen[i], seen[0] + i);
 }
+
+INSTANTIATE_TEST_SUITE_P(AtOnceAndTogether, NvmeFullQueue, testing::Bool());
 
 TEST_F(NvmeQueues, CoalescingHoldsAnInterruptBackForSomeCompletionsOrSomeTime) {
     bring_up();

@@ -36,6 +36,7 @@ struct Request {
     NamespaceView* ns = nullptr;
     SegmentList data; ///< guest memory, good as long as it is held
     memory::DmaHold hold;
+    bool hold_due = false;              ///< it has not begun; what it names is within the controller's use
     memory::DmaUses::Use namespace_use; ///< who waits for the namespace to be quiet waits for this
     storage::BlockRequest block;
     Continuation then = nullptr; ///< what follows when `block` is done

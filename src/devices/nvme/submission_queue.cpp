@@ -1,6 +1,8 @@
 #include "devices/nvme/submission_queue.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <cstring>
 
 namespace touka::devices::nvme {
 
@@ -9,12 +11,12 @@ using memory::Iova;
 
 SubmissionQueue::SubmissionQueue(const Setup& setup, CompletionQueue& completions)
     : setup_(setup), completions_(completions), request_count_(std::min(setup.size, kRequestLimit) + 1),
-      segments_(std::make_unique_for_overwrite<iovec[]>(request_count_ * kSegmentLimit)),
+      segments_(std::make_unique_for_overwrite<iovec[]>(request_count_ * kSegmentStride)),
       requests_(std::make_unique<Request[]>(request_count_)) {
     for (std::uint32_t i = request_count_; i > 0; --i) {
         Request& request = requests_[i - 1];
         request.queue = this;
-        request.data = SegmentList({segments_.get() + (i - 1) * kSegmentLimit, kSegmentLimit});
+        request.data = SegmentList({segments_.get() + (i - 1) * kSegmentStride, kSegmentLimit});
         request.next = free_;
         free_ = &request;
     }
@@ -22,8 +24,12 @@ SubmissionQueue::SubmissionQueue(const Setup& setup, CompletionQueue& completion
 
 Request* SubmissionQueue::fetch(memory::DmaSpace& dma) {
     SubmissionEntry entry;
-    const Iova at{setup_.base + (std::uint64_t{head_} << kSubmissionEntryShift)};
-    if (!dma.read(at, std::as_writable_bytes(std::span(&entry, 1)))) return nullptr;
+    const Iova base{setup_.base};
+    const auto place = window_.at(dma, base + (std::uint64_t{head_} << kSubmissionEntryShift), sizeof entry,
+                                  base + (std::uint64_t{setup_.size} << kSubmissionEntryShift));
+    if (place.size() != sizeof entry) return nullptr;
+    std::memcpy(&entry, place.data(), sizeof entry);
+    std::atomic_signal_fence(std::memory_order_seq_cst); // what is checked is the copy
     head_ = head_ + 1 == setup_.size ? 0 : head_ + 1;
     Request& request = take();
     request.command = entry;
@@ -50,6 +56,7 @@ Request& SubmissionQueue::take() {
 
 void SubmissionQueue::give_back(Request& request) {
     request.hold.end();
+    request.hold_due = false;
     request.busy = false;
     request.next = free_;
     free_ = &request;

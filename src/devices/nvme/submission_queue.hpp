@@ -7,6 +7,7 @@
 
 #include "devices/nvme/request.hpp"
 #include "memory/dma_space.hpp"
+#include "memory/dma_window.hpp"
 
 namespace touka::devices::nvme {
 
@@ -47,7 +48,7 @@ public:
     /// For a fused pair, whatever the next command is.
     [[nodiscard]] bool has_room() const { return free_ != nullptr && free_->next != nullptr; }
 
-    /// Takes the next command out. @pre !empty() && has_room().
+    /// Takes the next command out. @pre !empty() && has_room(), within a use of `dma`, always the same.
     /// @return nothing when the queue's memory cannot be read.
     [[nodiscard]] Request* fetch(memory::DmaSpace& dma);
     /// A request without a command in the queue: one that came with a saved state. @pre has_room().
@@ -59,11 +60,15 @@ public:
     Request* deletion = nullptr; ///< the command that deletes this queue and waits for its requests
 
 private:
+    // Neighbours' first pieces, all that most commands have, are not in lines of one set of the cache.
+    static constexpr std::size_t kSegmentStride = kSegmentLimit + 4;
+
     Setup setup_;
     CompletionQueue& completions_;
     std::uint32_t head_ = 0, tail_ = 0;
     std::uint32_t in_flight_ = 0;
     std::uint32_t request_count_;
+    memory::DmaWindow window_{memory::DmaAccess::kRead};
     std::unique_ptr<iovec[]> segments_; // not initialised, so that memory is used by deep queues only
     std::unique_ptr<Request[]> requests_;
     Request* free_ = nullptr;
