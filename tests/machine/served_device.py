@@ -11,6 +11,14 @@ from guest import check
 DEVICE = pathlib.Path(os.environ.get("TOUKA", "build/release/bin/touka")).with_name("touka-device")
 
 
+def ask(path, **question):
+    """Asks a touka-device at its control socket."""
+    with socket.socket(socket.AF_UNIX) as control:
+        control.connect(path)
+        control.sendall(json.dumps(question).encode() + b"\n")
+        return json.loads(control.makefile().readline())
+
+
 class Device:
     """The device is called "fast"; function NAME is at NAME.sock."""
 
@@ -36,10 +44,7 @@ class Device:
         return str(self.folder / f"{name}.sock")
 
     def ask(self, **question):
-        with socket.socket(socket.AF_UNIX) as control:
-            control.connect(self.socket("device-control"))
-            control.sendall(json.dumps(question).encode() + b"\n")
-            return json.loads(control.makefile().readline())
+        return ask(self.socket("device-control"), **question)
 
     def stop(self, how=signal.SIGTERM):
         self.process.send_signal(how)

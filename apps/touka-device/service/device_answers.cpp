@@ -18,9 +18,12 @@ std::string list(DeviceService& service) {
         functions.push_back({{"device", each.device},
                              {"function", each.number},
                              {"socket", each.socket},
-                             {"connected", each.connected},
-                             {"grants", each.grants},
+                             {"busy", each.busy},
                              {"faults", each.faults}});
+        if (!each.busy) {
+            functions.back()["connected"] = each.connected;
+            functions.back()["grants"] = each.grants;
+        }
         if (!each.last_fault) continue;
         const bool write = each.last_fault->access == memory::DmaAccess::kWrite;
         functions.back()["last-fault"] = {{"address", each.last_fault->address.value},

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <future>
 
 #include "devices/nvme/metadata_file.hpp"
@@ -10,6 +11,12 @@
 namespace touka::device {
 
 using namespace devices;
+
+namespace {
+
+constexpr std::chrono::milliseconds kReportLimit{300}; // for each function
+
+} // namespace
 
 std::expected<std::unique_ptr<DeviceService>, std::string> DeviceService::start(const ServiceConfig& config) {
     std::unique_ptr<DeviceService> service(new DeviceService(config.poll));
@@ -87,11 +94,11 @@ DeviceService::Device* DeviceService::find(const std::string& name) {
 std::expected<void, std::string> DeviceService::serve(Device& device, std::uint16_t number, const std::string& socket) {
     Function& function = *device.functions[number];
     std::expected<void, std::string> listening;
-    serving_.run_and_wait([&] {
+    function.serving.run_and_wait([&] {
         nvme::NvmePciFunction& served = pci_function(device, number);
         if (!function.sharing) function.sharing = std::make_unique<SharedDoorbells>(served);
         auto server = std::make_unique<passthrough::VfioUserServer>(
-            serving_, passthrough::ServedDevice{served, function.space, function.sharing.get()},
+            function.serving, passthrough::ServedDevice{served, function.space, function.sharing.get()},
             passthrough::VfioUserServer::Settings{});
         listening = server->listen(socket);
         if (listening) function.server = std::move(server);
@@ -103,10 +110,27 @@ std::expected<void, std::string> DeviceService::serve(Device& device, std::uint1
 void DeviceService::stop_serving(Function& function) {
     if (!function.server) return;
     std::promise<void> closed;
-    serving_.run_and_wait([&] { function.server->close([&] { closed.set_value(); }); });
+    function.serving.run_and_wait([&] { function.server->close([&] { closed.set_value(); }); });
     closed.get_future().wait();
-    serving_.run_and_wait([&] { function.server.reset(); });
+    function.serving.run_and_wait([&] { function.server.reset(); });
     function.socket.clear();
+}
+
+void DeviceService::look_at(Function& function, FunctionReport& line) {
+    struct Seen {
+        bool connected;
+        std::uint64_t grants;
+    };
+    const auto seen = std::make_shared<std::promise<Seen>>(); // of whoever is later, this or the function's thread
+    auto answer = seen->get_future();
+    function.serving.post([&function, seen] {
+        seen->set_value({function.server && function.server->connected(), function.space.grant_count()});
+    });
+    line.busy = answer.wait_for(kReportLimit) != std::future_status::ready;
+    if (line.busy) return;
+    const auto [connected, grants] = answer.get();
+    line.connected = connected;
+    line.grants = grants;
 }
 
 std::vector<FunctionReport> DeviceService::report() {
@@ -118,10 +142,7 @@ std::vector<FunctionReport> DeviceService::report() {
             line.device = device->name;
             line.number = number;
             line.socket = function.socket;
-            serving_.run_and_wait([&] {
-                line.connected = function.server && function.server->connected();
-                line.grants = function.space.grant_count();
-            });
+            look_at(function, line);
             line.faults = function.space.faults().count();
             if (const auto last = function.space.faults().last(); !last.empty()) line.last_fault = last.back();
         }

@@ -23,6 +23,7 @@ struct FunctionReport {
     std::string device;
     std::uint16_t number = 0;
     std::string socket;     ///< empty: taken away
+    bool busy = false;      ///< its server's thread waits, as for I/O that does not end: what follows is not known
     bool connected = false; ///< a server has it
     std::uint64_t grants = 0, faults = 0;
     std::optional<devices::passthrough::DmaFaultRecord> last_fault; ///< what it tried to reach without a grant
@@ -40,6 +41,7 @@ public:
     DeviceService(const DeviceService&) = delete;
     DeviceService& operator=(const DeviceService&) = delete;
 
+    /// Waits for no function's I/O.
     [[nodiscard]] std::vector<FunctionReport> report();
     /// The function's server loses it, and nobody can have it until it is handed over. Returns when its memory is no
     /// longer reached. @return what is wrong with the names.
@@ -52,11 +54,12 @@ private:
     /// What is served at a socket.
     struct Function {
         Function(std::string name) : space(std::move(name)) {}
+        runtime::Reactor serving{"serve"}; // its server's messages: a reset waits there for the function's I/O
         devices::passthrough::MappedDmaSpace space;
         devices::passthrough::UnwiredMsi msi;
-        std::unique_ptr<SharedDoorbells> sharing; // serving_
+        std::unique_ptr<SharedDoorbells> sharing; // serving
         std::string socket;
-        std::unique_ptr<devices::passthrough::VfioUserServer> server; // reactor; null: taken away
+        std::unique_ptr<devices::passthrough::VfioUserServer> server; // serving; null: taken away
     };
     struct Device {
         std::string name;
@@ -72,12 +75,12 @@ private:
     [[nodiscard]] std::expected<void, std::string> serve(Device& device, std::uint16_t number,
                                                          const std::string& socket);
     void stop_serving(Function& function);
+    static void look_at(Function& function, FunctionReport& line);
     [[nodiscard]] std::expected<Function*, std::string> locate(const std::string& device, std::uint16_t number,
                                                                Device*& owner);
 
     const bool polls_;
-    runtime::Reactor work_{"nvme"};     // all controllers' work
-    runtime::Reactor serving_{"serve"}; // all servers' messages: a function's reset waits for the other one
+    runtime::Reactor work_{"nvme"}; // all controllers' work, and what is done for none of them may wait
     std::vector<std::unique_ptr<Device>> devices_;
 };
 

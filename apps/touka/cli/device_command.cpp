@@ -23,9 +23,13 @@ std::string table(const json& functions) {
         const std::string name =
             fmt::format("{}.{}", each.at("device").get<std::string>(), each.at("function").get<unsigned>());
         const auto socket = each.at("socket").get<std::string>();
-        text += fmt::format("{:<20} {:<10} {:>7} {:>7}  {}\n", name, each.at("connected").get<bool>() ? "has it" : "-",
-                            each.at("grants").get<std::uint64_t>(), each.at("faults").get<std::uint64_t>(),
-                            socket.empty() ? "-" : socket);
+        std::string server = "waits", grants = "-"; // for I/O that does not end
+        if (!each.at("busy").get<bool>()) {
+            server = each.at("connected").get<bool>() ? "has it" : "-";
+            grants = fmt::to_string(each.at("grants").get<std::uint64_t>());
+        }
+        text += fmt::format("{:<20} {:<10} {:>7} {:>7}  {}\n", name, server, grants,
+                            each.at("faults").get<std::uint64_t>(), socket.empty() ? "-" : socket);
     }
     return text;
 }

@@ -25,9 +25,12 @@ TEST(DeviceCommandTest, RefusesWhatNamesNoFunction) {
 TEST(DeviceCommandTest, ShowsWhoHasWhichFunction) {
     const auto text = format_device_answer(
         "ls",
-        R"({"ok":true,"functions":[{"device":"fast","function":1,"socket":"/a.sock","connected":true,"grants":2,"faults":3}]})");
+        R"({"ok":true,"functions":[)"
+        R"({"device":"fast","function":1,"socket":"/a.sock","busy":false,"connected":true,"grants":2,"faults":3},)"
+        R"({"device":"fast","function":2,"socket":"/b.sock","busy":true,"faults":0}]})");
     ASSERT_TRUE(text) << text.error();
     EXPECT_THAT(*text, testing::ContainsRegex("fast.1 +has it +2 +3  /a.sock"));
+    EXPECT_THAT(*text, testing::ContainsRegex("fast.2 +waits +- +0  /b.sock"));
 }
 
 TEST(DeviceCommandTest, TakesNothingElseForAnAnswer) {
