@@ -33,7 +33,8 @@ kvm_ioeventfd kernel_doorbell(const Doorbell& doorbell) {
 } // namespace
 
 KvmEngine::KvmEngine(KvmSystem system, runtime::UniqueFd vm, memory::GuestMemory& memory)
-    : system_(std::move(system)), vm_(std::move(vm)), guest_memory_(memory), memory_(vm_.get(), memory) {}
+    : system_(std::move(system)), vm_(std::move(vm)), guest_memory_(memory),
+      memory_(vm_.get(), memory, static_cast<std::uint32_t>(system_.capability(KVM_CAP_NR_MEMSLOTS))) {}
 
 std::expected<std::unique_ptr<KvmEngine>, KvmFailure> KvmEngine::create(memory::GuestMemory& memory,
                                                                         std::uint32_t vcpu_count) {

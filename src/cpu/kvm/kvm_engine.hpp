@@ -48,6 +48,8 @@ public:
     void detach_doorbell(const Doorbell& doorbell) override;
 
     [[nodiscard]] KvmInterrupts& interrupts() { return *interrupts_; }
+    /// For DeviceMemoryMap::set_listener: what it tells of, processors reach by themselves.
+    [[nodiscard]] memory::DeviceMemoryListener& device_memory() { return memory_; }
 
     /// @pre all vCPUs stopped.
     [[nodiscard]] std::expected<KvmClockState, CpuError> clock();
