@@ -2,7 +2,9 @@
 
 #include <memory>
 #include <thread>
+#include <utility>
 
+#include "iommu/remapped_wire.hpp"
 #include "spec/vtd/registers.hpp"
 
 namespace touka::iommu {
@@ -57,13 +59,33 @@ InterruptMessage message_of(InterruptEntryLow low, bool extended) {
     return message;
 }
 
+/// As a device would write it. (SDM vol. 3 §11.11)
+MsiMessage message_to(const InterruptMessage& interrupt) {
+    namespace address_fields = spec::apic::message_address;
+    namespace data_fields = spec::apic::message_data;
+    spec::apic::MessageAddress address;
+    address.set(address_fields::PREFIX, address_fields::kPrefix)
+        .set(address_fields::DESTINATION_ID, interrupt.destination & 0xFF)
+        .set(address_fields::DESTINATION_MODE, interrupt.logical);
+    spec::apic::MessageData data;
+    data.set(data_fields::VECTOR, interrupt.vector)
+        .set(data_fields::DELIVERY_MODE, interrupt.mode)
+        .set(data_fields::LEVEL, interrupt.level)
+        .set(data_fields::TRIGGER_MODE, interrupt.level);
+    return {address.raw | std::uint64_t{interrupt.destination >> 8} << 40, data.raw};
+}
+
 } // namespace
 
-void InterruptRemapper::send(RequesterId requester, const MsiMessage& message) {
+bool InterruptRemapper::remaps(const MsiMessage& message) const {
     namespace address_fields = spec::apic::message_address;
     const spec::apic::MessageAddress address{message.address};
     const bool interrupt = address.raw >> 32 == 0 && address.get(address_fields::PREFIX) == address_fields::kPrefix;
-    if (!enabled_.load() || !interrupt) return unremapped_.send(message);
+    return enabled_.load() && interrupt;
+}
+
+void InterruptRemapper::send(RequesterId requester, const MsiMessage& message) {
+    if (!remaps(message)) return unremapped_.send(message);
     const auto use = under_way_.begin();
     remap(requester, message);
 }
@@ -75,24 +97,56 @@ void InterruptRemapper::drain() {
     while (!over->load()) std::this_thread::yield();
 }
 
-void InterruptRemapper::remap(RequesterId requester, const MsiMessage& message) {
-    const std::uint64_t table = table_.load();
+bool InterruptRemapper::passes_compatible(std::uint64_t table) const {
+    // Without an index of its own (§5.1.4); an x2APIC guest gets no such interrupt at all.
+    return !InterruptTableAddress{table}.get(interrupt_table_address::EIME) && compatibility_.load();
+}
+
+InterruptRemapper::Found InterruptRemapper::find(RequesterId requester, const MsiMessage& message,
+                                                 std::uint64_t table) const {
     const RemappableAddress remappable{message.address};
-    if (!remappable.get(remappable_address::FORMAT)) {
-        const bool extended = InterruptTableAddress{table}.get(interrupt_table_address::EIME);
-        // Without an index of its own (§5.1.4); an x2APIC guest gets no such interrupt at all.
-        if (extended || !compatibility_.load()) return block(requester, 0, {FaultReason::kCompatibilityBlocked});
-        return unremapped_.send(message);
-    }
     std::uint32_t index = remappable.get(remappable_address::HANDLE_14_0) |
                           std::uint32_t{remappable.get(remappable_address::HANDLE_15)} << 15;
     if (remappable.get(remappable_address::SHV)) {
-        if ((message.data & kSubhandleReserved) != 0) return block(requester, index, {FaultReason::kInterruptReserved});
+        if ((message.data & kSubhandleReserved) != 0)
+            return {index, std::unexpected(Blocked{FaultReason::kInterruptReserved})};
         index += message.data;
     }
-    const auto found = look_up(requester, index, table);
-    if (!found) return block(requester, index, found.error());
-    delivery_.deliver(*found);
+    return {index, look_up(requester, index, table)};
+}
+
+void InterruptRemapper::remap(RequesterId requester, const MsiMessage& message) {
+    const std::uint64_t table = table_.load();
+    if (!RemappableAddress{message.address}.get(remappable_address::FORMAT)) {
+        if (!passes_compatible(table)) return block(requester, 0, {FaultReason::kCompatibilityBlocked});
+        return unremapped_.send(message);
+    }
+    const Found found = find(requester, message, table);
+    if (!found.outcome) return block(requester, found.index, found.outcome.error());
+    delivery_.deliver(*found.outcome);
+}
+
+std::optional<MsiMessage> InterruptRemapper::resolve(RequesterId requester, const MsiMessage& message) const {
+    if (!remaps(message)) return message;
+    const std::uint64_t table = table_.load();
+    if (!RemappableAddress{message.address}.get(remappable_address::FORMAT)) {
+        return passes_compatible(table) ? std::optional(message) : std::nullopt;
+    }
+    const Found found = find(requester, message, table);
+    if (!found.outcome) return std::nullopt;
+    return message_to(*found.outcome);
+}
+
+void InterruptRemapper::entries_changed() {
+    const std::scoped_lock lock(wires_mutex_);
+    for (RemappedWire* const wire : wires_) wire->update();
+}
+
+std::unique_ptr<platform::MsiWire> InterruptRemapper::make_wire(const std::atomic<std::uint16_t>& requester,
+                                                                int event) {
+    auto inner = unremapped_.make_wire(event);
+    if (!inner) return nullptr;
+    return std::make_unique<RemappedWire>(*this, requester, std::move(inner));
 }
 
 std::expected<InterruptMessage, InterruptRemapper::Blocked>

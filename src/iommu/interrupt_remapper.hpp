@@ -6,6 +6,10 @@
 #include <atomic>
 #include <cstdint>
 #include <expected>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
 
 #include "iommu/fault_log.hpp"
 #include "iommu/interrupt_delivery.hpp"
@@ -17,7 +21,10 @@
 
 namespace touka::iommu {
 
-/// Takes what devices send and gives on what the guest's table makes of it. Any thread, no lock of its own.
+class RemappedWire;
+
+/// Takes what devices send and gives on what the guest's table makes of it. Any thread; for messages no lock of its
+/// own.
 class InterruptRemapper {
 public:
     InterruptRemapper(memory::GuestMemory& memory, FaultLog& faults, platform::MsiSink& unremapped,
@@ -29,10 +36,19 @@ public:
     /// their threads run again. (§6.5.5)  @pre not within `send`; the caller holds no lock that is taken there.
     void drain();
 
+    /// What the sink of unremapped messages would have to be sent for this one, its destination's bits 31:8 in the
+    /// address's upper half. Nothing: it is blocked, which is recorded when it is sent.
+    [[nodiscard]] std::optional<platform::MsiMessage> resolve(RequesterId requester,
+                                                              const platform::MsiMessage& message) const;
+    /// What goes past this process was resolved before: it is resolved anew. When it returns, older entries are in use
+    /// nowhere. (§6.5.2.7: Interrupt Entry Cache invalidation)
+    void entries_changed();
+    [[nodiscard]] std::unique_ptr<platform::MsiWire> make_wire(const std::atomic<std::uint16_t>& requester, int event);
+
     /// IRTA as it is taken by GCMD.SIRTP.
-    void set_table(std::uint64_t table) { table_.store(table); }
-    void set_enabled(bool enabled) { enabled_.store(enabled); }
-    void set_compatibility(bool allowed) { compatibility_.store(allowed); }
+    void set_table(std::uint64_t table) { change(table_, table); }
+    void set_enabled(bool enabled) { change(enabled_, enabled); }
+    void set_compatibility(bool allowed) { change(compatibility_, allowed); }
     [[nodiscard]] std::uint64_t table() const { return table_.load(); }
     [[nodiscard]] bool enabled() const { return enabled_.load(); }
     [[nodiscard]] bool compatibility() const { return compatibility_.load(); }
@@ -44,7 +60,21 @@ private:
     };
     [[nodiscard]] std::expected<platform::InterruptMessage, Blocked> look_up(RequesterId requester, std::uint32_t index,
                                                                              std::uint64_t table) const;
+    /// The entry that a remappable message names, and what it makes of it.
+    struct Found {
+        std::uint32_t index = 0;
+        std::expected<platform::InterruptMessage, Blocked> outcome;
+    };
+    [[nodiscard]] Found find(RequesterId requester, const platform::MsiMessage& message, std::uint64_t table) const;
+    /// In a table of this kind such a message passes without an entry. (§5.1.4)
+    [[nodiscard]] bool passes_compatible(std::uint64_t table) const;
+    [[nodiscard]] bool remaps(const platform::MsiMessage& message) const;
     void remap(RequesterId requester, const platform::MsiMessage& message);
+    template <class Value>
+    void change(std::atomic<Value>& what, Value to) {
+        what.store(to);
+        entries_changed();
+    }
     void block(RequesterId requester, std::uint32_t index, const Blocked& blocked);
 
     memory::GuestMemory& memory_;
@@ -54,6 +84,9 @@ private:
     memory::DmaUses under_way_; // messages, from the look at the table to the local APIC
     std::atomic<std::uint64_t> table_{0};
     std::atomic<bool> enabled_{false}, compatibility_{false};
+    friend class RemappedWire;
+    std::mutex wires_mutex_; // before the wires' own
+    std::vector<RemappedWire*> wires_;
 };
 
 /// The interrupts of one requester: what a function or the I/O APIC sends its messages to.
@@ -65,7 +98,13 @@ public:
     void send(const platform::MsiMessage& message) override {
         remapper_.send(RequesterId{requester_.load(std::memory_order_relaxed)}, message);
     }
-    void set_requester(RequesterId requester) { requester_.store(requester.value, std::memory_order_relaxed); }
+    [[nodiscard]] std::unique_ptr<platform::MsiWire> make_wire(int event) override {
+        return remapper_.make_wire(requester_, event);
+    }
+    void set_requester(RequesterId requester) {
+        requester_.store(requester.value, std::memory_order_relaxed);
+        remapper_.entries_changed(); // which entries it may use depends on who it is
+    }
 
 private:
     InterruptRemapper& remapper_;

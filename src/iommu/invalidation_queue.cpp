@@ -180,6 +180,7 @@ bool InvalidationQueue::interrupt_entry_cache(const InvalidationDescriptor& desc
         return fail(QueueErrorInfo::kReservedField);
     advance();
     lock.unlock();
+    context_.interrupts.entries_changed();
     context_.interrupts.drain();
     lock.lock();
     return true;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "iommu/remapping_unit.hpp"
+#include "platform/recording_wires.hpp"
 #include "runtime/manual_timers.hpp"
 #include "spec/vtd/translation_tables.hpp"
 
@@ -16,7 +17,11 @@ namespace touka::iommu {
 class RecordingMsi final : public platform::MsiSink {
 public:
     void send(const platform::MsiMessage& message) override { sent.push_back(message); }
+    [[nodiscard]] std::unique_ptr<platform::MsiWire> make_wire(int event) override {
+        return wires == nullptr ? nullptr : wires->make_wire(event);
+    }
     std::vector<platform::MsiMessage> sent;
+    platform::RecordingWires* wires = nullptr; ///< not null: it has some
 };
 
 class RecordingDelivery final : public InterruptDelivery {

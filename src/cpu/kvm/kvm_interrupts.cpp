@@ -40,6 +40,7 @@ std::expected<std::unique_ptr<KvmInterrupts>, KvmFailure> KvmInterrupts::create(
     if (::ioctl(vm_fd, KVM_CREATE_PIT2, &pit) < 0) return std::unexpected(system_failure("KVM_CREATE_PIT2"));
     std::unique_ptr<KvmInterrupts> chips(new KvmInterrupts(vm_fd, gsi_limit));
     if (auto installed = chips->install({}); !installed) return std::unexpected(installed.error());
+    chips->try_irqfd();
     return chips;
 }
 
@@ -107,10 +108,10 @@ void KvmInterrupts::remove_msi_route(std::uint32_t gsi) {
     (void)install(*routes); // a smaller table than the one that stands: the old one does no harm if it stays
 }
 
-std::expected<void, KvmFailure> KvmInterrupts::attach_irqfd(std::uint32_t gsi, const runtime::Notification& trigger,
+std::expected<void, KvmFailure> KvmInterrupts::attach_irqfd(std::uint32_t gsi, int trigger,
                                                             const runtime::Notification* resample) {
     kvm_irqfd attachment{};
-    attachment.fd = static_cast<std::uint32_t>(trigger.fd());
+    attachment.fd = static_cast<std::uint32_t>(trigger);
     attachment.gsi = gsi;
     if (resample != nullptr) {
         attachment.flags = KVM_IRQFD_FLAG_RESAMPLE;
@@ -120,12 +121,20 @@ std::expected<void, KvmFailure> KvmInterrupts::attach_irqfd(std::uint32_t gsi, c
     return {};
 }
 
-void KvmInterrupts::detach_irqfd(std::uint32_t gsi, const runtime::Notification& trigger) {
+void KvmInterrupts::detach_irqfd(std::uint32_t gsi, int trigger) {
     kvm_irqfd attachment{};
-    attachment.fd = static_cast<std::uint32_t>(trigger.fd());
+    attachment.fd = static_cast<std::uint32_t>(trigger);
     attachment.gsi = gsi;
     attachment.flags = KVM_IRQFD_FLAG_DEASSIGN;
     (void)::ioctl(vm_fd_, KVM_IRQFD, &attachment);
+}
+
+void KvmInterrupts::try_irqfd() {
+    const runtime::Notification trigger;
+    if (!attach_irqfd(kFirstMessageGsi, trigger.fd())) return; // that has no route: the signal goes nowhere
+    trigger.signal();
+    irqfd_takes_count_ = !trigger.consume();
+    detach_irqfd(kFirstMessageGsi, trigger.fd());
 }
 
 std::expected<IoApicState, KvmFailure> KvmInterrupts::io_apic_state() const {

@@ -1,5 +1,5 @@
 // The interrupt and timer chips in the kernel: lines, messages, eventfds, and the chips' states.
-// Absent: split irqchip (LAPIC alone in the kernel), posted interrupts of passed-through devices (see passthrough/).
+// Absent: split irqchip (LAPIC alone in the kernel).
 #pragma once
 
 #include <expected>
@@ -38,12 +38,16 @@ public:
                                                                    std::uint32_t data);
     void remove_msi_route(std::uint32_t gsi);
 
-    /// From now on the kernel delivers `gsi` whenever the notification is signalled; nobody else consumes it.
+    /// From now on the kernel delivers `gsi` whenever the eventfd `trigger` is signalled.
     /// @param resample for level-triggered pins: signalling asserts, the guest's EOI deasserts and signals `resample`.
     /// Both outlive the attachment.
-    [[nodiscard]] std::expected<void, KvmFailure> attach_irqfd(std::uint32_t gsi, const runtime::Notification& trigger,
+    [[nodiscard]] std::expected<void, KvmFailure> attach_irqfd(std::uint32_t gsi, int trigger,
                                                                const runtime::Notification* resample = nullptr);
-    void detach_irqfd(std::uint32_t gsi, const runtime::Notification& trigger);
+    /// When it returns, what was signalled before has been delivered.
+    void detach_irqfd(std::uint32_t gsi, int trigger);
+    /// Whether the kernel takes the count out of an eventfd that it delivers, so that nobody else sees the signal:
+    /// since Linux 5.12. Asked of the kernel once, by a signal that nobody gets.
+    [[nodiscard]] bool irqfd_takes_count() const { return irqfd_takes_count_; }
 
     // States, for save and restore: @thread the control thread, while vCPUs are stopped.
     [[nodiscard]] std::expected<IoApicState, KvmFailure> io_apic_state() const;
@@ -63,8 +67,10 @@ private:
 
     KvmInterrupts(int vm_fd, std::uint32_t gsi_limit) : vm_fd_(vm_fd), gsi_limit_(gsi_limit) {}
     [[nodiscard]] std::expected<void, KvmFailure> install(const Routes& routes);
+    void try_irqfd();
 
     int vm_fd_;
+    bool irqfd_takes_count_ = false;
     std::uint32_t gsi_limit_;
     runtime::Guarded<Routes> routes_; // innermost: nothing else is locked under it
 };

@@ -80,12 +80,12 @@ TEST_F(KvmInterruptsTest, ANotificationIsAMessageByItsRoute) {
     const runtime::Notification trigger;
     const auto gsi = guest->interrupts().add_msi_route(kLocalApic, 0x55);
     ASSERT_TRUE(gsi);
-    ASSERT_TRUE(guest->interrupts().attach_irqfd(*gsi, trigger));
+    ASSERT_TRUE(guest->interrupts().attach_irqfd(*gsi, trigger.fd()));
     ASSERT_TRUE(guest->interrupts().change_msi_route(*gsi, kLocalApic, kVector));
     guest->bus().on_ready = [&] { trigger.signal(); };
     ASSERT_EQ(guest->start(), VcpuExit::kKicked) << guest->vcpu().failure();
     EXPECT_EQ(guest->data(), 1u);
-    guest->interrupts().detach_irqfd(*gsi, trigger);
+    guest->interrupts().detach_irqfd(*gsi, trigger.fd());
     trigger.signal();
     EXPECT_TRUE(trigger.consume()) << "the kernel takes no more";
 }
@@ -119,7 +119,7 @@ TEST_F(KvmInterruptsTest, EndOfInterruptResamplesALevelNotification) {
     });
     route_pin(*guest, 17, kVector | kLevel);
     const runtime::Notification trigger, resample;
-    ASSERT_TRUE(guest->interrupts().attach_irqfd(17, trigger, &resample));
+    ASSERT_TRUE(guest->interrupts().attach_irqfd(17, trigger.fd(), &resample));
     guest->bus().on_ready = [&] { trigger.signal(); };
     ASSERT_EQ(guest->start(), VcpuExit::kKicked) << guest->vcpu().failure();
     EXPECT_TRUE(resample.consume());

@@ -41,9 +41,11 @@ void MsixTable::set_outlet(MsixOutlet* outlet) {
 
 void MsixTable::set_control(bool enabled, bool function_masked, bool bus_master) {
     const std::scoped_lock lock(mutex_);
+    const bool changed = enabled != enabled_ || function_masked != function_masked_ || bus_master != bus_master_;
     enabled_ = enabled;
     function_masked_ = function_masked;
     bus_master_ = bus_master;
+    if (changed) tell_all();
     deliver_pending();
 }
 
@@ -56,16 +58,27 @@ void MsixTable::reset() {
     const std::scoped_lock lock(mutex_);
     std::ranges::fill(entries_, MsixState::Entry{});
     enabled_ = function_masked_ = bus_master_ = false;
+    tell_all();
 }
 
 void MsixTable::deliver(MsixState::Entry& entry) {
-    if (!entry.pending || entry.masked || !enabled_ || function_masked_ || !bus_master_) return;
+    if (!entry.pending || !may_send(entry)) return;
     entry.pending = false;
     sink_.send(MsiMessage{entry.address, entry.data});
 }
 
 void MsixTable::deliver_pending() {
     for (MsixState::Entry& entry : entries_) deliver(entry);
+}
+
+void MsixTable::tell(const MsixState::Entry& entry) {
+    if (routes_ == nullptr) return;
+    const auto vector = static_cast<unsigned>(&entry - entries_.data());
+    routes_->route(vector, may_send(entry) ? std::optional(MsiMessage{entry.address, entry.data}) : std::nullopt);
+}
+
+void MsixTable::tell_all() {
+    for (const MsixState::Entry& entry : entries_) tell(entry);
 }
 
 MsixState MsixTable::save() const {
@@ -77,6 +90,7 @@ bool MsixTable::restore(const MsixState& state) {
     const std::scoped_lock lock(mutex_);
     if (state.entries.size() != entries_.size()) return false;
     entries_ = state.entries;
+    tell_all();
     return true;
 }
 
@@ -129,6 +143,7 @@ void MsixTable::write_dword(std::uint64_t offset, std::uint32_t value) {
             deliver(entry);
             break;
     }
+    tell(entry);
 }
 
 } // namespace touka::platform

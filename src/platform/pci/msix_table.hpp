@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "platform/address_space.hpp"
@@ -31,6 +32,14 @@ public:
     virtual void raise(unsigned vector) = 0;
 };
 
+/// Told which message a vector stands for, by who has others than raise() bring it. Any thread, under the table's lock.
+class MsixRoutes {
+public:
+    virtual ~MsixRoutes() = default;
+    /// From now on the vector is this message. Nothing: it may not be sent, so that it is raise()'s to remember.
+    virtual void route(unsigned vector, const std::optional<MsiMessage>& message) = 0;
+};
+
 /// The contents of the BAR that holds table and pending bit array. Any thread; messages leave under its lock, so
 /// that none comes after the write that masked it.
 class MsixTable final : public IoHandler {
@@ -43,6 +52,9 @@ public:
     /// From now on vectors go there, masked or not, instead of to the sink; null ends that. When this returns, the
     /// earlier outlet is not called any more.
     void set_outlet(MsixOutlet* outlet);
+    /// @param routes told from now on what changes; nothing is a message yet. Before anything is enabled; outlives the
+    ///   table.
+    void follow(MsixRoutes& routes) { routes_ = &routes; }
     /// From the capability and Command.BUS_MASTER: a function that may not master the bus sends nothing.
     void set_control(bool enabled, bool function_masked, bool bus_master);
     [[nodiscard]] bool enabled() const;
@@ -66,10 +78,16 @@ private:
     void write_dword(std::uint64_t offset, std::uint32_t value);
     void deliver(MsixState::Entry& entry);
     void deliver_pending();
+    void tell(const MsixState::Entry& entry);
+    void tell_all();
+    [[nodiscard]] bool may_send(const MsixState::Entry& entry) const {
+        return !entry.masked && enabled_ && !function_masked_ && bus_master_;
+    }
 
     mutable std::mutex mutex_;
     MsiSink& sink_;
     MsixOutlet* outlet_ = nullptr;
+    MsixRoutes* routes_ = nullptr;
     std::vector<MsixState::Entry> entries_;
     std::uint32_t bar_bytes_;
     bool enabled_ = false;

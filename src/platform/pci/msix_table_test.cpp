@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "spec/pci/capability.hpp"
 
 namespace touka::platform {
@@ -104,6 +106,45 @@ TEST_F(Msix, SavesAndRestoresEntriesAndPendingBits) {
     EXPECT_EQ(recorder_.messages, std::vector{kMessage});
     MsixTable smaller(4, recorder_);
     EXPECT_FALSE(smaller.restore(table_.save()));
+}
+
+class Routes final : public MsixRoutes {
+public:
+    void route(unsigned vector, const std::optional<MsiMessage>& message) override {
+        ++told;
+        if (message) routes[vector] = *message;
+        if (!message) routes.erase(vector);
+    }
+    std::map<unsigned, MsiMessage> routes;
+    int told = 0;
+};
+
+TEST_F(Msix, TellsWhichVectorsMayBeSentAndAsWhat) {
+    Routes routes;
+    table_.follow(routes);
+    program(3);
+    EXPECT_TRUE(routes.routes.empty()) << "not enabled";
+    table_.set_control(true, false, true);
+    EXPECT_EQ(routes.routes, (std::map<unsigned, MsiMessage>{{3, kMessage}}));
+    const int before = routes.told;
+    table_.set_control(true, false, true);
+    EXPECT_EQ(routes.told, before) << "nothing changed";
+    table_.set_control(true, true, true);
+    EXPECT_TRUE(routes.routes.empty());
+    table_.set_control(true, false, false);
+    EXPECT_TRUE(routes.routes.empty());
+    table_.set_control(true, false, true);
+    table_.write(16 * 3 + 8, 4, 0x99);
+    EXPECT_EQ(routes.routes[3].data, 0x99u);
+    table_.write(16 * 3 + 12, 4, 1);
+    EXPECT_TRUE(routes.routes.empty());
+    table_.write(16 * 3 + 12, 4, 0);
+    const MsixState state = table_.save();
+    table_.reset();
+    EXPECT_TRUE(routes.routes.empty());
+    table_.set_control(true, false, true);
+    ASSERT_TRUE(table_.restore(state));
+    EXPECT_EQ(routes.routes.size(), 1u);
 }
 
 } // namespace
