@@ -85,6 +85,11 @@ bool PciBus::assign_addresses(Slot& slot) const {
         if (!address) return false;
         function.place_bar(i, *address);
     }
+    // Without room it stays without an address, as firmware leaves it: software may find one.
+    if (const std::uint64_t bytes = function.rom().length_bytes; bytes != 0) {
+        const auto address = allocate(slot, BarKind::kMemory32, bytes);
+        if (address) function.place_bar(PciFunction::kRom, *address);
+    }
     SriovCapability* const sriov = function.sriov();
     for (unsigned i = 0; i < kBarCount && sriov != nullptr; ++i) {
         if (sriov->bar_bytes(i) == 0) continue;

@@ -14,7 +14,10 @@ using namespace spec::pci;
 
 namespace {
 
-constexpr std::uint32_t bar_offset(unsigned index) { return offset::kBar0 + 4 * index; }
+constexpr std::uint32_t bar_offset(unsigned index) {
+    return index == PciFunction::kRom ? kExpansionRomOffset : offset::kBar0 + 4 * index;
+}
+
 ExpressCapabilities express_type(std::uint8_t device_port_type) {
     ExpressCapabilities capabilities;
     return capabilities.set(express_capabilities::VERSION, std::uint8_t{2})
@@ -63,13 +66,19 @@ void PciFunction::define_bar(unsigned index, BarKind kind, std::uint64_t length_
     place_bar(index, 0);
 }
 
+void PciFunction::define_rom(std::uint64_t length_bytes, IoHandler& handler) {
+    assert(length_bytes >= 2048 && length_bytes <= 16 << 20);
+    define_bar(kRom, BarKind::kMemory32, length_bytes, handler);
+}
+
 void PciFunction::place_bar(unsigned index, std::uint64_t address) {
     Bar& bar = bars_.at(index);
     bar.reset_address = address;
-    const std::uint64_t writable = ~(bar.length_bytes - 1);
+    std::uint64_t writable = ~(bar.length_bytes - 1);
+    if (index == kRom) writable |= kExpansionRomEnable;
     const unsigned width_bytes = is_64_bit(bar.kind) ? 8 : 4;
     config_.define(bar_offset(index), width_bytes, address | bar_type_bits(bar.kind), writable);
-    for (unsigned i = 0; i < kBarCount; ++i) update_mapping(i);
+    for (unsigned i = 0; i < bars_.size(); ++i) update_mapping(i);
 }
 
 std::uint32_t PciFunction::add_capability(CapabilityId id, std::span<const std::uint8_t> body) {
@@ -183,7 +192,7 @@ void PciFunction::attach(const Attachment& attachment) {
 void PciFunction::detach() {
     if (sriov_) sriov_->update(nullptr, 0);
     virtual_addresses_ = {};
-    for (unsigned i = 0; i < kBarCount; ++i) unmap(i);
+    for (unsigned i = 0; i < bars_.size(); ++i) unmap(i);
     pin_.connect(nullptr);
     attachment_ = {};
 }
@@ -234,7 +243,7 @@ std::uint16_t PciFunction::requester_id() const {
 }
 
 void PciFunction::reset_config() {
-    for (unsigned i = 0; i < kBarCount; ++i) unmap(i);
+    for (unsigned i = 0; i < bars_.size(); ++i) unmap(i);
     config_.reset();
     if (msix_) msix_->reset();
     pin_.set(false);
@@ -252,7 +261,7 @@ void PciFunction::config_changed() {
         msix_->set_control(control.get(msix_control::MSIX_ENABLE), control.get(msix_control::FUNCTION_MASK),
                            bus_master);
     }
-    for (unsigned i = 0; i < kBarCount; ++i) update_mapping(i);
+    for (unsigned i = 0; i < bars_.size(); ++i) update_mapping(i);
     if (sriov_) sriov_->update(attachment_.bus, attachment_.devfn);
     if (ats_) ats_->update();
     if (bus_master && !was_bus_master) bus_master_granted();
@@ -263,10 +272,11 @@ AddressSpace* PciFunction::space_of(const Bar& bar) const {
 }
 
 std::optional<std::uint64_t> PciFunction::bar_address(unsigned index) const {
-    if (virtual_) return virtual_addresses_[index];
+    if (virtual_) return index == kRom ? std::nullopt : virtual_addresses_[index];
     const Bar& bar = bars_[index];
-    const bool enabled =
+    bool enabled =
         bar.kind == BarKind::kPorts ? command().get(command::IO_SPACE) : command().get(command::MEMORY_SPACE);
+    if (index == kRom) enabled = enabled && (config_.read(kExpansionRomOffset, 4) & kExpansionRomEnable) != 0;
     const std::uint64_t address =
         config_.read(bar_offset(index), is_64_bit(bar.kind) ? 8 : 4) & ~(bar.length_bytes - 1);
     if (!enabled || address == 0) return std::nullopt;
@@ -282,7 +292,7 @@ void PciFunction::update_mapping(unsigned index) {
     // Over something else, as while sizes are probed: the other one stays, and this BAR answers nowhere.
     if (!space_of(bar)->add(*address, bar.length_bytes, *bar.handler)) return;
     bar.mapped_at = address;
-    bar_mapped(index, *address);
+    if (index != kRom) bar_mapped(index, *address);
 }
 
 void PciFunction::move_virtual_bar(unsigned index, std::optional<std::uint64_t> address) {
@@ -301,7 +311,7 @@ void PciFunction::become_virtual() {
 void PciFunction::unmap(unsigned index) {
     Bar& bar = bars_[index];
     if (!bar.mapped_at) return;
-    bar_unmapped(index, *bar.mapped_at);
+    if (index != kRom) bar_unmapped(index, *bar.mapped_at);
     space_of(bar)->remove(*bar.mapped_at);
     bar.mapped_at.reset();
 }
@@ -319,7 +329,7 @@ std::expected<void, migration::RestoreError> PciFunction::restore_function(const
     if (state.msix.entries.size() != (msix_ ? msix_->vector_count() : 0)) {
         return std::unexpected(migration::RestoreError::kMismatch);
     }
-    for (unsigned i = 0; i < kBarCount; ++i) unmap(i);
+    for (unsigned i = 0; i < bars_.size(); ++i) unmap(i);
     if (msix_) {
         msix_->reset();
         if (!msix_->restore(state.msix)) return std::unexpected(migration::RestoreError::kMismatch);

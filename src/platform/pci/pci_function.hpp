@@ -1,5 +1,5 @@
 // One function on the PCI bus: its configuration space, and its BARs as they appear in the address spaces.
-// Absent: expansion ROM, MSI (functions here have MSI-X and a pin; ports have msi_capability.hpp), bus mastering by
+// Absent: MSI (functions here have MSI-X and a pin; ports have msi_capability.hpp), bus mastering by
 // anything but the function itself.
 #pragma once
 
@@ -90,8 +90,12 @@ public:
     /// Takes BARs and pin away from the machine. @pre under the configuration lock, or not running.
     void detach();
 
-    [[nodiscard]] std::span<const Bar> bars() const { return bars_; }
-    /// Where the BAR points after reset: the work of firmware, done by the root when there is none.
+    /// The Expansion ROM Base Address register's number among the BARs, where it is one of them.
+    static constexpr unsigned kRom = spec::pci::kBarCount;
+    [[nodiscard]] std::span<const Bar> bars() const { return std::span(bars_).first<spec::pci::kBarCount>(); }
+    /// 0 bytes: there is none.
+    [[nodiscard]] const Bar& rom() const { return bars_[kRom]; }
+    /// Where the BAR points after reset: the work of firmware, done by the root when there is none. Also kRom.
     void place_bar(unsigned index, std::uint64_t address);
 
     /// Bus, device and function number as software numbered them: who it is to an IOMMU. Any thread, while attached.
@@ -133,6 +137,9 @@ public:
 protected:
     /// @param handler gets accesses while the BAR is enabled; outlives the function.
     void define_bar(unsigned index, BarKind kind, std::uint64_t length_bytes, IoHandler& handler);
+    /// An expansion ROM, decoded while its enable bit and Memory Space Enable are set. (PCI Local Bus 3.0 §6.2.5.2)
+    /// @param length_bytes a power of two from 2 KiB to 16 MiB.  @param handler as of define_bar.
+    void define_rom(std::uint64_t length_bytes, IoHandler& handler);
     /// Appends a capability to the list. @param body all its bytes; the first two are filled in here.
     /// @return its offset.
     std::uint32_t add_capability(spec::pci::CapabilityId id, std::span<const std::uint8_t> body);
@@ -184,7 +191,7 @@ private:
 
     std::string name_;
     ConfigSpace config_;
-    std::array<Bar, spec::pci::kBarCount> bars_{};
+    std::array<Bar, spec::pci::kBarCount + 1> bars_{}; // and kRom
     Attachment attachment_;
     InterruptPin pin_;
     std::function<void(std::uint16_t)> requester_changed_;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "platform/pci/expansion_rom.hpp"
 #include "platform/pci/test_function.hpp"
 #include "platform/recording_line.hpp"
 #include "spec/pci/express.hpp"
@@ -269,6 +270,46 @@ TEST_F(PciRootTest, TheRootsOwnStateRoundTrips) {
     ASSERT_TRUE(root_.chipset()[1]->restore(records[2]).has_value());
     EXPECT_EQ(ports_.read(0xCF8, 4), 0x8000'1800u);
     EXPECT_EQ(memory_.read(0xE000'0000, 4), 0x29C0'8086u);
+}
+
+class FunctionWithRom final : public PciFunction {
+public:
+    explicit FunctionWithRom(std::vector<std::byte> image)
+        : PciFunction("rom@00:04.0", PciIdentity{.vendor_id = 0x1234}), rom_(std::move(image)) {
+        define_rom(rom_.length_bytes(), rom_);
+    }
+    ~FunctionWithRom() override { detach(); }
+    [[nodiscard]] migration::Record save() const override { return migration::save_record("rom", save_function()); }
+    [[nodiscard]] std::expected<void, migration::RestoreError> restore(const migration::Record& record) override {
+        const auto state = migration::load_record<PciFunctionState>(record);
+        return state ? restore_function(*state) : std::unexpected(state.error());
+    }
+
+private:
+    ExpansionRom rom_;
+};
+
+TEST_F(PciRootTest, AnExpansionRomHasAnAddressFromTheStartAndIsDecodedWhenEnabled) {
+    FunctionWithRom function(std::vector<std::byte>(5000, std::byte{0x5A}));
+    constexpr PciAddress kAt{0, 4, 0};
+    ASSERT_TRUE(root_.plug(kAt, function));
+    const std::uint32_t at = root_.read_config(kAt, kExpansionRomOffset, 4);
+    ASSERT_NE(at, 0u);
+    EXPECT_EQ(at % 8192, 0u);
+    root_.write_config(kAt, kExpansionRomOffset, 4, ~0u);
+    EXPECT_EQ(root_.read_config(kAt, kExpansionRomOffset, 4), 0xFFFF'E001u) << "bits 10 to 1 are 0";
+    root_.write_config(kAt, kExpansionRomOffset, 4, at | 1);
+    EXPECT_EQ(memory_.read(at, 4), 0xFFFF'FFFFu) << "Memory Space Enable is off";
+    root_.write_config(kAt, 4, 2, 2);
+    EXPECT_EQ(memory_.read(at, 4), 0x5A5A'5A5Au);
+    EXPECT_EQ(memory_.read(at + 4998, 4), 0xFFFF'5A5Au);
+    const auto record = function.save();
+    root_.write_config(kAt, kExpansionRomOffset, 4, at);
+    EXPECT_EQ(memory_.read(at, 4), 0xFFFF'FFFFu);
+    ASSERT_TRUE(function.restore(record));
+    EXPECT_EQ(memory_.read(at, 4), 0x5A5A'5A5Au);
+    root_.unplug(kAt);
+    EXPECT_EQ(memory_.read(at, 4), 0xFFFF'FFFFu);
 }
 
 } // namespace

@@ -43,6 +43,9 @@ static_assert(Status{0x0010}.get(status::CAPABILITIES_LIST));
 inline constexpr std::uint32_t kBarIoSpace = 0x1, kBarMemory64 = 0x4, kBarPrefetchable = 0x8;
 inline constexpr std::uint32_t kBarMemoryMask = ~std::uint32_t{0xF}, kBarIoMask = ~std::uint32_t{0x3};
 
+/// Expansion ROM Base Address, and its enable bit. (PCI Local Bus 3.0 §6.2.5.2)
+inline constexpr std::uint32_t kExpansionRomOffset = 0x30, kExpansionRomEnable = 0x1;
+
 /// Header Type bit 7: the device has more functions than 0. (§6.2.1)
 inline constexpr std::uint8_t kHeaderMultiFunction = 0x80;
 

@@ -30,7 +30,4 @@ inline constexpr std::uint32_t kMsiControlOffset = 2, kMsiAddressOffset = 4, kMs
                                kMsiDataOffset = 8, kMsiMaskOffset = 12, kMsiPendingOffset = 16;
 inline constexpr unsigned kMsiVectorLimit = 32;
 
-/// Expansion ROM Base Address. (PCI Local Bus 3.0 §6.2.5.2)
-inline constexpr std::uint32_t kExpansionRomOffset = 0x30;
-
 } // namespace touka::spec::pci
