@@ -41,6 +41,18 @@ ValueOr<CardConfig> parse_nvme(const std::vector<std::string>& parts, const std:
     return card;
 }
 
+/// What is the same for functions of others, whatever brings them.
+template <class Passed>
+ValueOr<CardConfig> parse_passed(const std::vector<std::string>& parts, Passed card) {
+    static constexpr std::array<std::string_view, 1> kOptions{"rom"};
+    for (const auto& part : std::span(parts).subspan(1)) {
+        const auto [key, value, has_value] = split_option(part);
+        if (key != "rom" || value.empty()) return unknown_option("--device", part, kOptions);
+        card.rom = value;
+    }
+    return card;
+}
+
 /// In a flag a comma is written twice.
 std::string escaped(std::string_view text) {
     std::string result;
@@ -58,8 +70,9 @@ std::string flag_of(const NvmeDevice& card) {
     if (card.address_translation) text += ",ats=on";
     return text;
 }
-std::string flag_of(const VfioUserDevice& card) { return "vfio-user:" + escaped(card.socket); }
-std::string flag_of(const VfioDevice& card) { return "vfio:" + card.address; }
+std::string rom_option(const std::string& rom) { return rom.empty() ? rom : ",rom=" + escaped(rom); }
+std::string flag_of(const VfioUserDevice& card) { return "vfio-user:" + escaped(card.socket) + rom_option(card.rom); }
+std::string flag_of(const VfioDevice& card) { return "vfio:" + card.address + rom_option(card.rom); }
 std::string flag_of(const EmptySlot&) { return {}; }
 
 } // namespace
@@ -96,11 +109,10 @@ ValueOr<CardConfig> parse_card_flag(std::string_view text) {
             fmt::format("--device: \"{}\": write nvme:PATH, vfio-user:SOCKET or vfio:0000:03:00.1", text));
     }
     if (kind == "nvme") return parse_nvme(parts, rest);
-    if (parts.size() > 1) return std::unexpected(fmt::format("--device: {} takes no options", kind));
-    if (kind == "vfio-user") return VfioUserDevice{rest};
+    if (kind == "vfio-user") return parse_passed(parts, VfioUserDevice{rest});
     auto address = parse_host_address(rest);
     if (!address) return std::unexpected("--device: " + address.error());
-    return VfioDevice{*std::move(address)};
+    return parse_passed(parts, VfioDevice{*std::move(address)});
 }
 
 } // namespace touka::machine

@@ -22,7 +22,8 @@ TEST(CardFlags, AnNvmeControllerHasAFileAndOptions) {
 
 TEST(CardFlags, AreWrittenAsTheyAreRead) {
     for (const char* text : {"nvme:/a,,b.raw,vfs=8,serial=S,,1,ro,direct", "nvme:/a,,,vfs=1", "nvme:/a",
-                             "nvme:/a,metadata=/p,,i,ats=on", "vfio-user:/run/p,,f.sock", "vfio:0000:03:00.1"}) {
+                             "nvme:/a,metadata=/p,,i,ats=on", "vfio-user:/run/p,,f.sock", "vfio:0000:03:00.1",
+                             "vfio-user:/run/a.sock,rom=/b,,c.rom", "vfio:0000:03:00.1,rom=off"}) {
         const auto card = parse_card_flag(text);
         ASSERT_TRUE(card.has_value()) << card.error();
         EXPECT_EQ(card_flag(*card), text);
@@ -48,6 +49,15 @@ TEST(CardFlags, AFunctionOfTheHostIsAnAddress) {
     EXPECT_EQ(std::get<VfioDevice>(*card).address, "0000:03:0a.1");
     EXPECT_EQ(std::get<VfioDevice>(*parse_card_flag("vfio:0001:03:00.7")).address, "0001:03:00.7");
     for (const char* wrong : {"vfio:03:00.8", "vfio:../etc", "vfio:0000:03:00", "vfio:"}) {
+        EXPECT_FALSE(parse_card_flag(wrong).has_value()) << wrong;
+    }
+}
+
+TEST(CardFlags, AFunctionOfOthersShowsItsRomOrAFileOrNone) {
+    EXPECT_EQ(std::get<VfioDevice>(*parse_card_flag("vfio:03:00.1")).rom, "");
+    EXPECT_EQ(std::get<VfioDevice>(*parse_card_flag("vfio:03:00.1,rom=a.rom")).rom, "a.rom");
+    EXPECT_EQ(std::get<VfioUserDevice>(*parse_card_flag("vfio-user:s,rom=off")).rom, kNoRom);
+    for (const char* wrong : {"vfio-user:s,rom", "vfio-user:s,rom=", "vfio:03:00.1,vfs=1"}) {
         EXPECT_FALSE(parse_card_flag(wrong).has_value()) << wrong;
     }
 }

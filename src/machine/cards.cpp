@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <utility>
 
 #include "devices/nvme/metadata_file.hpp"
+#include "devices/passthrough/rom_image.hpp"
 #include "machine/config_validation.hpp"
 
 namespace touka::machine {
@@ -156,7 +158,7 @@ std::expected<void, MachineError> Cards::add(const VfioUserDevice& config, Card&
     const auto given = give_memory(name, remote, path, card,
                                    fmt::format("{}: the server refused the machine's memory", config.socket));
     if (!given) return given;
-    return front(name, remote, path, card);
+    return front(name, remote, config.rom, path, card);
 }
 
 std::expected<void, MachineError> Cards::give_memory(const std::string& name, passthrough::DeviceTransport& transport,
@@ -173,8 +175,18 @@ std::expected<void, MachineError> Cards::give_memory(const std::string& name, pa
 }
 
 std::expected<void, MachineError> Cards::front(const std::string& name, passthrough::DeviceTransport& transport,
-                                               FunctionPaths::Path& path, Card& card) {
-    auto function = passthrough::PassthroughFunction::create(name, transport, path.msi(), context_.reactor);
+                                               const std::string& rom, FunctionPaths::Path& path, Card& card) {
+    passthrough::PassthroughOptions options;
+    options.processors = &context_.device_memory;
+    if (rom != kNoRom) {
+        auto image = rom.empty() ? passthrough::read_device_rom(transport) : passthrough::read_rom_file(rom);
+        if (!image && !rom.empty()) return unusable(fmt::format("{}: {}", name, image.error()));
+        // Nothing else of a device depends on it.
+        if (!image) fmt::print(stderr, "touka: {}: it shows no expansion ROM: {}\n", name, image.error());
+        if (image) options.rom = std::move(*image);
+    }
+    auto function =
+        passthrough::PassthroughFunction::create(name, transport, path.msi(), context_.reactor, std::move(options));
     if (!function) return unusable(fmt::format("{}: {}", name, function.error()));
     card.passthrough = std::move(*function);
     path.belongs_to(*card.passthrough);
@@ -212,7 +224,7 @@ std::expected<void, MachineError> Cards::add(const VfioDevice& config, Card& car
         fmt::format("{}: the machine's memory cannot be pinned for it; raise the limit on locked memory (ulimit -l)",
                     config.address));
     if (!given) return given;
-    return front(name, host, path, card);
+    return front(name, host, config.rom, path, card);
 }
 
 } // namespace touka::machine

@@ -15,6 +15,7 @@
 #include "machine/function_paths.hpp"
 #include "machine/machine_error.hpp"
 #include "machine/slot_question.hpp"
+#include "memory/device_memory.hpp"
 #include "platform/pci/pci_root.hpp"
 #include "platform/pci/root_port.hpp"
 #include "runtime/reactor.hpp"
@@ -24,6 +25,7 @@ namespace touka::machine {
 /// What cards are built with; everything outlives them.
 struct CardContext {
     memory::GuestMemory& memory;
+    memory::DeviceMemoryMap& device_memory;
     platform::PciRoot& root;
     FunctionPaths& paths;
     runtime::Reactor& reactor;
@@ -56,6 +58,8 @@ public:
     [[nodiscard]] std::vector<SlotReport> report() const;
     /// What a machine is configured with that has the same cards in the same slots.
     [[nodiscard]] std::vector<CardConfig> configuration() const;
+    /// A line for each function of others that is in a slot: what it went through and what past this process.
+    [[nodiscard]] std::string statistics() const;
     /// @return the slot, or what is wrong, for the user.
     [[nodiscard]] std::expected<std::uint16_t, std::string> plug(const PlugCard& wanted);
     /// Presses the slot's button; a card that has no power any more is taken out at once.
@@ -92,7 +96,8 @@ private:
                                                                 const std::string& refused);
     [[nodiscard]] std::expected<void, MachineError> front(const std::string& name,
                                                           devices::passthrough::DeviceTransport& transport,
-                                                          FunctionPaths::Path& path, Card& card);
+                                                          const std::string& rom, FunctionPaths::Path& path,
+                                                          Card& card);
 
     /// @return a slot with a card, or what is wrong.
     [[nodiscard]] std::expected<Slot*, std::string> occupied(std::uint16_t number);

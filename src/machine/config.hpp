@@ -68,11 +68,15 @@ struct NvmeDevice {
 /// A device of another process, which serves it over vfio-user.
 struct VfioUserDevice {
     std::string socket;
+    std::string rom{}; ///< what its expansion ROM holds: empty: the device's own; "off": it shows none; else a file
 };
 /// A function of the host, bound to vfio-pci.
 struct VfioDevice {
     std::string address; ///< "0000:03:00.1"
+    std::string rom{};   ///< as above
 };
+/// Of a passed-through function's `rom`: a file of that name is "./off".
+inline constexpr const char* kNoRom = "off";
 /// None: the slot takes one while the machine runs.
 struct EmptySlot {};
 /// What is in a slot behind a root port of its own.

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "machine/interrupt_system.hpp"
+#include "machine/kernel_msi_wire.hpp"
 #include "migration/record.hpp"
 
 namespace touka::machine {
@@ -93,6 +94,11 @@ public:
     }
 
     void send(const platform::MsiMessage& message) override { chips_.signal_msi(message.address, message.data); }
+    [[nodiscard]] std::unique_ptr<platform::MsiWire> make_wire(int event) override {
+        // A signal that stays in the eventfd would be seen by this process, too, and come twice.
+        if (!chips_.irqfd_takes_count()) return nullptr;
+        return std::make_unique<KernelMsiWire>(chips_, event);
+    }
 
 private:
     template <class State>

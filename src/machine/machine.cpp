@@ -20,6 +20,7 @@
 #include "machine/peripherals.hpp"
 #include "machine/processors.hpp"
 #include "machine/system_bus.hpp"
+#include "memory/device_memory.hpp"
 #include "memory/guest_memory.hpp"
 #include "platform/acpi/acpi_tables.hpp"
 #include "platform/boot/kernel_loader.hpp"
@@ -137,7 +138,7 @@ public:
     [[nodiscard]] const std::string& engine_note() const { return engine_.note; }
     [[nodiscard]] std::string failure() const { return engine_.engine->failure() + processors_->failure(); }
     [[nodiscard]] std::string statistics() const {
-        std::string text = processors_->report();
+        std::string text = processors_->report() + cards_->statistics();
         if (engine_.switchable)
             text += fmt::format("{} engine switches, now {}; the processors stood still for {} us at most\n",
                                 switch_count_, engine_.engine->name(), longest_switch_.count());
@@ -159,10 +160,13 @@ private:
                                                                Cards::may_pass_through(config))
                               : nullptr),
           paths_(*memory_, interrupts_->msi(), iommu_ ? &iommu_->unit() : nullptr),
-          switches_(config.engine_switches_ms, timers_, [this] { events_.put(MachineEvent::kEngineSwitchDue); }) {}
+          switches_(config.engine_switches_ms, timers_, [this] { events_.put(MachineEvent::kEngineSwitchDue); }) {
+        if (engine_.kvm) device_memory_.set_listener(&engine_.kvm->device_memory());
+    }
 
     [[nodiscard]] CardContext card_context() {
         return {.memory = *memory_,
+                .device_memory = device_memory_,
                 .root = root_,
                 .paths = paths_,
                 .reactor = io_,
@@ -242,6 +246,7 @@ private:
     runtime::Reactor io_{"io"};
     std::unique_ptr<memory::GuestMemory> memory_;
     ChosenEngine engine_;
+    memory::DeviceMemoryMap device_memory_{memory_->ranges()};
     // Outlives the chips and devices below, whose alarms and completions interrupt processors until they are gone;
     // processors that do not run touch nothing of theirs.
     std::unique_ptr<Processors> processors_;

@@ -47,7 +47,8 @@ public:
     [[nodiscard]] std::vector<CardConfig> cards() const;
     /// After kCrashed, kFailed and kDiffered: text for the user, several lines.
     [[nodiscard]] std::string failure() const;
-    /// What processors met that they could not do, for --stats: instructions and registers by name. After run().
+    /// For --stats: what processors met that they could not do, instructions and registers by name; what functions of
+    /// others went through this process for. After run().
     [[nodiscard]] std::string statistics() const;
 
 private:

@@ -58,10 +58,11 @@ private:
             read_nvme(device);
         } else if (type == "vfio-user") {
             device.require("socket");
-            config_.cards.emplace_back(VfioUserDevice{device.path("socket")});
+            config_.cards.emplace_back(VfioUserDevice{device.path("socket"), read_rom(device)});
         } else if (type == "vfio") {
             device.require("address");
-            config_.cards.emplace_back(VfioDevice{device.parsed("address", parse_host_address).value_or("")});
+            config_.cards.emplace_back(
+                VfioDevice{device.parsed("address", parse_host_address).value_or(""), read_rom(device)});
         } else if (type == "scsi") {
             read_scsi(device, table);
         } else if (type == "net") {
@@ -82,6 +83,12 @@ private:
         }
         device.reject_unknown();
         return device.error();
+    }
+
+    /// "off" is no path.
+    static std::string read_rom(TomlTable& device) {
+        const std::string text = device.text("rom").value_or("");
+        return text == kNoRom ? text : device.path("rom");
     }
 
     DiskConfig read_disk(TomlTable& device) {

@@ -38,10 +38,12 @@ ats = false
 [[device]]
 type = "vfio-user"
 socket = "/run/pf.sock"
+rom = "card.rom"
 
 [[device]]
 type = "vfio"
 address = "03:00.1"
+rom = "off"
 
 [[device]]
 type = "net"
@@ -93,6 +95,8 @@ type = "console"
     EXPECT_FALSE(std::get<NvmeDevice>(config.cards[0]).address_translation);
     EXPECT_EQ(std::get<VfioUserDevice>(config.cards[1]).socket, "/run/pf.sock");
     EXPECT_EQ(std::get<VfioDevice>(config.cards[2]).address, "0000:03:00.1");
+    EXPECT_TRUE(std::get<VfioUserDevice>(config.cards[1]).rom.ends_with("card.rom"));
+    EXPECT_EQ(std::get<VfioDevice>(config.cards[2]).rom, kNoRom);
     EXPECT_TRUE(config.iommu);
 }
 

@@ -22,14 +22,14 @@ def ask(path, **question):
 class Device:
     """The device is called "fast"; function NAME is at NAME.sock."""
 
-    def __init__(self, folder, functions, size_bytes, serial=None):
+    def __init__(self, folder, functions, size_bytes, serial=None, poll=False):
         self.folder = pathlib.Path(folder)
         self.functions = functions
         with open(self.folder / "device.raw", "wb") as file:
             file.truncate(size_bytes)
         sockets = "".join(f'[[device.function]]\nsocket = "{name}.sock"\n' for name in functions)
         (self.folder / "device.toml").write_text(
-            f'control = "device-control.sock"\n[[device]]\nname = "fast"\ntype = "nvme"\n'
+            f'control = "device-control.sock"\npoll = {str(poll).lower()}\n[[device]]\nname = "fast"\ntype = "nvme"\n'
             + (f'serial = "{serial}"\n' if serial else "") +
             f'[[device.namespace]]\npath = "device.raw"\n{sockets}')
         self.start()

@@ -31,7 +31,14 @@ std::expected<std::string, std::string> whole_card(const std::string& text) {
         nvme->disk.path = whole_path(nvme->disk.path);
         if (!nvme->metadata.empty()) nvme->metadata = whole_path(nvme->metadata);
     }
-    if (auto* remote = std::get_if<machine::VfioUserDevice>(&*card)) remote->socket = whole_path(remote->socket);
+    const auto whole_rom = [](std::string& rom) {
+        if (!rom.empty() && rom != machine::kNoRom) rom = whole_path(rom);
+    };
+    if (auto* remote = std::get_if<machine::VfioUserDevice>(&*card)) {
+        remote->socket = whole_path(remote->socket);
+        whole_rom(remote->rom);
+    }
+    if (auto* host = std::get_if<machine::VfioDevice>(&*card)) whole_rom(host->rom);
     return machine::card_flag(*card);
 }
 

@@ -23,6 +23,10 @@ TEST(SlotCommandTest, AsksWithWholePaths) {
               json({{"command", "plug"}, {"card", "nvme:/a,metadata=" + here + "/b.pi,ats=on"}}));
     EXPECT_EQ(json::parse(slot_question(command("plug", "vfio-user:/run/a.sock")).value()),
               json({{"command", "plug"}, {"card", "vfio-user:/run/a.sock"}}));
+    EXPECT_EQ(json::parse(slot_question(command("plug", "vfio-user:/run/a.sock,rom=a.rom")).value()),
+              json({{"command", "plug"}, {"card", "vfio-user:/run/a.sock,rom=" + here + "/a.rom"}}));
+    EXPECT_EQ(json::parse(slot_question(command("plug", "vfio:0000:03:00.1,rom=off")).value()),
+              json({{"command", "plug"}, {"card", "vfio:0000:03:00.1,rom=off"}}));
     SlotCommand eject = command("eject", {}, "12");
     eject.wait = "5";
     EXPECT_EQ(json::parse(slot_question(eject).value()), json({{"command", "eject"}, {"slot", 12}, {"wait", 5}}));

@@ -48,6 +48,9 @@ CapabilityPlaces find_capabilities(std::span<const std::uint8_t> bytes) {
             case static_cast<std::uint8_t>(CapabilityId::kPciExpress):
                 if (left >= kDeviceControlOffset + 2) places.express = at;
                 break;
+            case static_cast<std::uint8_t>(CapabilityId::kPowerManagement):
+                if (left >= kPowerManagementBytes) places.power_management = at;
+                break;
             case kAdvancedFeaturesCapabilityId: places.advanced_features = at; break;
             default: break;
         }

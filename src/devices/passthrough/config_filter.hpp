@@ -14,7 +14,7 @@ namespace touka::devices::passthrough {
 
 /// Where something stands in a configuration space; 0: there is none.
 struct CapabilityPlaces {
-    std::uint32_t msi = 0, msix = 0, express = 0, advanced_features = 0;
+    std::uint32_t msi = 0, msix = 0, express = 0, advanced_features = 0, power_management = 0;
 };
 /// @param bytes of the whole configuration space, from a device that is not trusted: loops and ends are checked.
 [[nodiscard]] CapabilityPlaces find_capabilities(std::span<const std::uint8_t> bytes);
@@ -46,7 +46,7 @@ inline constexpr std::array kEmulatedRegisters{
     EmulatedRegister{0x20, 0xFFFF'FFFF, 4, WriteGoes::kToMachine, "BAR 4"},
     EmulatedRegister{0x24, 0xFFFF'FFFF, 4, WriteGoes::kToMachine, "BAR 5"},
     EmulatedRegister{spec::pci::kExpansionRomOffset, 0xFFFF'FFFF, 4, WriteGoes::kToMachine,
-                     "the machine decodes no expansion ROM"},
+                     "its address is one of the guest's bus; what is there, the machine has a copy of"},
     EmulatedRegister{spec::pci::offset::kInterruptLine, 0xFF, 1, WriteGoes::kToMachine,
                      "routing is the guest's firmware's"},
 };

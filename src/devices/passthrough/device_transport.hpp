@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -32,6 +33,23 @@ struct MemoryGrant {
     bool readable = true, writable = true;
 };
 
+/// A part of a region.
+struct RegionExtent {
+    std::uint64_t offset = 0, length_bytes = 0;
+};
+/// What of a region is memory of this process, too.
+struct RegionMemory {
+    struct Area {
+        std::uint64_t offset = 0; ///< in the region
+        std::span<std::byte> bytes;
+    };
+    std::vector<Area> areas;
+    /// What means something else there than memory, and must not be reached by it.
+    std::vector<RegionExtent> holes;
+    bool writable = false;
+    std::shared_ptr<const void> keeper; ///< the memory is there as long as somebody has this
+};
+
 /// Told on a thread of the transport's own, between two calls of it.
 class TransportListener {
 public:
@@ -58,6 +76,9 @@ public:
     /// 0: there is no such region.
     [[nodiscard]] virtual std::uint64_t region_bytes(std::uint32_t region) const = 0;
     [[nodiscard]] virtual InterruptDescription interrupts(std::uint32_t index) const = 0;
+
+    /// An access to it is one of the device, while the device decodes the region. Nothing for one that is gone.
+    [[nodiscard]] virtual RegionMemory region_memory(std::uint32_t region) = 0;
 
     /// Accesses of 1, 2, 4 or 8 bytes to BARs are one access of the device; longer ones are as it likes.
     [[nodiscard]] virtual Result read(std::uint32_t region, std::uint64_t offset, std::span<std::byte> to) = 0;

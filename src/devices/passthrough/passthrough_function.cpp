@@ -32,8 +32,6 @@ platform::PciIdentity identity_of(std::span<const std::uint8_t> device) {
             .subsystem_id = static_cast<std::uint16_t>(load(device, offset::kSubsystemId, 2))};
 }
 
-constexpr std::uint64_t kSmallestBarBytes = 16, kLargestBarBytes = std::uint64_t{1} << 46;
-
 constexpr std::uint32_t all_ones(unsigned width_bytes) {
     return width_bytes >= 4 ? ~std::uint32_t{0} : (std::uint32_t{1} << (8 * width_bytes)) - 1;
 }
@@ -42,7 +40,7 @@ constexpr std::uint32_t all_ones(unsigned width_bytes) {
 
 std::expected<std::unique_ptr<PassthroughFunction>, std::string>
 PassthroughFunction::create(std::string name, DeviceTransport& transport, platform::MsiSink& sink,
-                            runtime::Reactor& reactor) {
+                            runtime::Reactor& reactor, PassthroughOptions options) {
     const std::uint64_t bytes =
         std::min<std::uint64_t>(transport.region_bytes(VFIO_PCI_CONFIG_REGION_INDEX), kConfigBytes);
     if (bytes < kConventionalConfigBytes) return std::unexpected("the device has no configuration space");
@@ -53,7 +51,7 @@ PassthroughFunction::create(std::string name, DeviceTransport& transport, platfo
     if (!read) return std::unexpected("the device's configuration space cannot be read");
     if ((device[offset::kHeaderType] & 0x7F) != 0) return std::unexpected("the device is a bridge");
     auto made = std::unique_ptr<PassthroughFunction>(
-        new PassthroughFunction(std::move(name), transport, sink, reactor, device));
+        new PassthroughFunction(std::move(name), transport, sink, reactor, std::move(options), device));
     if (const auto bars = made->define_bars(device); !bars) return std::unexpected(bars.error());
     if (const auto msix = made->define_msix(device); !msix) return std::unexpected(msix.error());
     made->update_interrupts();
@@ -62,75 +60,35 @@ PassthroughFunction::create(std::string name, DeviceTransport& transport, platfo
 }
 
 PassthroughFunction::PassthroughFunction(std::string name, DeviceTransport& transport, platform::MsiSink& sink,
-                                         runtime::Reactor& reactor, std::span<const std::uint8_t> device)
-    : PciFunction(std::move(name), identity_of(device)), transport_(transport), sink_(sink),
-      places_(find_capabilities(device)),
+                                         runtime::Reactor& reactor, PassthroughOptions options,
+                                         std::span<const std::uint8_t> device)
+    : PciFunction(std::move(name), identity_of(device)), transport_(transport),
+      mappings_(transport, options.processors), sink_(sink), places_(find_capabilities(device)),
       filter_(device, places_, transport.interrupts(VFIO_PCI_INTX_IRQ_INDEX).count != 0, config()),
       intx_wire_(reactor, transport, VFIO_PCI_INTX_IRQ_INDEX, [this](std::uint32_t) { on_intx(); }),
-      msi_wires_(reactor, transport, VFIO_PCI_MSI_IRQ_INDEX, [this](std::uint32_t number) { send_msi(number); }),
-      msix_wires_(reactor, transport, VFIO_PCI_MSIX_IRQ_INDEX,
-                  [this](std::uint32_t number) {
-                      if (table_) table_->raise(number);
-                  }),
+      msi_wires_(
+          reactor, transport, VFIO_PCI_MSI_IRQ_INDEX, [this](std::uint32_t number) { send_msi(number); }, &sink),
+      msix_wires_(
+          reactor, transport, VFIO_PCI_MSIX_IRQ_INDEX,
+          [this](std::uint32_t number) {
+              if (table_) table_->raise(number);
+          },
+          &sink),
       reactor_(reactor), intx_timer_(reactor.make_timer([this] { intx_waited(); })) {
     if (transport.interrupts(VFIO_PCI_INTX_IRQ_INDEX).count != 0) set_interrupt_pin(device[offset::kInterruptPin]);
+    if (options.rom.empty()) return;
+    rom_.emplace(std::move(options.rom));
+    define_rom(rom_->length_bytes(), *rom_);
 }
 
 PassthroughFunction::~PassthroughFunction() {
     transport_.set_listener(nullptr);
+    mappings_.allow(false);
     detach();
     intx_wire_.disconnect();
     intx_timer_.reset();
     msi_wires_.disconnect();
     msix_wires_.disconnect();
-}
-
-std::expected<void, std::string> PassthroughFunction::define_bars(std::span<const std::uint8_t> device) {
-    for (std::uint32_t i = 0; i < kBarCount; ++i) {
-        const std::uint64_t bytes = transport_.region_bytes(i);
-        if (bytes == 0) continue;
-        const std::uint32_t type = load(device, offset::kBar0 + 4 * i, 4);
-        const bool ports = (type & kBarIoSpace) != 0, wide = !ports && (type & kBarMemory64) != 0;
-        if (bytes > kLargestBarBytes) return std::unexpected("a BAR of an impossible size");
-        if (ports && bytes > 256) return std::unexpected("more ports than a BAR can have");
-        if (!wide && bytes > (std::uint64_t{1} << 31)) return std::unexpected("a BAR too large for 32 bits");
-        if (wide && (i + 1 == kBarCount || transport_.region_bytes(i + 1) != 0)) {
-            return std::unexpected("a 64-bit BAR without its second half");
-        }
-        auto kind = platform::BarKind::kMemory32;
-        if (ports) kind = platform::BarKind::kPorts;
-        if (wide) {
-            kind = (type & kBarPrefetchable) != 0 ? platform::BarKind::kMemory64Prefetchable
-                                                  : platform::BarKind::kMemory64;
-        }
-        handlers_[i].function = this;
-        handlers_[i].index = i;
-        // What a BAR decodes is a power of two. Regions need not be: behind their end is nothing.
-        define_bar(i, kind, std::max(std::bit_ceil(bytes), kSmallestBarBytes), handlers_[i]);
-    }
-    return {};
-}
-
-std::expected<void, std::string> PassthroughFunction::define_msix(std::span<const std::uint8_t> device) {
-    const std::uint32_t vectors = transport_.interrupts(VFIO_PCI_MSIX_IRQ_INDEX).count;
-    if (places_.msix == 0 || vectors == 0) return {};
-    const MsixControl control{static_cast<std::uint16_t>(load(device, places_.msix + kMsixControlOffset, 2))};
-    const std::uint32_t shown = control.get(msix_control::TABLE_SIZE) + 1u;
-    if (shown > vectors) return std::unexpected("an MSI-X table of more vectors than the device has");
-    const auto window = [&](std::uint32_t at, std::uint64_t bytes) {
-        const std::uint32_t place = load(device, places_.msix + at, 4);
-        return Window{place & 7, place & ~7u, bytes};
-    };
-    table_window_ = window(kMsixTableOffset, std::uint64_t{shown} * kMsixEntryBytes);
-    pending_window_ = window(kMsixPbaOffset, std::uint64_t{(shown + 63) / 64} * 8);
-    for (const Window& each : {table_window_, pending_window_}) {
-        const std::uint64_t bytes = each.bar < kBarCount ? transport_.region_bytes(each.bar) : 0;
-        if (each.offset > bytes || each.length_bytes > bytes - each.offset) {
-            return std::unexpected("an MSI-X table outside of its BAR");
-        }
-    }
-    table_ = std::make_unique<platform::MsixTable>(shown, sink_);
-    return {};
 }
 
 // --- configuration space ---
@@ -151,9 +109,15 @@ void PassthroughFunction::write_config(std::uint32_t at, unsigned width_bytes, s
     take_back();
     if (!present()) return;
     if (resets_function(at, width_bytes, value)) return reset_device();
+    const std::uint32_t power = places_.power_management == 0 ? 0 : places_.power_management + kPmcsrOffset;
+    const bool changes_power = power != 0 && at <= power && power < at + width_bytes;
+    // Before the device hears of it: what is mapped may not be there while it does not decode it.
+    if (changes_power) mappings_.allow(false);
     PciFunction::write_config(at, width_bytes, value);
     forward(at, width_bytes, value);
+    if (changes_power) awake_ = is_awake();
     update_interrupts();
+    update_mappings();
 }
 
 bool PassthroughFunction::resets_function(std::uint32_t at, unsigned width_bytes, std::uint32_t value) const {
@@ -196,8 +160,10 @@ void PassthroughFunction::reset_device() {
 
 /// Also by the bus above it, or by its slot's power; the configuration space follows.
 void PassthroughFunction::function_level_reset() {
+    mappings_.allow(false);
     choose_signalling(Signalling::kNone);
     note(transport_.reset());
+    awake_ = true;
     reset_machine_part();
 }
 
@@ -206,6 +172,7 @@ void PassthroughFunction::function_level_reset() {
 void PassthroughFunction::device_lost() {
     absence_noticed_ = false;
     presence_ = Presence::kGone;
+    mappings_.allow(false); // from here on reads give all ones
     const auto tell = *on_presence_.lock();
     if (tell) tell(false);
 }
@@ -230,38 +197,10 @@ void PassthroughFunction::take_back() {
     signalling_ = Signalling::kNone;
     PciFunction::reset();
     reset_machine_part();
+    awake_ = true;
     auto back = Presence::kBack;
     if (!presence_.compare_exchange_strong(back, Presence::kThere)) return; // gone again
     update_interrupts();
-}
-
-// --- BARs ---
-
-std::uint64_t PassthroughFunction::read_bar(std::uint32_t index, std::uint64_t at, unsigned width_bytes) {
-    if (!present()) {
-        notice_absence();
-        return ~std::uint64_t{0};
-    }
-    if (table_window_.holds(index, at, width_bytes)) return table_->read(at - table_window_.offset, width_bytes);
-    if (pending_window_.holds(index, at, width_bytes)) {
-        return table_->read(table_->pba_offset() + (at - pending_window_.offset), width_bytes);
-    }
-    if (at + width_bytes > transport_.region_bytes(index)) return ~std::uint64_t{0};
-    std::uint64_t value = 0;
-    const auto result = transport_.read(index, at, std::as_writable_bytes(std::span(&value, 1)).first(width_bytes));
-    note(result);
-    end_intx();
-    return result ? value : ~std::uint64_t{0};
-}
-
-void PassthroughFunction::write_bar(std::uint32_t index, std::uint64_t at, unsigned width_bytes, std::uint64_t value) {
-    if (!present() || pending_window_.holds(index, at, width_bytes)) return;
-    if (table_window_.holds(index, at, width_bytes)) {
-        return write_msix_table(at - table_window_.offset, width_bytes, value);
-    }
-    if (at + width_bytes > transport_.region_bytes(index)) return;
-    note(transport_.write(index, at, std::as_bytes(std::span(&value, 1)).first(width_bytes)));
-    end_intx();
 }
 
 // --- the whole ---
@@ -295,10 +234,13 @@ std::expected<void, migration::RestoreError> PassthroughFunction::restore(const 
     if (!loaded) return std::unexpected(migration::RestoreError::kMismatch);
     // Before the device stops: servers of libvfio-user take nothing about interrupts while it is stopped, and one that
     // runs could signal before it is connected.
+    mappings_.allow(false);
     choose_signalling(Signalling::kNone);
     if (const auto restored = restore_function(state->function); !restored) return restored;
     if (table_ && !table_->restore(state->msix)) return std::unexpected(migration::RestoreError::kMismatch);
+    awake_ = is_awake();
     update_interrupts();
+    update_mappings();
     if (!transport_.set_migration_state(MigrationState::kStop)) {
         return std::unexpected(migration::RestoreError::kMismatch);
     }

@@ -1,6 +1,5 @@
 // A PCI function that is somewhere else, on the guest's bus: one front for every transport.
-// Absent: the expansion ROM (nothing here decodes one), BARs mapped straight into the guest (all accesses are
-// forwarded), AER, power management beyond what the device does itself.
+// Absent: INTx past this process, AER, power management beyond what the device does itself.
 #pragma once
 
 #include <array>
@@ -12,10 +11,12 @@
 #include <string>
 #include <vector>
 
+#include "devices/passthrough/bar_mappings.hpp"
 #include "devices/passthrough/config_filter.hpp"
 #include "devices/passthrough/device_transport.hpp"
 #include "devices/passthrough/interrupt_wires.hpp"
 #include "memory/guest_memory.hpp"
+#include "platform/pci/expansion_rom.hpp"
 #include "platform/pci/pci_function.hpp"
 #include "runtime/guarded.hpp"
 
@@ -30,16 +31,35 @@ struct PassthroughState {
     void describe(auto& archive) { archive(function, msix, device); }
 };
 
-/// The configuration space is the device's, with the exceptions of ConfigFilter; BARs are forwarded, but for the MSI-X
-/// table. Interrupts come by eventfd. A device that is gone reads all ones, as one pulled out of its slot does; when it
-/// is back, it is as after power-on, and so is the function here.
+/// What went through a passed function's front, and what past it.
+struct PassthroughCounts {
+    std::uint64_t forwarded = 0;            ///< accesses to BARs that were calls of the transport
+    std::uint64_t direct = 0;               ///< that were loads and stores of this process
+    std::uint64_t most_mapped_bytes = 0;    ///< of BARs, that processors reached by themselves
+    std::uint64_t raised_interrupts = 0;    ///< that went through this process
+    std::uint32_t most_carried_vectors = 0; ///< that went past it at the same time; how often is nobody's to count
+};
+
+struct PassthroughOptions {
+    memory::DeviceMemoryMap* processors = nullptr; ///< what they reach by themselves; null: they reach no BAR so
+    std::vector<std::byte> rom{};                  ///< what its expansion ROM holds; empty: it has none
+};
+
+/// The configuration space is the device's, with the exceptions of ConfigFilter. Pages of BARs that are memory of this
+/// process are reached by the processors themselves, where the engine can and while INTx is not in use; accesses to
+/// others are forwarded, but for the MSI-X table. Messages go from the device's eventfd to the processors by
+/// themselves, too, where the sink has wires. A device that is gone reads all ones, as one pulled out of its slot does;
+/// when it is back, it is as after power-on, and so is the function here.
 /// Locks as PciFunction says; BAR accesses on any thread, each within the transport's bounded time.
-class PassthroughFunction final : public platform::PciFunction, private TransportListener {
+class PassthroughFunction final : public platform::PciFunction,
+                                  private TransportListener,
+                                  private platform::MsixRoutes {
 public:
     /// @param reactor where interrupts are taken.  @param sink takes the messages; all outlive the function.
     /// @return what is wrong with the device.
     [[nodiscard]] static std::expected<std::unique_ptr<PassthroughFunction>, std::string>
-    create(std::string name, DeviceTransport& transport, platform::MsiSink& sink, runtime::Reactor& reactor);
+    create(std::string name, DeviceTransport& transport, platform::MsiSink& sink, runtime::Reactor& reactor,
+           PassthroughOptions options = {});
     ~PassthroughFunction() override;
 
     [[nodiscard]] std::uint32_t read_config(std::uint32_t offset, unsigned width_bytes) override;
@@ -67,6 +87,10 @@ public:
     }
     /// Accesses that the device refused.
     [[nodiscard]] std::uint64_t refused_accesses() const { return refused_.load(); }
+    /// Any thread.
+    [[nodiscard]] PassthroughCounts counts() const;
+    /// Of BARs, that processors reach by themselves now. Any thread.
+    [[nodiscard]] std::uint64_t mapped_bytes() const { return mappings_.mapped_bytes(); }
 
 private:
     enum class Presence {
@@ -96,7 +120,7 @@ private:
     };
 
     PassthroughFunction(std::string name, DeviceTransport& transport, platform::MsiSink& sink,
-                        runtime::Reactor& reactor, std::span<const std::uint8_t> device);
+                        runtime::Reactor& reactor, PassthroughOptions options, std::span<const std::uint8_t> device);
     [[nodiscard]] std::expected<void, std::string> define_bars(std::span<const std::uint8_t> device);
     [[nodiscard]] std::expected<void, std::string> define_msix(std::span<const std::uint8_t> device);
 
@@ -105,6 +129,15 @@ private:
     void take_back();
     void notice_absence();
     void function_level_reset() override;
+    void bar_mapped(unsigned index, std::uint64_t) override { moved_bars_ |= 1u << index; }
+    void bar_unmapped(unsigned index, std::uint64_t) override { mappings_.place(index, std::nullopt); }
+    void route(unsigned vector, const std::optional<platform::MsiMessage>& message) override {
+        msix_wires_.route(vector, message);
+    }
+    /// After the device has heard of a change: maps what may be mapped now.
+    void update_mappings();
+    [[nodiscard]] bool intx_disabled() const;
+    [[nodiscard]] bool is_awake();
 
     [[nodiscard]] std::uint64_t read_bar(std::uint32_t index, std::uint64_t offset, unsigned width_bytes);
     void write_bar(std::uint32_t index, std::uint64_t offset, unsigned width_bytes, std::uint64_t value);
@@ -118,6 +151,7 @@ private:
     void on_intx();
     void end_intx();
     void intx_waited();
+    void route_msi();
     void send_msi(std::uint32_t number);
     void deliver_msi(std::uint32_t number);
     void note(const DeviceTransport::Result& result) {
@@ -125,10 +159,14 @@ private:
     }
 
     DeviceTransport& transport_;
+    BarMappings mappings_;
+    std::uint32_t moved_bars_ = 0; // whose new places mappings_ does not know yet; under the configuration lock
+    bool awake_ = true;            // in D0; under the configuration lock
     platform::MsiSink& sink_;
     CapabilityPlaces places_;
     ConfigFilter filter_;
     std::array<BarHandler, spec::pci::kBarCount> handlers_;
+    std::optional<platform::ExpansionRom> rom_;
     std::unique_ptr<platform::MsixTable> table_;
     Window table_window_, pending_window_;
     InterruptWires intx_wire_, msi_wires_, msix_wires_;
@@ -142,10 +180,14 @@ private:
         bool enabled = false;
         std::uint64_t address = 0;
         std::uint32_t data = 0, count = 0, mask = 0, pending = 0;
+        /// PCI Local Bus 3.0 §6.8.1.6: the low bits of the data say which. @pre number < count.
+        [[nodiscard]] platform::MsiMessage message(std::uint32_t number) const {
+            return {address, (data & ~(count - 1)) | number};
+        }
     };
     runtime::Guarded<Msi> msi_;
     std::atomic<Presence> presence_{Presence::kThere};
-    std::atomic<std::uint64_t> refused_{0};
+    std::atomic<std::uint64_t> refused_{0}, forwarded_{0}, direct_{0};
     std::atomic<bool> absence_noticed_{false};
     runtime::Guarded<std::function<void(bool)>> on_presence_; // taken alone
     runtime::Guarded<std::function<void()>> on_notice_;       // taken alone

@@ -1,81 +1,11 @@
-#include "devices/passthrough/passthrough_function.hpp"
-
-#include <gtest/gtest.h>
-
-#include "devices/passthrough/test_transport.hpp"
-#include "platform/pci/pci_root.hpp"
+#include "devices/passthrough/passthrough_fixture.hpp"
 
 namespace touka::devices::passthrough {
 namespace {
 
 using namespace spec::vfio;
+using test::PassthroughTest;
 using test::TestTransport;
-
-class Sink final : public platform::MsiSink {
-public:
-    void send(const platform::MsiMessage& message) override { messages.lock()->push_back(message); }
-    std::vector<platform::MsiMessage> all() { return *messages.lock(); }
-    runtime::Guarded<std::vector<platform::MsiMessage>> messages;
-};
-
-class Line final : public platform::InterruptLine {
-public:
-    void set(bool asserted) override { level = asserted; }
-    std::atomic<bool> level{false};
-};
-
-constexpr platform::PciAddress kPlace{0, 3, 0};
-
-class PassthroughTest : public testing::Test {
-protected:
-    void SetUp() override { start(); }
-    void TearDown() override { root_.unplug(kPlace); }
-    void start() {
-        root_.unplug(kPlace);
-        function_.reset();
-        auto made = PassthroughFunction::create("nvme", transport_, sink_, reactor_);
-        ASSERT_TRUE(made) << made.error();
-        function_ = std::move(*made);
-        function_->set_intx_wait(60'000'000'000); // none of the tests' business, but for one
-        ASSERT_TRUE(root_.plug(kPlace, *function_));
-        bar_ = read(0x10, 4) & ~0xFu;
-        write(4, 2, 0x0006); // memory, bus master
-    }
-    platform::PciRootConfig config() {
-        platform::PciRootConfig result;
-        for (unsigned i = 0; i < platform::kPciGsiCount; ++i) result.interrupt_inputs[i] = &lines_[i];
-        return result;
-    }
-    std::uint32_t read(std::uint32_t offset, unsigned width) { return root_.read_config(kPlace, offset, width); }
-    void write(std::uint32_t offset, unsigned width, std::uint32_t value) {
-        root_.write_config(kPlace, offset, width, value);
-    }
-    void settle() {
-        reactor_.run_and_wait([] {});
-    }
-    void fire(std::uint32_t index, std::uint32_t number) {
-        EXPECT_TRUE(transport_.fire(index, number));
-        for (int i = 0; i < 3; ++i) settle();
-    }
-    bool intx() {
-        return std::ranges::any_of(lines_, [](const Line& line) { return line.level.load(); });
-    }
-    void set_up_vector(std::uint32_t vector) {
-        const std::uint64_t at = bar_ + TestTransport::kTable + 16 * vector;
-        memory_.write(at, 8, 0xFEE0'1000);
-        memory_.write(at + 8, 4, vector);
-        memory_.write(at + 12, 4, 0);
-    }
-
-    platform::AddressSpace memory_, ports_;
-    std::array<Line, platform::kPciGsiCount> lines_;
-    platform::PciRoot root_{memory_, ports_, config()};
-    TestTransport transport_;
-    Sink sink_;
-    runtime::Reactor reactor_{"test"};
-    std::unique_ptr<PassthroughFunction> function_;
-    std::uint64_t bar_ = 0;
-};
 
 TEST_F(PassthroughTest, ShowsTheDevicesConfigurationSpaceAsItIs) {
     transport_.put(0xF0, 4, 0xCAFE'F00D);

@@ -46,8 +46,21 @@ void PassthroughFunction::update_interrupts() {
         table_->set_control(enabled, control.get(msix_control::FUNCTION_MASK), bus_master_enabled());
         if (enabled) wanted = Signalling::kMsix;
     }
+    if (wanted == Signalling::kIntx && !intx_disabled()) mappings_.allow(false);
+    route_msi();
     choose_signalling(wanted);
     for (std::uint32_t i = 0; i < kMsiVectorLimit && wanted == Signalling::kMsi; ++i) deliver_msi(i);
+}
+
+void PassthroughFunction::route_msi() {
+    if (places_.msi == 0) return;
+    const Msi msi = *msi_.lock();
+    for (std::uint32_t i = 0; i < msi.count; ++i) {
+        std::optional<platform::MsiMessage> message;
+        if (msi.enabled && (msi.mask & 1u << i) == 0) message = msi.message(i);
+        msi_wires_.route(i, message);
+    }
+    for (std::uint32_t i = msi.count; i < kMsiVectorLimit; ++i) msi_wires_.route(i, std::nullopt);
 }
 
 void PassthroughFunction::choose_signalling(Signalling wanted) {
@@ -123,8 +136,7 @@ void PassthroughFunction::deliver_msi(std::uint32_t number) {
     const std::uint32_t bit = 1u << number;
     if ((msi->pending & bit) == 0 || !msi->enabled || (msi->mask & bit) != 0 || number >= msi->count) return;
     msi->pending &= ~bit;
-    // §6.8.1.6: the low bits of the data say which.
-    sink_.send({msi->address, (msi->data & ~(msi->count - 1)) | number});
+    sink_.send(msi->message(number));
 }
 
 } // namespace touka::devices::passthrough

@@ -50,7 +50,15 @@ public:
     [[nodiscard]] bool can_migrate() const override { return true; }
     [[nodiscard]] std::uint64_t region_bytes(std::uint32_t region) const override {
         if (region == 0) return bar_bytes;
+        if (region == spec::vfio::VFIO_PCI_ROM_REGION_INDEX) return rom.size();
         return region == spec::vfio::VFIO_PCI_CONFIG_REGION_INDEX ? config.size() : 0;
+    }
+    [[nodiscard]] RegionMemory region_memory(std::uint32_t region) override {
+        RegionMemory memory;
+        if (region == 0 && !gone && !window.empty()) memory.areas.push_back({0, window});
+        memory.holes = holes;
+        memory.writable = true;
+        return memory;
     }
     [[nodiscard]] InterruptDescription interrupts(std::uint32_t index) const override {
         constexpr std::array<std::uint32_t, spec::vfio::VFIO_PCI_NUM_IRQS> kCounts{1, 4, kVectors, 0, 0};
@@ -58,6 +66,7 @@ public:
     }
     [[nodiscard]] Result read(std::uint32_t region, std::uint64_t offset, std::span<std::byte> to) override {
         if (gone) return std::unexpected(TransportError::kGone);
+        if (region == spec::vfio::VFIO_PCI_ROM_REGION_INDEX) return read_rom(offset, to);
         auto& bytes = region == 0 ? bar : config;
         if (offset + to.size() > bytes.size()) return std::unexpected(TransportError::kRefused);
         std::memcpy(to.data(), bytes.data() + offset, to.size());
@@ -123,7 +132,11 @@ public:
     }
 
     std::vector<std::uint8_t> config = std::vector<std::uint8_t>(spec::pci::kConfigBytes);
-    std::vector<std::uint8_t> bar = std::vector<std::uint8_t>(kBarBytes);
+    std::vector<std::uint8_t> bar = std::vector<std::uint8_t>(kBarBytes); // what accesses to BAR 0 reach
+    std::span<std::byte> window;                                          // what it is as memory; empty: it is none
+    std::vector<RegionExtent> holes;
+    std::vector<std::byte> rom;
+    bool refuses_rom = false;
     std::vector<std::uint32_t> written_config;
     std::map<std::pair<std::uint32_t, std::uint32_t>, int> events;
     std::vector<MemoryGrant> grants;
@@ -133,6 +146,16 @@ public:
     bool gone = false, has_intx = true;
     std::atomic<int> unmasks = 0;
     int resets = 0;
+
+private:
+    /// As vfio-pci: only while the function decodes its memory.
+    [[nodiscard]] Result read_rom(std::uint64_t offset, std::span<std::byte> to) const {
+        const bool decodes = (config[spec::pci::offset::kCommand] & 2) != 0;
+        if (refuses_rom || !decodes || offset + to.size() > rom.size())
+            return std::unexpected(TransportError::kRefused);
+        std::copy_n(rom.begin() + static_cast<std::ptrdiff_t>(offset), to.size(), to.begin());
+        return {};
+    }
 };
 
 } // namespace touka::devices::passthrough::test

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "spec/pci/config_header.hpp"
+
 namespace touka::devices::vfio {
 
 using passthrough::InterruptDescription;
@@ -15,6 +17,9 @@ using passthrough::TransportError;
 using Result = passthrough::DeviceTransport::Result;
 
 namespace {
+
+/// More than the kernel has to say of any region.
+constexpr std::size_t kRegionAnswerLimitBytes = 64 * 1024;
 
 std::unexpected<TransportError> refused() { return std::unexpected(TransportError::kRefused); }
 
@@ -52,11 +57,7 @@ bool KernelDevice::describe() {
     if (::ioctl(fd_.get(), VFIO_DEVICE_GET_INFO, &info) != 0 || (info.flags & VFIO_DEVICE_FLAGS_PCI) == 0) return false;
     can_reset_ = (info.flags & VFIO_DEVICE_FLAGS_RESET) != 0;
     for (std::uint32_t i = 0; i < std::min(info.num_regions, spec::vfio::VFIO_PCI_NUM_REGIONS); ++i) {
-        vfio_region_info region{};
-        region.argsz = sizeof region;
-        region.index = i;
-        // Regions that a function has not, such as a VGA one, are refused.
-        if (::ioctl(fd_.get(), VFIO_DEVICE_GET_REGION_INFO, &region) == 0) regions_[i] = {region.size, region.offset};
+        (void)describe_region(i); // regions that a function has not, such as a VGA one, are refused
     }
     for (std::uint32_t i = 0; i < std::min(info.num_irqs, spec::vfio::VFIO_PCI_NUM_IRQS); ++i) {
         vfio_irq_info irq{};
@@ -65,6 +66,32 @@ bool KernelDevice::describe() {
         if (::ioctl(fd_.get(), VFIO_DEVICE_GET_IRQ_INFO, &irq) == 0) interrupts_[i] = {irq.count, irq.flags};
     }
     return regions_[VFIO_PCI_CONFIG_REGION_INDEX].length_bytes != 0;
+}
+
+bool KernelDevice::describe_region(std::uint32_t index) {
+    vfio_region_info head{};
+    head.argsz = sizeof head;
+    head.index = index;
+    if (::ioctl(fd_.get(), VFIO_DEVICE_GET_REGION_INFO, &head) != 0) return false;
+    Region& region = regions_[index];
+    region = {head.size, head.offset, (head.flags & VFIO_REGION_INFO_FLAG_WRITE) != 0, nullptr};
+    if (index >= spec::pci::kBarCount || (head.flags & VFIO_REGION_INFO_FLAG_MMAP) == 0) return true;
+    // Asked again with the room that the kernel said that it wants, for what follows the head.
+    std::vector<std::byte> answer(std::clamp<std::size_t>(head.argsz, sizeof head, kRegionAnswerLimitBytes));
+    std::memcpy(answer.data(), &head, sizeof head);
+    if (::ioctl(fd_.get(), VFIO_DEVICE_GET_REGION_INFO, answer.data()) != 0) return true;
+    const auto extents = mappable_extents(answer);
+    region.windows = BarWindows::map(fd_, region.offset, extents, region.writable);
+    return true;
+}
+
+passthrough::RegionMemory KernelDevice::region_memory(std::uint32_t region) {
+    passthrough::RegionMemory memory;
+    if (region >= regions_.size() || !regions_[region].windows) return memory;
+    memory.areas = regions_[region].windows->areas();
+    memory.writable = regions_[region].writable;
+    memory.keeper = regions_[region].windows;
+    return memory;
 }
 
 std::uint64_t KernelDevice::region_bytes(std::uint32_t region) const {

@@ -1,6 +1,5 @@
 // A function of the host, bound to vfio-pci. (Linux 6.1 include/uapi/linux/vfio.h)
-// Absent: iommufd, migration, interrupts that go to KVM without this process (irqfd), BARs mapped into the guest,
-// device request and error notifications.
+// Absent: iommufd, migration, device request and error notifications.
 #pragma once
 
 #include <array>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "devices/passthrough/device_transport.hpp"
+#include "devices/passthrough/vfio/bar_window.hpp"
 #include "devices/passthrough/vfio/host_functions.hpp"
 #include "devices/passthrough/vfio/vfio_container.hpp"
 #include "spec/vfio/device.hpp"
@@ -33,6 +33,9 @@ public:
     [[nodiscard]] bool can_migrate() const override { return false; }
     [[nodiscard]] std::uint64_t region_bytes(std::uint32_t region) const override;
     [[nodiscard]] passthrough::InterruptDescription interrupts(std::uint32_t index) const override;
+    /// The kernel takes the pages away from under it (SIGBUS) while the function does not decode its memory: while
+    /// Memory Space is disabled, in D3, in a reset.
+    [[nodiscard]] passthrough::RegionMemory region_memory(std::uint32_t region) override;
     [[nodiscard]] Result read(std::uint32_t region, std::uint64_t offset, std::span<std::byte> to) override;
     [[nodiscard]] Result write(std::uint32_t region, std::uint64_t offset, std::span<const std::byte> from) override;
     [[nodiscard]] Result set_events(std::uint32_t index, std::uint32_t start, std::span<const int> events) override;
@@ -50,10 +53,13 @@ public:
 private:
     struct Region {
         std::uint64_t length_bytes = 0, offset = 0; ///< in the device's file
+        bool writable = false;
+        std::shared_ptr<const BarWindows> windows; // shared with whoever maps them elsewhere; null: none
     };
     KernelDevice(std::string address, unsigned group, std::shared_ptr<VfioContainer> container, runtime::UniqueFd fd)
         : address_(std::move(address)), group_(group), container_(std::move(container)), fd_(std::move(fd)) {}
     [[nodiscard]] bool describe();
+    [[nodiscard]] bool describe_region(std::uint32_t index);
     [[nodiscard]] Result set_irqs(std::uint32_t flags, std::uint32_t index, std::uint32_t start, std::uint32_t count,
                                   std::span<const int> events);
 

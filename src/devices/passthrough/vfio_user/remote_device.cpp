@@ -155,6 +155,21 @@ InterruptDescription RemoteDevice::interrupts(std::uint32_t index) const {
     return index < shape_->interrupts.size() ? shape_->interrupts[index] : InterruptDescription{};
 }
 
+RegionMemory RemoteDevice::region_memory(std::uint32_t region) {
+    const Link now = link();
+    RegionMemory memory;
+    if (!now.connection || now.connection->lost() || region >= now.layout->regions.size()) return memory;
+    const RemoteRegion& from = now.layout->regions[region];
+    for (const RemoteArea& area : from.areas) memory.areas.push_back({area.offset, area.mapping.bytes()});
+    // A store to a doorbell's place would ring nobody.
+    for (const RemoteDoorbell& doorbell : from.doorbells) {
+        memory.holes.push_back({doorbell.offset, std::max<std::uint64_t>(doorbell.width_bytes, 1)});
+    }
+    memory.writable = from.writable;
+    memory.keeper = now.layout;
+    return memory;
+}
+
 DeviceTransport::Result RemoteDevice::read(std::uint32_t region, std::uint64_t offset, std::span<std::byte> to) {
     const Link now = link();
     if (!now.connection || now.connection->lost()) return std::unexpected(TransportError::kGone);

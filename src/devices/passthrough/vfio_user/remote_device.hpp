@@ -1,6 +1,5 @@
 // A device that a vfio-user server has: the client's role. (vfio-user Protocol, "Server Disconnection")
-// Absent: its memory mapped straight into the guest (the machine has no such mappings): areas that the server shares
-// are reached by this process without messages, doorbells by their eventfd.
+// Areas that the server shares are reached by this process without messages, too, doorbells by their eventfd.
 #pragma once
 
 #include <atomic>
@@ -48,6 +47,7 @@ public:
     [[nodiscard]] bool can_migrate() const override { return shape_->can_migrate; }
     [[nodiscard]] std::uint64_t region_bytes(std::uint32_t region) const override;
     [[nodiscard]] InterruptDescription interrupts(std::uint32_t index) const override;
+    [[nodiscard]] RegionMemory region_memory(std::uint32_t region) override;
     [[nodiscard]] Result read(std::uint32_t region, std::uint64_t offset, std::span<std::byte> to) override;
     [[nodiscard]] Result write(std::uint32_t region, std::uint64_t offset, std::span<const std::byte> from) override;
     [[nodiscard]] Result set_events(std::uint32_t index, std::uint32_t start, std::span<const int> events) override;

@@ -89,6 +89,30 @@ TEST(RemoteDevice, ReachesSharedAreasWithoutMessages) {
     EXPECT_FALSE(remote.server.device.doorbell.consume());
 }
 
+TEST(RemoteDevice, SaysWhatOfItsRegionsIsMemoryAndWhatIsADoorbell) {
+    Remote remote;
+    const RegionMemory memory = remote.device->region_memory(2);
+    ASSERT_EQ(memory.areas.size(), 1u);
+    EXPECT_EQ(memory.areas[0].offset, TestDevice::kSharedAt);
+    EXPECT_EQ(memory.areas[0].bytes.size(), TestDevice::kSharedBytes);
+    EXPECT_TRUE(memory.writable);
+    EXPECT_TRUE(memory.holes.empty());
+    const RegionMemory rings = remote.device->region_memory(0);
+    EXPECT_TRUE(rings.areas.empty());
+    ASSERT_EQ(rings.holes.size(), 2u);
+    EXPECT_EQ(rings.holes[0].offset, TestDevice::kDoorbell);
+    EXPECT_TRUE(remote.device->region_memory(99).areas.empty());
+
+    test::Listener listener;
+    remote.device->set_listener(&listener);
+    remote.down = true;
+    remote.server.reactor.run_and_wait([&] { remote.server.server->close(); });
+    listener.wait_for(1, 0);
+    EXPECT_TRUE(remote.device->region_memory(2).areas.empty());
+    memory.areas[0].bytes[0] = std::byte{1}; // there as long as somebody has it
+    remote.device->set_listener(nullptr);
+}
+
 TEST(RemoteDevice, GivesTheServerMemoryAndTakesItBack) {
     Remote remote;
     ASSERT_TRUE(grant_all_memory(*remote.device, *remote.ram));

@@ -30,13 +30,36 @@ private:
     std::vector<platform::MsiMessage> messages_;
 };
 
+class Engine final : public memory::DeviceMemoryListener {
+public:
+    bool add_device_memory(const memory::DeviceMemory& memory) override {
+        const std::scoped_lock lock(mutex_);
+        mapped_[memory.start.value] = memory.host;
+        return true;
+    }
+    void remove_device_memory(const memory::DeviceMemory& memory) override {
+        const std::scoped_lock lock(mutex_);
+        mapped_.erase(memory.start.value);
+    }
+    std::map<std::uint64_t, std::span<std::byte>> mapped() {
+        const std::scoped_lock lock(mutex_);
+        return mapped_;
+    }
+
+private:
+    std::mutex mutex_;
+    std::map<std::uint64_t, std::span<std::byte>> mapped_;
+};
+
 constexpr platform::PciAddress kPlace{0, 4, 0};
 
 class RemoteFunction : public testing::Test {
 protected:
     void SetUp() override {
         ASSERT_TRUE(remote_.device);
-        auto made = PassthroughFunction::create("remote", *remote_.device, sink_, reactor_);
+        processors_.set_listener(&engine_);
+        auto made = PassthroughFunction::create("remote", *remote_.device, sink_, reactor_,
+                                                {.processors = &processors_, .rom = {}});
         ASSERT_TRUE(made) << made.error();
         function_ = std::move(*made);
         ASSERT_TRUE(grant_all_memory(*remote_.device, *remote_.ram));
@@ -56,7 +79,9 @@ protected:
         return at;
     }
 
+    Engine engine_;
     Remote remote_;
+    memory::DeviceMemoryMap processors_{remote_.ram->ranges()};
     platform::AddressSpace memory_, ports_;
     platform::PciRoot root_{memory_, ports_, {}};
     Sink sink_;
@@ -125,6 +150,28 @@ TEST_F(RemoteFunction, SurvivesItsServer) {
     *remote_.at(0x4000) = std::byte{0x3D};
     memory_.write(bar0_ + TestDevice::kGo, 4, TestDevice::kFetch);
     EXPECT_EQ(memory_.read(bar0_ + TestDevice::kBuffer, 1), 0x3Du); // with its memory
+    function_->set_presence_handler({});
+}
+
+TEST_F(RemoteFunction, ItsSharedAreasAreTheProcessorsUntilTheServerGoes) {
+    EXPECT_TRUE(engine_.mapped().empty()) << "INTx is in use";
+    root_.write_config(kPlace, msix_capability() + 2, 2, 0x8000);
+    auto mapped = engine_.mapped();
+    ASSERT_EQ(mapped.size(), 1u);
+    const auto [at, bytes] = *mapped.begin();
+    EXPECT_EQ(at, bar2_ + TestDevice::kSharedAt);
+    ASSERT_EQ(bytes.size(), TestDevice::kSharedBytes);
+    bytes[8] = std::byte{0x42}; // what a guest stores, the server has
+    EXPECT_EQ(remote_.server.device.shared.second.bytes()[TestDevice::kSharedAt + 8], std::byte{0x42});
+
+    std::atomic<int> lost{0};
+    function_->set_presence_handler([&](bool there) { lost += there ? 0 : 1; });
+    remote_.down = true;
+    remote_.server.reactor.run_and_wait([&] { remote_.server.server->close(); });
+    for (int i = 0; i < 5000 && lost == 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    ASSERT_EQ(lost, 1);
+    EXPECT_TRUE(engine_.mapped().empty());
+    EXPECT_EQ(memory_.read(at + 8, 1), 0xFFu);
     function_->set_presence_handler({});
 }
 
