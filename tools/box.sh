@@ -78,4 +78,7 @@ test_box() {
     step "Functions of the box passed through by VFIO"
     box_with_nvme
     in_box 900 bash tests/box/vfio.sh
+    step "A function of another process, its doorbells mapped"
+    BOX_DEVICES=()
+    BOX_CPUS=2 in_box 600 bash tests/box/vfio_user.sh
 }

@@ -6,6 +6,7 @@ namespace touka::machine {
 namespace {
 
 using namespace cpu::kvm;
+using cpu::VcpuExit;
 
 /// Counts how often kVector arrives, in the first word of kData.
 class KernelMsiWireTest : public KvmTest {

@@ -51,7 +51,8 @@ def main():
             check(counts["mapped"] == 4096, "the page of doorbells is in the guest")
             check(counts["direct"] == 0, "its processors ring by themselves")
         else:
-            check(counts["direct"] >= 2 * READS, "each ring was a store of the machine's process")
+            # Rings of completion queues are left out with shadow doorbells.
+            check(counts["direct"] >= READS, "each ring was a store of the machine's process")
         check(counts["forwarded"] < 200, "messages are for bringing the controller up and down alone")
         if counts["carried"]:
             check(counts["raised"] < 20, "interrupts went past the machine's process")

@@ -8,7 +8,7 @@ import sys
 from guest import check, run
 from passed_statistics import passed_statistics
 
-READS, REMAPPED_READS = 1000, 200  # in the box each mapping of a remapped read takes a tenth of a second
+READS, REMAPPED_READS = 1000, 200  # remapped ones take some tenths of a second each in the box
 SCRIPT = """#root
 n=/dev/nvme0n1
 for i in $(seq 100); do [ -b $n ] && break; sleep 0.2; done
@@ -41,7 +41,8 @@ def main():
     address, *block_devices = sys.argv[1 + remapped:]
     more, line = (["--iommu"], "intel_iommu=on iommu.passthrough=0") if remapped else ([], "")
     reads = REMAPPED_READS if remapped else READS
-    status, output = run(SCRIPT.replace("{READS}", str(reads)), "--device", f"vfio:{address}", "--memory", "384M", "--stats", *more, command_line=line, timeout_s=600)
+    status, output = run(SCRIPT.replace("{READS}", str(reads)), "--device", f"vfio:{address}", "--memory", "384M", "--stats",
+                         *more, command_line=line, timeout_s=600)
     if remapped:
         check("DOMAIN DMA" in output, "the guest's kernel translates its addresses", output)
     check(status == 0 and "SAME" in output, f"the guest writes and reads through {address}", output)
