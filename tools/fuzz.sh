@@ -1,6 +1,6 @@
 # ./dev fuzz: libFuzzer over one target; what it finds goes into the corpus that every test run replays.
 
-fuzz_targets() { git ls-files --cached --others --exclude-standard -- 'src/*_fuzz.cpp'; }
+fuzz_targets() { git ls-files --cached --others --exclude-standard -- 'src/*_fuzz.cpp' 'apps/*_fuzz.cpp'; }
 
 fuzz() {
     local name=${1:-} seconds=${2:-60} source
