@@ -11,8 +11,8 @@
 
 #include "iommu/device_tlb.hpp"
 #include "iommu/remapped_space.hpp"
-#include "iommu/translation_cache.hpp"
 #include "memory/dma_space.hpp"
+#include "memory/translation_cache.hpp"
 #include "platform/pci/ats_capability.hpp"
 
 namespace touka::iommu {
@@ -50,7 +50,7 @@ private:
     [[nodiscard]] Span ask(memory::Iova address, std::uint64_t length_bytes, memory::DmaAccess access);
 
     RemappedSpace& unit_;
-    TranslationCache cache_;             // filled and cleared under mutex_
+    memory::TranslationCache cache_;     // filled and cleared under mutex_
     std::atomic<bool> enabled_{false};   // written under mutex_
     std::atomic<bool> permitted_{false}; // written under mutex_: it is enabled, and the unit did not refuse to answer
     std::atomic<std::uint64_t> request_count_{0};

@@ -61,7 +61,7 @@ std::expected<Translation, RemappingFault> RemappedSpace::walk(std::uint64_t add
         if (address >> kAddressWidth != 0)
             return std::unexpected(RemappingFault{FaultReason::kBeyondAddressWidth, known->faults_recorded});
         mode_.store(Mode::kPassThrough, std::memory_order_release);
-        constexpr unsigned kShift = TranslationCache::kSmallShift;
+        constexpr unsigned kShift = memory::TranslationCache::kSmallShift;
         return Translation{aligned_down(address, kShift), kShift, true, true};
     }
     const auto found = root_.walker.walk(*known, address);

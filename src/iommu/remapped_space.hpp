@@ -14,8 +14,8 @@
 #include "iommu/invalidation.hpp"
 #include "iommu/requester_id.hpp"
 #include "iommu/table_walker.hpp"
-#include "iommu/translation_cache.hpp"
 #include "memory/dma_space.hpp"
+#include "memory/translation_cache.hpp"
 
 namespace touka::iommu {
 
@@ -99,13 +99,14 @@ private:
     std::atomic<std::uint16_t> requester_;       // written under mutex_
     std::atomic<Mode> mode_;                     // written under mutex_
     std::atomic<bool> passes_translated_{false}; // written under mutex_: the context entry says so
-    TranslationCache cache_;                     // filled and cleared under mutex_
+    memory::TranslationCache cache_;             // filled and cleared under mutex_
     std::atomic<DeviceTlb*> device_tlb_{nullptr};
     std::atomic<std::uint64_t> walk_count_{0};
-    memory::DmaHolds holds_;                                  // whose lock is above mutex_
-    std::mutex mutex_;                                        // above the fault log's
-    std::optional<Context> context_;                          // guarded by it: the context cache
-    unsigned greatest_shift_ = TranslationCache::kSmallShift; // guarded by it: of all pages that were ever walked to
+    memory::DmaHolds holds_;         // whose lock is above mutex_
+    std::mutex mutex_;               // above the fault log's
+    std::optional<Context> context_; // guarded by it: the context cache
+    unsigned greatest_shift_ =
+        memory::TranslationCache::kSmallShift; // guarded by it: of all pages that were ever walked to
 };
 
 } // namespace touka::iommu

@@ -50,6 +50,13 @@ std::shared_ptr<ShadowedRequester> RemappingUnit::add_shadow(RequesterId request
     return shadow;
 }
 
+std::shared_ptr<CachingRequester> RemappingUnit::add_caching(RequesterId requester, CachingDevice& device) {
+    auto caching = std::make_shared<CachingRequester>(root_, requester, device);
+    requesters_.add(caching);
+    caching->translation_changed([] {}); // as above
+    return caching;
+}
+
 std::uint32_t RemappingUnit::global_status() const {
     return state_.global_status | (interrupts_.enabled() ? global::IRE : 0) |
            (interrupts_.compatibility() ? global::CFI : 0) | (queue_.enabled() ? global::QIE : 0);

@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 
+#include "iommu/caching_requester.hpp"
 #include "iommu/fault_log.hpp"
 #include "iommu/interrupt_remapper.hpp"
 #include "iommu/invalidation_queue.hpp"
@@ -66,7 +67,13 @@ public:
     [[nodiscard]] std::shared_ptr<ShadowedRequester> add_shadow(RequesterId requester, MappingSink& sink,
                                                                 ShadowedRequester::Settings settings);
     void remove_shadow(const std::shared_ptr<ShadowedRequester>& shadow) { requesters_.remove(shadow); }
+    /// Makes a device that asks for translations have what the tables give that requester, from now on.
+    /// @param device outlives CachingRequester::close(), which is for who asked for it, with remove_caching() before.
+    [[nodiscard]] std::shared_ptr<CachingRequester> add_caching(RequesterId requester, CachingDevice& device);
+    void remove_caching(const std::shared_ptr<CachingRequester>& caching) { requesters_.remove(caching); }
     [[nodiscard]] bool caching_mode() const { return options_.caching_mode; }
+    /// Whether the guest has to tell of every change: before it looks.
+    void set_caching_mode(bool on) { options_.caching_mode = on; }
     [[nodiscard]] InterruptRemapper& interrupts() { return interrupts_; }
 
     [[nodiscard]] std::uint64_t read(std::uint64_t offset, unsigned width_bytes) override;
@@ -92,7 +99,7 @@ private:
     void write_context_command(std::uint64_t value);
     void write_iotlb_command(std::uint64_t value);
 
-    const RemappingUnitOptions options_;
+    RemappingUnitOptions options_;
     FaultLog faults_;
     TranslationRoot root_;
     Requesters requesters_;

@@ -1,6 +1,6 @@
-#include "iommu/translation_cache.hpp"
+#include "memory/translation_cache.hpp"
 
-namespace touka::iommu {
+namespace touka::memory {
 
 void TranslationCache::fill(const Page& page) {
     const std::uint64_t permissions = (page.read ? kRead : 0) | (page.write ? kWrite : 0);
@@ -43,4 +43,4 @@ void TranslationCache::clear_range(std::uint64_t first, std::uint64_t last) {
     }
 }
 
-} // namespace touka::iommu
+} // namespace touka::memory

@@ -1,4 +1,5 @@
-// One requester's IOTLB: pages of its address space and where they lie in RAM. (VT-d Rev. 4.1 §6.2.4)
+// One requester's IOTLB, or a device's own: pages of an address space and where they lie in RAM. (VT-d Rev. 4.1 §6.2.4,
+// PCIe Base 5.0 §10.1)
 #pragma once
 
 #include <array>
@@ -7,7 +8,7 @@
 
 #include "memory/dma_space.hpp"
 
-namespace touka::iommu {
+namespace touka::memory {
 
 /// Direct-mapped tables of 4 KiB pages and of 2 MiB pieces of greater ones. An entry is one word, so that looking it up
 /// is one load that needs no lock; a word of another page never passes for the one looked for, because index and tag
@@ -22,9 +23,9 @@ public:
         std::uint64_t guest = 0;
         std::uint64_t length_bytes = 0; ///< to the page's end; 0: not found
     };
-    [[nodiscard]] Hit find(std::uint64_t address, memory::DmaAccess access) const {
+    [[nodiscard]] Hit find(std::uint64_t address, DmaAccess access) const {
         if (address >> kAddressBits != 0) return {};
-        const std::uint64_t permission = access == memory::DmaAccess::kWrite ? kWrite : kRead;
+        const std::uint64_t permission = access == DmaAccess::kWrite ? kWrite : kRead;
         const std::uint64_t small = small_[address >> kSmallShift & kSmallMask].load(std::memory_order_acquire);
         if (small >> kSmallTagAt == address >> (kSmallShift + kSmallBits) && (small & permission) != 0) [[likely]]
             return place((small & kSmallFrameMask) >> 2 << kSmallShift, address, kSmallShift);
@@ -37,7 +38,7 @@ public:
     /// How many bytes from `hit` on lie together, in pages that are known.
     /// @param hit what was found at `address`.  @return 1 ..= length_bytes.
     [[nodiscard]] std::uint64_t extend(std::uint64_t address, const Hit& hit, std::uint64_t length_bytes,
-                                       memory::DmaAccess access) const {
+                                       DmaAccess access) const {
         std::uint64_t known_bytes = hit.length_bytes;
         while (known_bytes < length_bytes) {
             const Hit next = find(address + known_bytes, access);
@@ -80,4 +81,4 @@ private:
     bool any_large_ = false; // there may be some, which an invalidation has to look at one by one
 };
 
-} // namespace touka::iommu
+} // namespace touka::memory

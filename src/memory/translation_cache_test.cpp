@@ -1,13 +1,11 @@
-#include "iommu/translation_cache.hpp"
+#include "memory/translation_cache.hpp"
 
 #include <gtest/gtest.h>
 
 #include <memory>
 
-namespace touka::iommu {
+namespace touka::memory {
 namespace {
-
-using memory::DmaAccess;
 
 class TranslationCacheTest : public testing::Test {
 protected:
@@ -85,4 +83,4 @@ TEST_F(TranslationCacheTest, PiecesOfAHugePageGoTogether) {
 }
 
 } // namespace
-} // namespace touka::iommu
+} // namespace touka::memory
