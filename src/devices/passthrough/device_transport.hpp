@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "devices/passthrough/address_translation.hpp"
 #include "memory/dma_space.hpp"
 #include "spec/vfio/device.hpp"
 
@@ -93,6 +94,8 @@ public:
     [[nodiscard]] virtual Result map_dma(const MemoryGrant& grant) = 0;
     /// When it returns, the device does not reach the memory any more.
     [[nodiscard]] virtual Result unmap_dma(memory::Iova start, std::uint64_t length_bytes) = 0;
+    /// Null: the device asks for no translations; its addresses are those that memory was granted at. Does not change.
+    [[nodiscard]] virtual TranslatingDevice* translating() { return nullptr; }
 
     [[nodiscard]] virtual Result reset() = 0;
     [[nodiscard]] virtual Result set_migration_state(spec::vfio::MigrationState state) = 0;

@@ -28,6 +28,9 @@ enum class Command : std::uint16_t {
     kDeviceFeature = 16,
     kMigDataRead = 17,
     kMigDataWrite = 18,
+    // Touka's own: address_translation.hpp.
+    kTranslate = 0x5401, // server
+    kInvalidateTranslations = 0x5402,
 };
 
 /// Section "Header".

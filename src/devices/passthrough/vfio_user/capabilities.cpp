@@ -38,6 +38,13 @@ bool read_twin_socket(const nlohmann::json& object, Capabilities& capabilities) 
     return read_number(*member, "fd_index", 0, kDescriptorsLimit, capabilities.twin_socket_index.emplace());
 }
 
+/// What is Touka's own has an object of its own, so that it is nobody else's name.
+bool read_own(const nlohmann::json& object, Capabilities& capabilities) {
+    const auto member = object.find("touka");
+    if (member == object.end()) return true;
+    return member->is_object() && read_boolean(*member, "address_translation", capabilities.address_translation);
+}
+
 } // namespace
 
 std::vector<std::byte> write_capabilities(const Capabilities& capabilities) {
@@ -49,6 +56,7 @@ std::vector<std::byte> write_capabilities(const Capabilities& capabilities) {
                           {"migration", {{"pgsize", spec::vfio_user::kDefaultPageSizes}}}};
     if (capabilities.twin_socket) object["twin_socket"]["supported"] = true;
     if (capabilities.twin_socket_index) object["twin_socket"]["fd_index"] = *capabilities.twin_socket_index;
+    if (capabilities.address_translation) object["touka"]["address_translation"] = true;
     const std::string text = nlohmann::json{{"capabilities", std::move(object)}}.dump();
     const auto bytes = std::as_bytes(std::span(text.c_str(), text.size() + 1));
     return {bytes.begin(), bytes.end()};
@@ -70,7 +78,7 @@ std::optional<Capabilities> read_capabilities(std::span<const std::byte> bytes) 
                       read_number(*object, "max_dma_maps", 0, kAny, capabilities.max_dma_maps) &&
                       read_number(*object, "pgsizes", 1, kAny, capabilities.page_sizes) &&
                       read_boolean(*object, "write_multiple", capabilities.write_multiple) &&
-                      read_twin_socket(*object, capabilities);
+                      read_twin_socket(*object, capabilities) && read_own(*object, capabilities);
     if (!good) return std::nullopt;
     const auto migration = object->find("migration");
     if (migration != object->end()) {

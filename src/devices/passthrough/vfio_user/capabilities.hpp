@@ -20,6 +20,7 @@ struct Capabilities {
     bool write_multiple = false;
     bool twin_socket = false;
     std::optional<std::uint64_t> twin_socket_index; ///< in the reply's descriptors
+    bool address_translation = false;               ///< Touka's own (spec/vfio_user/address_translation.hpp)
 };
 
 /// What follows Version: with a terminating NUL.

@@ -49,10 +49,12 @@ void ClientConnection::unwatch() {
     }
 }
 
-std::expected<void, std::string> ClientConnection::introduce(std::chrono::milliseconds limit) {
+std::expected<void, std::string> ClientConnection::introduce(std::chrono::milliseconds limit,
+                                                             bool address_translation) {
     Capabilities ours;
     ours.max_message_descriptors = MessageChannel::kDescriptorLimit;
     ours.twin_socket = true;
+    ours.address_translation = address_translation;
     std::vector<std::byte> payload;
     append(payload, Version{kMajor, kMinor});
     const auto text = write_capabilities(ours);
@@ -66,6 +68,7 @@ std::expected<void, std::string> ClientConnection::introduce(std::chrono::millis
     const auto capabilities = read_capabilities(reply->after(sizeof(Version)));
     if (!capabilities) return std::unexpected("the server's capabilities cannot be read");
     server_ = *capabilities;
+    server_.address_translation &= address_translation;
     if (!server_.twin_socket) return {};
     if (!server_.twin_socket_index || *server_.twin_socket_index >= reply->descriptors.size()) {
         return std::unexpected("the server gives no twin socket");

@@ -34,7 +34,9 @@ public:
     ClientConnection& operator=(const ClientConnection&) = delete;
 
     /// VFIO_USER_VERSION. @return what does not fit, in words.
-    [[nodiscard]] std::expected<void, std::string> introduce(std::chrono::milliseconds limit);
+    /// @param address_translation this end answers translation requests.
+    [[nodiscard]] std::expected<void, std::string> introduce(std::chrono::milliseconds limit, bool address_translation);
+    /// Of what the server can do, what this end can, too.
     [[nodiscard]] const Capabilities& server() const { return server_; }
 
     /// @return the reply, when it is no error.

@@ -83,8 +83,11 @@ std::expected<void, GrantError> MappedDmaSpace::revoke(Iova start, std::uint64_t
     DmaGrant gone = *found;
     // Requests that reach other memory may last: nobody waits for those. What holds this is mapped until then.
     publish(current_->without(start), [this, gone = std::move(gone), on_revoked = std::move(on_revoked)] {
-        const auto reaches = [&gone](const memory::DmaHold& hold) {
+        const auto reaches = [&gone, by_memory = holds_translated_.load()](const memory::DmaHold& hold) {
             return std::ranges::any_of(hold.ranges(), [&](const memory::DmaHold::Range& range) {
+                if (by_memory)
+                    return range.memory.data() < gone.bytes.data() + gone.bytes.size() &&
+                           gone.bytes.data() < range.memory.data() + range.memory.size();
                 return range.address <= gone.last() && gone.start <= range.address + (range.memory.size() - 1);
             });
         };
@@ -151,9 +154,15 @@ std::unexpected<DmaFault> MappedDmaSpace::fault(Iova address, std::uint64_t leng
 
 std::expected<std::span<std::byte>, DmaFault> MappedDmaSpace::translate(Iova address, std::uint64_t length_bytes,
                                                                         DmaAccess access) {
+    const auto found = find(address, length_bytes, access);
+    if (found.empty()) return fault(address, length_bytes, access);
+    return found;
+}
+
+std::span<std::byte> MappedDmaSpace::find(Iova address, std::uint64_t length_bytes, DmaAccess access) {
     const auto held = use();
     const DmaGrant* const grant = table_.load()->find(address);
-    if (!grant || !grant->allows(access) || !grant->mapping) return fault(address, length_bytes, access);
+    if (!grant || !grant->allows(access) || !grant->mapping) return {};
     const std::uint64_t offset = address - grant->start;
     return grant->bytes.subspan(offset, std::min(length_bytes, grant->length_bytes - offset));
 }

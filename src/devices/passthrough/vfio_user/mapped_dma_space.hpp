@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "devices/passthrough/dma_fault_log.hpp"
@@ -67,6 +68,19 @@ public:
     void revoke_all(OnRevoked on_revoked);
     [[nodiscard]] std::size_t grant_count() const;
 
+    // For a space that stands before this one, and translates other addresses to those that are granted.
+    /// What translate() gives, or nothing: then nothing is recorded.
+    [[nodiscard]] std::span<std::byte> find(memory::Iova address, std::uint64_t length_bytes, memory::DmaAccess access);
+    /// Records an access that is refused, and tells the client. @param address as the device used it.
+    [[nodiscard]] std::unexpected<memory::DmaFault> fault(memory::Iova address, std::uint64_t length_bytes,
+                                                          memory::DmaAccess access);
+    /// Holds name other addresses than grants do: from then on they are known by their memory. The owner's.
+    void set_holds_translated(bool translated) { holds_translated_.store(translated); }
+    /// Calls `done` when no hold is left that `affected` says yes to. @param affected is asked about active ones.
+    void when_not_held(const std::function<bool(const memory::DmaHold&)>& affected, std::function<void()> done) {
+        holds_.when_over(affected, std::move(done));
+    }
+
     /// Whom to ask from now on; nobody when empty. Any thread.
     void set_remote(std::shared_ptr<RemoteMemory> remote) { *remote_.lock() = std::move(remote); }
 
@@ -103,15 +117,13 @@ private:
     /// @return null when the file could become shorter: it is not mapped.
     [[nodiscard]] std::expected<std::shared_ptr<const runtime::SharedMapping>, GrantError>
     mapping_of(const runtime::UniqueFd& file, std::uint64_t offset, std::uint64_t length_bytes);
-    [[nodiscard]] std::unexpected<memory::DmaFault> fault(memory::Iova address, std::uint64_t length_bytes,
-                                                          memory::DmaAccess access);
     void publish(GrantTable table, std::function<void()> done);
 
     // Readers take the pointer within a use; a table goes when the uses that may have seen it are over.
     std::shared_ptr<const GrantTable> current_ = std::make_shared<const GrantTable>();
     std::atomic<const GrantTable*> table_{current_.get()};
     std::vector<MappedFile> files_; // the owner's
-    std::atomic<bool> logging_{false};
+    std::atomic<bool> logging_{false}, holds_translated_{false};
     runtime::Guarded<std::shared_ptr<RemoteMemory>> remote_; // taken alone
     DmaFaultLog faults_;
     memory::DmaHolds holds_;

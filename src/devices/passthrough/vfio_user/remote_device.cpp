@@ -46,6 +46,7 @@ std::expected<std::unique_ptr<RemoteDevice>, std::string> RemoteDevice::connect(
     auto link = device->establish();
     if (!link) return std::unexpected(link.error());
     device->shape_ = link->layout;
+    device->translates_ = link->connection->server().address_translation;
     *device->link_.lock() = std::move(*link);
     if (device->link().connection->lost()) return std::unexpected("the server has gone");
     return device;
@@ -84,7 +85,8 @@ std::expected<RemoteDevice::Link, std::string> RemoteDevice::establish() {
     made.connection = std::make_shared<ClientConnection>(
         reader_, std::move(*socket), [this](const Message& command) { return serve(command); },
         [this] { recovery_.post([this] { on_lost(); }); });
-    if (const auto introduced = made.connection->introduce(settings_.answer_limit); !introduced) {
+    if (const auto introduced = made.connection->introduce(settings_.answer_limit, settings_.address_translation);
+        !introduced) {
         return std::unexpected(introduced.error());
     }
     auto layout = RemoteLayout::ask(*made.connection, settings_.answer_limit);
@@ -114,18 +116,26 @@ void RemoteDevice::recover() {
         if (!ending_) retry_->arm(recovery_.now_ns() + static_cast<std::uint64_t>(wait));
     };
     auto made = establish();
-    if (!made || !made->layout->same_shape(*shape_)) return again();
+    if (!made || !made->layout->same_shape(*shape_) || made->connection->server().address_translation != translates_) {
+        return again();
+    }
     if (can_reset() && !made->connection->call(Command::kDeviceReset, {}, settings_.reset_limit)) return again();
     // Without the lock: the server may ask for memory meanwhile.
     std::vector<MemoryGrant> grants;
     std::uint64_t changes = 0;
+    bool addresses_are_translated = false;
     {
         const std::scoped_lock lock(grants_mutex_);
         for (const auto& [start, grant] : grants_) grants.push_back(grant);
         changes = grant_changes_;
+        addresses_are_translated = addresses_are_translated_;
     }
     for (const MemoryGrant& grant : grants) {
         if (!send_grant(*made->connection, grant)) return again();
+    }
+    if (translates_ && addresses_are_translated) {
+        const AddressExtent all;
+        if (!send_invalidation(*made->connection, std::span(&all, 1), true)) return again();
     }
     {
         const std::scoped_lock lock(grants_mutex_);

@@ -23,7 +23,7 @@ namespace touka::devices::passthrough {
 /// The server is not trusted: what it says is checked, it reaches no memory but what was granted (rule T5), and one
 /// that does not answer is given up after a time. It is dialled again until it is back with a device of the same shape.
 /// Two threads of its own: one reads, one recovers.
-class RemoteDevice final : public DeviceTransport {
+class RemoteDevice final : public DeviceTransport, private TranslatingDevice {
 public:
     struct Settings {
         std::string name; ///< the requester in faults
@@ -33,6 +33,8 @@ public:
         std::chrono::milliseconds reset_limit{10000};
         std::chrono::milliseconds retry{500};
         bool posted_writes = true; ///< to BARs
+        /// A server that can asks for translations and keeps them. It is granted all memory at the guest's addresses.
+        bool address_translation = false;
     };
     /// @param dma the guest's memory, for accesses that the server asks for; outlives the device. It also hears of
     /// those that are refused: an IOMMU in between tells its guest.
@@ -55,6 +57,7 @@ public:
     [[nodiscard]] Result disable(std::uint32_t index) override;
     [[nodiscard]] Result map_dma(const MemoryGrant& grant) override;
     [[nodiscard]] Result unmap_dma(memory::Iova start, std::uint64_t length_bytes) override;
+    [[nodiscard]] TranslatingDevice* translating() override { return translates_ ? this : nullptr; }
     [[nodiscard]] Result reset() override;
     [[nodiscard]] Result set_migration_state(spec::vfio::MigrationState state) override;
     [[nodiscard]] std::expected<std::vector<std::byte>, TransportError> read_state() override;
@@ -80,6 +83,11 @@ private:
     [[nodiscard]] Result set_irqs(std::uint32_t flags, std::uint32_t index, std::uint32_t start, std::uint32_t count,
                                   std::span<const int> descriptors = {});
     [[nodiscard]] Result send_grant(ClientConnection& connection, const MemoryGrant& grant) const;
+    void set_agent(TranslationAgent* agent) override;
+    void invalidate(std::span<const AddressExtent> extents, bool addresses_are_translated) override;
+    [[nodiscard]] Result send_invalidation(ClientConnection& connection, std::span<const AddressExtent> extents,
+                                           bool addresses_are_translated) const;
+    [[nodiscard]] std::expected<std::vector<std::byte>, int> serve_translation(const Message& command);
     /// A command of the server. On the reading thread.
     [[nodiscard]] std::expected<std::vector<std::byte>, int> serve(const Message& command);
     /// The first address that it may not reach, if there is one. @pre grants_mutex_ is held.
@@ -91,9 +99,13 @@ private:
     Settings settings_;
     memory::DmaSpace& dma_;
     DmaFaultLog faults_;
-    std::shared_ptr<const RemoteLayout> shape_;  // of the first connection; sizes and counts never change
-    runtime::Guarded<Link> link_;                // taken alone
+    std::shared_ptr<const RemoteLayout> shape_; // of the first connection; sizes and counts never change
+    bool translates_ = false;                   // as of the first connection
+    runtime::Guarded<Link> link_;               // within the next two, otherwise alone
+    std::mutex agent_mutex_;                    // held while the agent is asked
+    TranslationAgent* agent_ = nullptr;
     std::mutex grants_mutex_;                    // taken alone, also while a granted access is performed
+    bool addresses_are_translated_ = false;      // under grants_mutex_
     std::map<memory::Iova, MemoryGrant> grants_; // disjoint, since servers refuse others
     std::uint64_t grant_changes_ = 0;
     std::mutex listener_mutex_; // held while the listener is told

@@ -55,6 +55,11 @@ DeviceTransport::Result RemoteDevice::unmap_dma(Iova start, std::uint64_t length
 }
 
 std::optional<Iova> RemoteDevice::not_granted(Iova start, std::uint64_t length_bytes, memory::DmaAccess access) const {
+    if (translates_) {
+        // A request whose address is not translated: what stands in between decides, and records.
+        if (length_bytes == 0 && !dma_.translate(start, 1, access)) return start;
+        return std::nullopt;
+    }
     // An access may cover several grants that lie together; one of no bytes is at its address all the same.
     for (std::uint64_t left = std::max<std::uint64_t>(length_bytes, 1); left > 0;) {
         const auto next = grants_.upper_bound(start);
@@ -75,6 +80,7 @@ std::unexpected<int> RemoteDevice::refuse(Iova address, std::uint64_t length_byt
 }
 
 std::expected<std::vector<std::byte>, int> RemoteDevice::serve(const Message& command) {
+    if (command.command() == Command::kTranslate) return serve_translation(command);
     const bool is_read = command.command() == Command::kDmaRead;
     if (!is_read && command.command() != Command::kDmaWrite) return std::unexpected(EINVAL);
     const auto access = command.at<DmaAccess>();
@@ -89,7 +95,8 @@ std::expected<std::vector<std::byte>, int> RemoteDevice::serve(const Message& co
     const std::scoped_lock lock(grants_mutex_);
     const auto use = dma_.use();
     if (const auto wrong = not_granted(start, access->count, kind)) {
-        (void)dma_.translate(*wrong, 1, kind); // who stands in between finds the same, and records it
+        // Who stands in between finds the same, and records it.
+        if (!translates_) (void)dma_.translate(*wrong, 1, kind);
         return refuse(*wrong, access->count, kind);
     }
     bool done = true;

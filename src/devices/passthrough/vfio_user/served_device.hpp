@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "devices/passthrough/vfio_user/mapped_dma_space.hpp"
+#include "devices/passthrough/vfio_user/translated_dma_space.hpp"
 #include "platform/pci/pci_function.hpp"
 
 namespace touka::devices::passthrough {
@@ -41,9 +42,10 @@ public:
 
 /// All outlive the server.
 struct ServedDevice {
-    platform::PciFunction& function; ///< not plugged anywhere; does its DMA in `space` alone
+    platform::PciFunction& function; ///< not plugged anywhere; does its DMA in `space` alone, or in `translated`
     MappedDmaSpace& space;
     RegionSharing* sharing = nullptr;
+    TranslatedDmaSpace* translated = nullptr; ///< before `space`; null: the function asks for no translations
 };
 
 /// Where messages of a function go that is not on a bus of this process: a served function's MSI-X has an outlet.

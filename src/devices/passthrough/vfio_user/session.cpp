@@ -49,12 +49,14 @@ void Session::end() {
     waiters_.close();
     if (commands_) commands_->close();
     served_.space.set_remote(nullptr);
+    if (translates_) served_.translated->lose_source();
     served_.space.stop_logging();
     interrupts_.clear();
     // Its requests end with faults where they still need memory; then it is as new for the next client.
     served_.space.revoke_all([this, alive = std::weak_ptr(alive_)](const auto&) {
         reactor_.post([this, alive] {
             if (!alive.lock()) return;
+            if (translates_) served_.translated->end();
             migration_.reset();
             if (served_.sharing != nullptr) served_.sharing->client_left();
             on_closed_();
@@ -100,7 +102,7 @@ void Session::work() {
         postponed_.pop_front();
         busy_ = true;
         handle(message);
-        busy_ = waiting_unmap_.has_value();
+        busy_ = waiting_;
     }
 }
 
@@ -154,6 +156,7 @@ Session::Answer Session::dispatch(Message& message) {
         case Command::kVersion: return version(message);
         case Command::kDmaMap: return dma_map(message);
         case Command::kDmaUnmap: return dma_unmap(message);
+        case Command::kInvalidateTranslations: return invalidate_translations(message);
         case Command::kDeviceGetInfo: return device_info(message);
         case Command::kDeviceGetRegionInfo: return region_info(message);
         case Command::kDeviceGetRegionIoFds: return region_io_fds(message);
@@ -169,7 +172,8 @@ Session::Answer Session::dispatch(Message& message) {
         case Command::kMigDataRead: return migration_read(message);
         case Command::kMigDataWrite: return migration_write(message);
         case Command::kDmaRead:
-        case Command::kDmaWrite: break; // the server's
+        case Command::kDmaWrite:
+        case Command::kTranslate: break; // the server's
     }
     return std::unexpected(EINVAL);
 }

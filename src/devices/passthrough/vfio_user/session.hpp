@@ -75,6 +75,10 @@ private:
     [[nodiscard]] Answer version(const Message& message);
     [[nodiscard]] Answer dma_map(Message& message);
     [[nodiscard]] Answer dma_unmap(const Message& message);
+    [[nodiscard]] Answer invalidate_translations(const Message& message);
+    /// The answer to a command that waited until memory is not used any more. Any thread.
+    void answer_later(const std::weak_ptr<bool>& alive, const spec::vfio_user::Header& header,
+                      std::function<Reply()> make);
     [[nodiscard]] Answer device_info(const Message& message);
     [[nodiscard]] Answer region_info(const Message& message);
     [[nodiscard]] Answer region_io_fds(const Message& message);
@@ -96,8 +100,8 @@ private:
     std::chrono::milliseconds memory_limit_;
     std::function<void()> on_closed_;
     Capabilities client_;
-    bool introduced_ = false, closing_ = false, busy_ = false, failed_ = false;
-    std::optional<spec::vfio_user::Header> waiting_unmap_;
+    bool introduced_ = false, closing_ = false, busy_ = false, failed_ = false, translates_ = false;
+    bool waiting_ = false;        // for uses of memory that is taken away
     runtime::UniqueFd twin_peer_; // until the reply with it is sent
     std::shared_ptr<ServerCommands> commands_;
     ReplyWaiters waiters_;

@@ -6,7 +6,9 @@
 #include <limits>
 #include <utility>
 
+#include "devices/passthrough/vfio_user/client_translations.hpp"
 #include "devices/passthrough/vfio_user/session.hpp"
+#include "spec/vfio_user/address_translation.hpp"
 
 namespace touka::devices::passthrough {
 
@@ -17,6 +19,9 @@ namespace {
 /// Fewer than are taken: QEMU's client leaves a server that says more.
 constexpr std::uint64_t kAnnouncedDescriptors = 16;
 static_assert(kAnnouncedDescriptors <= MessageChannel::kDescriptorLimit);
+
+/// For the answer to one translation request: the function's thread waits, which is others', too.
+constexpr std::chrono::milliseconds kTranslationLimit{250};
 
 int to_errno(GrantError error) {
     switch (error) {
@@ -54,6 +59,7 @@ Session::Answer Session::version(const Message& message) {
         ours.twin_socket = true;
         ours.twin_socket_index = 0;
         commands_ = std::make_shared<TwinSocket>(std::move(mine));
+        translates_ = ours.address_translation = client_.address_translation && served_.translated != nullptr;
     } else {
         // Not this object's owner: the space lets go of it before it ends.
         commands_ = std::shared_ptr<ServerCommands>(std::shared_ptr<void>(), this);
@@ -61,6 +67,9 @@ Session::Answer Session::version(const Message& message) {
     const auto transfer = std::min<std::uint64_t>(client_.max_transfer_bytes, MessageChannel::kTransferLimitBytes);
     served_.space.set_remote(
         std::make_shared<ClientMemory>(commands_, static_cast<std::size_t>(transfer), memory_limit_));
+    if (translates_)
+        served_.translated->begin(
+            std::make_shared<ClientTranslations>(commands_, std::min(memory_limit_, kTranslationLimit)));
     append(reply.payload, Version{kMajor, std::min(kMinor, proposed->minor)});
     const auto text = write_capabilities(ours);
     reply.payload.insert(reply.payload.end(), text.begin(), text.end());
@@ -98,11 +107,9 @@ Session::Answer Session::dma_unmap(const Message& message) {
         }
         bitmap->size = bitmap_bytes(unmap->size, bitmap->page_size);
     }
-    // The reply comes when nobody reaches the memory any more, on whatever thread that is.
     auto on_revoked = [this, alive = std::weak_ptr(alive_), header = message.header, unmap = *unmap, bitmap,
                        with_bitmap](const std::shared_ptr<DirtyPages>& pages) {
-        reactor_.post([this, alive, header, unmap, bitmap, with_bitmap, pages] {
-            if (!alive.lock() || closing_) return;
+        answer_later(alive, header, [unmap, bitmap, with_bitmap, pages] {
             Reply answer;
             append(answer.payload, unmap);
             if (with_bitmap) {
@@ -111,12 +118,7 @@ Session::Answer Session::dma_unmap(const Message& message) {
                 append(answer.payload, *bitmap);
                 answer.payload.insert(answer.payload.end(), bits.begin(), bits.end());
             }
-            reply(header, std::move(answer));
-            waiting_unmap_.reset();
-            busy_ = false;
-            work();
-            if (failed_) return end();
-            update_watch();
+            return answer;
         });
     };
     if (all) {
@@ -126,8 +128,41 @@ Session::Answer Session::dma_unmap(const Message& message) {
                !revoked) {
         return std::unexpected(to_errno(revoked.error()));
     }
-    waiting_unmap_ = message.header;
+    waiting_ = true;
     return std::nullopt;
+}
+
+Session::Answer Session::invalidate_translations(const Message& message) {
+    const auto head = message.at<InvalidateTranslations>();
+    if (!translates_ || !head || (head->flags & ~kAddressesAreTranslated) != 0 ||
+        head->count > kInvalidationExtentLimit ||
+        message.payload.size() != sizeof *head + head->count * sizeof(InvalidationExtent)) {
+        return std::unexpected(EINVAL);
+    }
+    std::vector<TranslatedDmaSpace::Extent> extents;
+    for (std::uint32_t i = 0; i < head->count; ++i) {
+        const auto extent = message.at<InvalidationExtent>(sizeof *head + i * sizeof(InvalidationExtent));
+        if (extent->first > extent->last) return std::unexpected(EINVAL);
+        extents.push_back({extent->first, extent->last});
+    }
+    waiting_ = true;
+    served_.translated->invalidate(std::move(extents), (head->flags & kAddressesAreTranslated) != 0,
+                                   [this, alive = std::weak_ptr(alive_), header = message.header] {
+                                       answer_later(alive, header, [] { return Reply{}; });
+                                   });
+    return std::nullopt;
+}
+
+void Session::answer_later(const std::weak_ptr<bool>& alive, const Header& header, std::function<Reply()> make) {
+    // That memory is not reached any more is said on whatever thread it is, perhaps when this object has gone.
+    reactor_.post([this, alive, header, make = std::move(make)] {
+        if (!alive.lock() || closing_) return;
+        reply(header, make());
+        waiting_ = busy_ = false;
+        work();
+        if (failed_) return end();
+        update_watch();
+    });
 }
 
 Session::Answer Session::start_logging(const Message& message) {

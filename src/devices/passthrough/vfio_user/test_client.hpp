@@ -115,7 +115,7 @@ private:
 class TestServer {
 public:
     explicit TestServer(std::chrono::milliseconds memory_limit = std::chrono::milliseconds(500)) {
-        server = std::make_unique<VfioUserServer>(reactor, ServedDevice{device, space, &device},
+        server = std::make_unique<VfioUserServer>(reactor, ServedDevice{device, space, &device, &translated},
                                                   VfioUserServer::Settings{memory_limit});
     }
     ~TestServer() {
@@ -133,7 +133,8 @@ public:
     }
 
     MappedDmaSpace space{"test"};
-    TestDevice device{space};
+    TranslatedDmaSpace translated{space};
+    TestDevice device{translated};
     runtime::Reactor reactor{"vfio-user"};
     std::unique_ptr<VfioUserServer> server;
 };

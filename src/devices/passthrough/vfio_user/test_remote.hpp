@@ -18,7 +18,8 @@ class Remote {
 public:
     static constexpr std::uint64_t kRamBytes = 1 << 20;
 
-    explicit Remote(std::chrono::milliseconds answer_limit = std::chrono::milliseconds(3000)) {
+    explicit Remote(std::chrono::milliseconds answer_limit = std::chrono::milliseconds(3000),
+                    bool address_translation = false) {
         auto connected = RemoteDevice::connect({.name = "remote",
                                                 .dial = [this]() -> std::expected<runtime::UniqueFd, std::string> {
                                                     if (down) return std::unexpected("down");
@@ -26,7 +27,8 @@ public:
                                                 },
                                                 .answer_limit = answer_limit,
                                                 .reset_limit = answer_limit,
-                                                .retry = std::chrono::milliseconds(10)},
+                                                .retry = std::chrono::milliseconds(10),
+                                                .address_translation = address_translation},
                                                dma);
         if (connected) device = std::move(*connected);
     }
@@ -103,7 +105,7 @@ public:
         if (thread_.joinable()) thread_.join();
     }
     std::expected<std::unique_ptr<RemoteDevice>, std::string>
-    connect(std::chrono::milliseconds limit = std::chrono::milliseconds(3000)) {
+    connect(std::chrono::milliseconds limit = std::chrono::milliseconds(3000), bool address_translation = false) {
         thread_ = std::thread([this] { run(); });
         auto device = RemoteDevice::connect({.name = "fake",
                                              .dial = [this]() -> std::expected<runtime::UniqueFd, std::string> {
@@ -111,7 +113,8 @@ public:
                                                  return std::move(theirs_);
                                              },
                                              .answer_limit = limit,
-                                             .reset_limit = limit},
+                                             .reset_limit = limit,
+                                             .address_translation = address_translation},
                                             dma_);
         return device;
     }
@@ -123,6 +126,11 @@ public:
         arrived_.wait_for(lock, std::chrono::seconds(3), [&] { return reply_.has_value(); });
         if (!reply_) return -1;
         return (reply_->header.flags & wire::kError) != 0 ? static_cast<int>(reply_->header.error) : 0;
+    }
+    /// The client's last reply, without error.
+    [[nodiscard]] std::vector<std::byte> answer_to_last() {
+        const std::scoped_lock lock(mutex_);
+        return reply_->payload;
     }
 
     [[nodiscard]] std::byte* at(std::uint64_t address) const { return ram_->base() + address; }

@@ -1,5 +1,7 @@
 // A server that says anything: the input answers the client's questions one after the other, and has commands in
 // between. Whatever came, the process lives, nothing outside of the grants is reached, and each call returns.
+#include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -16,13 +18,45 @@ using namespace touka::devices::passthrough;
 
 namespace {
 
-constexpr std::uint64_t kRamBytes = 1 << 20, kGranted = 0x1000;
+constexpr std::uint64_t kRamBytes = 1 << 20, kGranted = 0x1000, kGrantedBytes = 0x1000;
 
-/// Before each answer of the input; with 0x80 in the command it is a command of the server's, before the answer.
+/// Before each answer of the input; with 0x80 in the command it is a command of the server's, before the answer, and
+/// with 0x40, too, one of Touka's own.
 struct Step {
     std::uint8_t command;
-    std::uint8_t flags; ///< 1: an error; 2, 4: a memory file, an eventfd; 8: as a proper server would answer
+    /// 1: an error; 2, 4: a memory file, an eventfd; 8: as a proper server would answer, 16: who asks for translations
+    std::uint8_t flags;
     std::uint8_t payload_bytes;
+};
+
+Command command_of(std::uint8_t byte) {
+    constexpr auto kFirst = static_cast<std::uint16_t>(Command::kTranslate);
+    return static_cast<Command>((byte & 0x40) == 0 ? byte & 0x3F : kFirst + byte % 2);
+}
+
+/// What an IOMMU does, when it is on: there is nothing but the granted page.
+class Between final : public memory::DmaSpace {
+public:
+    explicit Between(memory::GuestMemory& ram) : ram_(ram) {}
+    std::expected<std::span<std::byte>, memory::DmaFault> translate(memory::Iova address, std::uint64_t length_bytes,
+                                                                    memory::DmaAccess access) override {
+        if (on && address.value - kGranted >= kGrantedBytes) return std::unexpected(memory::DmaFault{address, access});
+        if (on) length_bytes = std::min(length_bytes, kGranted + kGrantedBytes - address.value);
+        return ram_.translate(address, length_bytes, access);
+    }
+    void written(std::span<const std::byte> host_memory) override { ram_.written(host_memory); }
+    std::atomic<bool> on{false};
+
+private:
+    memory::IdentityDmaSpace ram_;
+};
+
+/// The granted page at an address of its own.
+class Agent final : public TranslationAgent {
+    std::vector<AddressTranslation> translate(memory::Iova first, std::uint64_t length_bytes) override {
+        if (length_bytes == 0 || (first.value | length_bytes) % 4096 != 0) std::abort();
+        return {{first, memory::GuestAddress{kGranted}, kGrantedBytes, true, true}};
+    }
 };
 
 class Liar {
@@ -55,7 +89,7 @@ private:
             const auto bytes = script_.first(std::min<std::size_t>(step.payload_bytes, script_.size()));
             script_ = script_.subspan(bytes.size());
             if ((step.command & 0x80) != 0) {
-                if (!channel_.send({1, static_cast<std::uint16_t>(step.command & 0x7F), 0, 0, 0},
+                if (!channel_.send({1, static_cast<std::uint16_t>(command_of(step.command)), 0, 0, 0},
                                    std::as_bytes(bytes))) {
                     return false;
                 }
@@ -67,6 +101,12 @@ private:
             if ((step.flags & 4) != 0) descriptors.push_back(event_.fd());
             std::vector<std::byte> proper;
             if ((step.flags & 8) != 0) proper = test::proper_answer(question);
+            if ((step.flags & 16) != 0 && question.command() == Command::kVersion) {
+                Capabilities capabilities;
+                capabilities.address_translation = true;
+                const auto text = write_capabilities(capabilities);
+                proper.insert(proper.end(), text.begin(), text.end());
+            }
             const spec::vfio_user::Header header{
                 question.header.message_id, question.header.command, 0,
                 spec::vfio_user::kTypeReply | ((step.flags & 1) != 0 ? spec::vfio_user::kError : 0), 5};
@@ -87,7 +127,8 @@ private:
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     auto ram = memory::GuestMemory::create(kRamBytes).value();
-    memory::IdentityDmaSpace dma(*ram);
+    Between dma(*ram);
+    Agent agent; // outlives the device
     auto [ours, theirs] = runtime::DescriptorSocket::pair();
     Liar server(std::move(ours), std::span(data, size));
     UnwiredMsi sink;
@@ -100,11 +141,15 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                                          },
                                          .answer_limit = std::chrono::milliseconds(500),
                                          .reset_limit = std::chrono::milliseconds(500),
-                                         .retry = std::chrono::hours(1)},
+                                         .retry = std::chrono::hours(1),
+                                         .address_translation = true},
                                         dma);
     theirs.reset();
     if (!device) return 0;
-    (void)(*device)->map_dma({.start = memory::Iova{kGranted}, .length_bytes = 0x1000});
+    TranslatingDevice* const translating = (*device)->translating();
+    dma.on = translating != nullptr;
+    if (translating != nullptr) translating->set_agent(&agent);
+    (void)(*device)->map_dma({.start = memory::Iova{kGranted}, .length_bytes = kGrantedBytes});
     auto function = PassthroughFunction::create("fuzz", **device, sink, reactor);
     if (!function) return 0;
     (*function)->attach({.memory = &space, .ports = &ports});
@@ -117,6 +162,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         bar.handler->write(bar.length_bytes - 8, 8, 1);
         (void)bar.handler->read(0, 4);
     }
+    if (translating != nullptr) translating->invalidate(std::array<AddressExtent, 300>{}, false);
     (*function)->reset();
     (void)(*function)->save();
     // Nothing but the granted page was touched.
