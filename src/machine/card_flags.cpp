@@ -41,16 +41,38 @@ ValueOr<CardConfig> parse_nvme(const std::vector<std::string>& parts, const std:
     return card;
 }
 
-/// What is the same for functions of others, whatever brings them.
-template <class Passed>
-ValueOr<CardConfig> parse_passed(const std::vector<std::string>& parts, Passed card) {
-    static constexpr std::array<std::string_view, 1> kOptions{"rom"};
+/// What is after the name, option by option. @param take (card, key, value) -> whether that is one.
+template <class Card>
+ValueOr<CardConfig> parse_passed(const std::vector<std::string>& parts, Card card,
+                                 std::span<const std::string_view> options, auto take) {
     for (const auto& part : std::span(parts).subspan(1)) {
         const auto [key, value, has_value] = split_option(part);
-        if (key != "rom" || value.empty()) return unknown_option("--device", part, kOptions);
-        card.rom = value;
+        if (value.empty() || !take(card, key, value)) return unknown_option("--device", part, options);
     }
     return card;
+}
+
+bool take_rom(auto& card, std::string_view key, std::string_view value) {
+    if (key != "rom") return false;
+    card.rom = value;
+    return true;
+}
+
+ValueOr<CardConfig> parse_vfio_user(const std::vector<std::string>& parts, const std::string& socket) {
+    static constexpr std::array<std::string_view, 2> kOptions{"ats", "rom"};
+    return parse_passed(parts, VfioUserDevice{.socket = socket}, kOptions, [](auto& card, auto key, auto value) {
+        if (key != "ats" || (value != "on" && value != "off")) return take_rom(card, key, value);
+        card.address_translation = value == "on";
+        return true;
+    });
+}
+
+ValueOr<CardConfig> parse_vfio(const std::vector<std::string>& parts, const std::string& written) {
+    static constexpr std::array<std::string_view, 1> kOptions{"rom"};
+    auto address = parse_host_address(written);
+    if (!address) return std::unexpected("--device: " + address.error());
+    return parse_passed(parts, VfioDevice{.address = *std::move(address)}, kOptions,
+                        [](auto& card, auto key, auto value) { return take_rom(card, key, value); });
 }
 
 /// In a flag a comma is written twice.
@@ -71,7 +93,9 @@ std::string flag_of(const NvmeDevice& card) {
     return text;
 }
 std::string rom_option(const std::string& rom) { return rom.empty() ? rom : ",rom=" + escaped(rom); }
-std::string flag_of(const VfioUserDevice& card) { return "vfio-user:" + escaped(card.socket) + rom_option(card.rom); }
+std::string flag_of(const VfioUserDevice& card) {
+    return "vfio-user:" + escaped(card.socket) + (card.address_translation ? ",ats=on" : "") + rom_option(card.rom);
+}
 std::string flag_of(const VfioDevice& card) { return "vfio:" + card.address + rom_option(card.rom); }
 std::string flag_of(const EmptySlot&) { return {}; }
 
@@ -109,10 +133,8 @@ ValueOr<CardConfig> parse_card_flag(std::string_view text) {
             fmt::format("--device: \"{}\": write nvme:PATH, vfio-user:SOCKET or vfio:0000:03:00.1", text));
     }
     if (kind == "nvme") return parse_nvme(parts, rest);
-    if (kind == "vfio-user") return parse_passed(parts, VfioUserDevice{rest});
-    auto address = parse_host_address(rest);
-    if (!address) return std::unexpected("--device: " + address.error());
-    return parse_passed(parts, VfioDevice{*std::move(address)});
+    if (kind == "vfio-user") return parse_vfio_user(parts, rest);
+    return parse_vfio(parts, rest);
 }
 
 } // namespace touka::machine

@@ -10,7 +10,7 @@ namespace touka::machine {
 
 inline constexpr std::uint32_t kVirtualFunctionLimit = 64;
 
-/// @param text nvme:PATH[,vfs=N][,serial=S][,ro][,direct], vfio-user:SOCKET[,rom=FILE] or
+/// @param text nvme:PATH[,vfs=N][,serial=S][,ro][,direct], vfio-user:SOCKET[,ats=on][,rom=FILE] or
 ///   vfio:DOMAIN:BUS:DEVICE.FUNCTION[,rom=FILE].
 [[nodiscard]] ValueOr<CardConfig> parse_card_flag(std::string_view text);
 

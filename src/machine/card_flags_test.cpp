@@ -21,9 +21,10 @@ TEST(CardFlags, AnNvmeControllerHasAFileAndOptions) {
 }
 
 TEST(CardFlags, AreWrittenAsTheyAreRead) {
-    for (const char* text : {"nvme:/a,,b.raw,vfs=8,serial=S,,1,ro,direct", "nvme:/a,,,vfs=1", "nvme:/a",
-                             "nvme:/a,metadata=/p,,i,ats=on", "vfio-user:/run/p,,f.sock", "vfio:0000:03:00.1",
-                             "vfio-user:/run/a.sock,rom=/b,,c.rom", "vfio:0000:03:00.1,rom=off"}) {
+    for (const char* text :
+         {"nvme:/a,,b.raw,vfs=8,serial=S,,1,ro,direct", "nvme:/a,,,vfs=1", "nvme:/a", "nvme:/a,metadata=/p,,i,ats=on",
+          "vfio-user:/run/p,,f.sock", "vfio-user:/run/pf.sock,ats=on", "vfio:0000:03:00.1",
+          "vfio-user:/run/a.sock,ats=on,rom=/b,,c.rom", "vfio:0000:03:00.1,rom=off"}) {
         const auto card = parse_card_flag(text);
         ASSERT_TRUE(card.has_value()) << card.error();
         EXPECT_EQ(card_flag(*card), text);
@@ -40,7 +41,10 @@ TEST(CardFlags, ADeviceOfAnotherProcessIsASocket) {
     const auto card = parse_card_flag("vfio-user:/run/pf.sock");
     ASSERT_TRUE(card.has_value());
     EXPECT_EQ(std::get<VfioUserDevice>(*card).socket, "/run/pf.sock");
-    EXPECT_FALSE(parse_card_flag("vfio-user:/run/pf.sock,ro").has_value());
+    EXPECT_FALSE(std::get<VfioUserDevice>(*card).address_translation);
+    EXPECT_TRUE(std::get<VfioUserDevice>(*parse_card_flag("vfio-user:/run/pf.sock,ats=on")).address_translation);
+    for (const char* wrong : {"vfio-user:/run/pf.sock,ro", "vfio-user:/run/pf.sock,ats", "vfio-user:a,ats=maybe"})
+        EXPECT_FALSE(parse_card_flag(wrong).has_value()) << wrong;
 }
 
 TEST(CardFlags, AFunctionOfTheHostIsAnAddress) {

@@ -45,6 +45,12 @@ bool Cards::may_pass_through(const MachineConfig& config) {
            });
 }
 
+bool Cards::needs_caching_mode() const {
+    return std::ranges::any_of(slots_, [](const auto& slot) {
+        return !slot->card || (slot->card->memory && slot->card->memory->is_shadowed());
+    });
+}
+
 Cards::~Cards() {
     for (const auto& slot : slots_) {
         if (slot->leaving.joinable()) slot->leaving.join();
@@ -149,6 +155,7 @@ std::expected<void, MachineError> Cards::add(const VfioUserDevice& config, Card&
     passthrough::RemoteDevice::Settings settings;
     settings.name = name;
     settings.dial = passthrough::RemoteDevice::dialer(config.socket);
+    settings.address_translation = config.address_translation && path.is_remapped();
     auto device = passthrough::RemoteDevice::connect(std::move(settings), path.dma());
     if (!device) {
         return unusable(fmt::format("{}: {}; is touka-device, or another vfio-user server, running?", config.socket,
@@ -164,7 +171,7 @@ std::expected<void, MachineError> Cards::add(const VfioUserDevice& config, Card&
 std::expected<void, MachineError> Cards::give_memory(const std::string& name, passthrough::DeviceTransport& transport,
                                                      FunctionPaths::Path& path, Card& card,
                                                      const std::string& refused) {
-    if (!context_.paths.can_shadow()) {
+    if (!context_.paths.can_shadow() && transport.translating() == nullptr) {
         return unusable(fmt::format("{}: the machine's IOMMU tells of changes only in a machine that has free slots, "
                                     "or a card of others, from its start on",
                                     name));

@@ -44,9 +44,12 @@ public:
 
     [[nodiscard]] static std::expected<std::unique_ptr<Cards>, MachineError> create(const MachineConfig& config,
                                                                                     const CardContext& context);
-    /// Whether functions of others are among them, or may come, which keep what they may reach: an IOMMU needs its
-    /// caching mode then, from the start, since a guest looks once. The only place where that is decided.
+    /// Whether functions of others are among them, or may come, which may keep what they reach: an IOMMU needs its
+    /// caching mode while they are asked what they can.
     [[nodiscard]] static bool may_pass_through(const MachineConfig& config);
+    /// Whether any of them does keep what it reaches, without asking, or one may come that does: an IOMMU needs its
+    /// caching mode then, from the start, since a guest looks once. The only place where that is decided.
+    [[nodiscard]] bool needs_caching_mode() const;
     ~Cards();
     Cards(const Cards&) = delete;
     Cards& operator=(const Cards&) = delete;

@@ -49,6 +49,18 @@ TEST_F(CardsTest, EachHasASlotBehindAPortOfItsOwn) {
     EXPECT_EQ(class_at({1, 0, 0}), spec::pci::class_code::kNvmExpress);
 }
 
+TEST_F(CardsTest, AFreeSlotNeedsTheGuestToTellOfEveryChangeAndACardOfOurOwnDoesNot) {
+    auto config = with_nvme(0);
+    auto cards = make(config);
+    ASSERT_TRUE(cards.has_value());
+    EXPECT_FALSE((*cards)->needs_caching_mode());
+    cards->reset();
+    config.free_slots = 1;
+    cards = make(config);
+    ASSERT_TRUE(cards.has_value());
+    EXPECT_TRUE((*cards)->needs_caching_mode());
+}
+
 TEST_F(CardsTest, VirtualFunctionsAreDevicesFromTheStart) {
     const auto cards = make(with_nvme(3));
     ASSERT_TRUE(cards.has_value());

@@ -68,6 +68,7 @@ struct NvmeDevice {
 /// A device of another process, which serves it over vfio-user.
 struct VfioUserDevice {
     std::string socket;
+    bool address_translation = false; ///< it asks for translations of the IOMMU's if it can; nothing without one
     std::string rom{}; ///< what its expansion ROM holds: empty: the device's own; "off": it shows none; else a file
 };
 /// A function of the host, bound to vfio-pci.

@@ -70,6 +70,7 @@ void FunctionPaths::Path::belongs_to(platform::PciFunction& function) {
     function.follow_requester([this](std::uint16_t number) {
         if (remapped_ != nullptr) remapped_->set_requester(RequesterId{number});
         if (shadow_) shadow_->set_requester(RequesterId{number});
+        if (caching_) caching_->set_requester(RequesterId{number});
         if (translation_ != nullptr) translation_->forget();
         remapped_msi_->set_requester(RequesterId{number});
     });
@@ -78,6 +79,18 @@ void FunctionPaths::Path::belongs_to(platform::PciFunction& function) {
 bool FunctionPaths::Path::shadow(iommu::MappingSink& sink, std::function<void(std::uint64_t)> on_shortage) {
     shadow_ = unit_->add_shadow(remapped_->requester(), sink, {.limits = {}, .on_shortage = std::move(on_shortage)});
     return shadow_->shortage_count() == 0;
+}
+
+iommu::CachingRequester& FunctionPaths::Path::answer(iommu::CachingDevice& device) {
+    caching_ = unit_->add_caching(remapped_->requester(), device);
+    return *caching_;
+}
+
+void FunctionPaths::Path::end_caching() {
+    if (!caching_) return;
+    unit_->remove_caching(caching_);
+    caching_->close();
+    caching_.reset();
 }
 
 std::vector<iommu::Mapping> FunctionPaths::Path::end_shadow() {

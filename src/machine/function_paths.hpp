@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "iommu/address_translation_cache.hpp"
+#include "iommu/caching_requester.hpp"
 #include "iommu/remapping_unit.hpp"
 #include "memory/dma_space.hpp"
 #include "memory/guest_memory.hpp"
@@ -40,6 +41,10 @@ public:
         /// tables say. @pre is_remapped(), and the paths can_shadow().
         /// @param on_shortage as of ShadowedRequester::Settings.  @return false: it did not take its first memory.
         [[nodiscard]] bool shadow(iommu::MappingSink& sink, std::function<void(std::uint64_t)> on_shortage);
+        /// The device asks for translations, in another process: from now on, until end_caching(), it is answered by
+        /// the guest's tables. @pre is_remapped().  @return as good as until then.
+        [[nodiscard]] iommu::CachingRequester& answer(iommu::CachingDevice& device);
+        void end_caching();
         /// @return what the device still has.
         std::vector<iommu::Mapping> end_shadow();
 
@@ -51,7 +56,9 @@ public:
         std::unique_ptr<iommu::AddressTranslationCache> translation_; // before remapped_
         std::unique_ptr<iommu::RemappedMsi> remapped_msi_;
         iommu::RemappingUnit* unit_ = nullptr;
-        std::shared_ptr<iommu::ShadowedRequester> shadow_; // null: it asks for translations
+        // One of these, or none: then it translates in this process.
+        std::shared_ptr<iommu::ShadowedRequester> shadow_;
+        std::shared_ptr<iommu::CachingRequester> caching_;
     };
     [[nodiscard]] Path& open();
     /// One of a function that can keep translations itself. Without an IOMMU there are none.

@@ -85,6 +85,7 @@ public:
         auto cards = Cards::create(config, parts->card_context());
         if (!cards) return std::unexpected(cards.error());
         parts->cards_ = std::move(*cards);
+        if (parts->iommu_) parts->iommu_->unit().set_caching_mode(parts->cards_->needs_caching_mode());
 
         auto processors = Processors::create(*parts->engine_.engine, config.cpu_count, parts->bus_, *parts->interrupts_,
                                              parts->events_);

@@ -16,23 +16,41 @@ using devices::passthrough::TransportError;
 std::unique_ptr<PassedMemory> PassedMemory::grant(std::string name, DeviceTransport& transport,
                                                   const memory::GuestMemory& memory, FunctionPaths::Path& path) {
     std::unique_ptr<PassedMemory> granted(new PassedMemory(std::move(name), transport, memory, path));
-    const bool taken = path.is_remapped()
-                           ? path.shadow(*granted,
-                                         [all = granted.get()](std::uint64_t address) {
-                                             fmt::print(stderr,
-                                                        "touka: {}: it does not reach all that the guest maps for it, "
-                                                        "from {:#x} on: it takes no more "
-                                                        "mappings\n",
-                                                        all->name_, address);
-                                         })
-                           : devices::passthrough::grant_all_memory(transport, memory).has_value();
-    return taken ? std::move(granted) : nullptr;
+    return granted->give() ? std::move(granted) : nullptr;
 }
 
-PassedMemory::~PassedMemory() { (void)path_.end_shadow(); }
+bool PassedMemory::give() {
+    if (path_.is_remapped()) translating_ = transport_.translating();
+    if (is_shadowed()) {
+        return path_.shadow(*this, [this](std::uint64_t address) {
+            fmt::print(stderr,
+                       "touka: {}: it does not reach all that the guest maps for it, from {:#x} on: it takes no more "
+                       "mappings\n",
+                       name_, address);
+        });
+    }
+    if (!devices::passthrough::grant_all_memory(transport_, memory_)) return false;
+    if (translating_ == nullptr) return true;
+    answers_ = &path_.answer(*this);
+    translating_->set_agent(this);
+    return true;
+}
+
+void PassedMemory::end_answers() {
+    if (answers_ == nullptr) return;
+    translating_->set_agent(nullptr);
+    answers_ = nullptr;
+    path_.end_caching();
+}
+
+PassedMemory::~PassedMemory() {
+    (void)path_.end_shadow();
+    end_answers();
+}
 
 void PassedMemory::take_back() {
-    if (!path_.is_remapped()) return devices::passthrough::take_back_all_memory(transport_, memory_);
+    end_answers();
+    if (!is_shadowed()) return devices::passthrough::take_back_all_memory(transport_, memory_);
     for (const iommu::Mapping& each : path_.end_shadow()) {
         if (!transport_.unmap_dma(memory::Iova{each.iova}, each.length_bytes)) return; // it has gone
     }
@@ -58,6 +76,21 @@ void PassedMemory::unmap(const iommu::Mapping& mapping) {
     // The guest is about to hear that nobody reaches it: a device that might must not go on.
     fmt::print(stderr, "touka: {}: it did not give back memory, and is reset\n", name_);
     (void)transport_.reset();
+}
+
+void PassedMemory::forget(std::span<const iommu::Extent> extents, bool untranslated) {
+    std::vector<devices::passthrough::AddressExtent> named;
+    for (const iommu::Extent& each : extents) named.push_back({each.first, each.last});
+    translating_->invalidate(named, untranslated);
+}
+
+std::vector<devices::passthrough::AddressTranslation> PassedMemory::translate(memory::Iova first,
+                                                                              std::uint64_t length_bytes) {
+    std::vector<devices::passthrough::AddressTranslation> all;
+    for (const iommu::Mapping& each : answers_->translate(first.value, length_bytes))
+        all.push_back(
+            {memory::Iova{each.iova}, memory::GuestAddress{each.guest}, each.length_bytes, each.read, each.write});
+    return all;
 }
 
 } // namespace touka::machine

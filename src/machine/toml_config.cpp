@@ -58,7 +58,9 @@ private:
             read_nvme(device);
         } else if (type == "vfio-user") {
             device.require("socket");
-            config_.cards.emplace_back(VfioUserDevice{device.path("socket"), read_rom(device)});
+            config_.cards.emplace_back(VfioUserDevice{.socket = device.path("socket"),
+                                                      .address_translation = device.boolean("ats").value_or(false),
+                                                      .rom = read_rom(device)});
         } else if (type == "vfio") {
             device.require("address");
             config_.cards.emplace_back(

@@ -39,6 +39,7 @@ ats = false
 type = "vfio-user"
 socket = "/run/pf.sock"
 rom = "card.rom"
+ats = true
 
 [[device]]
 type = "vfio"
@@ -94,6 +95,7 @@ type = "console"
     EXPECT_EQ(std::get<NvmeDevice>(config.cards[0]).virtual_functions, 4u);
     EXPECT_FALSE(std::get<NvmeDevice>(config.cards[0]).address_translation);
     EXPECT_EQ(std::get<VfioUserDevice>(config.cards[1]).socket, "/run/pf.sock");
+    EXPECT_TRUE(std::get<VfioUserDevice>(config.cards[1]).address_translation);
     EXPECT_EQ(std::get<VfioDevice>(config.cards[2]).address, "0000:03:00.1");
     EXPECT_TRUE(std::get<VfioUserDevice>(config.cards[1]).rom.ends_with("card.rom"));
     EXPECT_EQ(std::get<VfioDevice>(config.cards[2]).rom, kNoRom);

@@ -64,7 +64,8 @@ std::expected<void, std::string> DeviceService::add(const DeviceConfig& config) 
     }
     device.card = std::make_unique<nvme::NvmeCard>(card, [&](std::uint16_t number) {
         Function& function = *device.functions[number];
-        return nvme::NvmePciContext{.reactor = work_, .dma = function.space, .msi = function.msi, .polled = polls_};
+        return nvme::NvmePciContext{
+            .reactor = work_, .dma = function.translated, .msi = function.msi, .polled = polls_};
     });
     for (std::uint16_t number = 0; number < config.functions.size(); ++number) {
         const FunctionConfig& function = config.functions[number];
@@ -98,7 +99,8 @@ std::expected<void, std::string> DeviceService::serve(Device& device, std::uint1
         nvme::NvmePciFunction& served = pci_function(device, number);
         if (!function.sharing) function.sharing = std::make_unique<SharedDoorbells>(served);
         auto server = std::make_unique<passthrough::VfioUserServer>(
-            function.serving, passthrough::ServedDevice{served, function.space, function.sharing.get()},
+            function.serving,
+            passthrough::ServedDevice{served, function.space, function.sharing.get(), &function.translated},
             passthrough::VfioUserServer::Settings{});
         listening = server->listen(socket);
         if (listening) function.server = std::move(server);

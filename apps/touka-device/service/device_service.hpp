@@ -12,6 +12,7 @@
 #include "devices/nvme/nvme_card.hpp"
 #include "devices/passthrough/vfio_user/mapped_dma_space.hpp"
 #include "devices/passthrough/vfio_user/server.hpp"
+#include "devices/passthrough/vfio_user/translated_dma_space.hpp"
 #include "runtime/reactor.hpp"
 #include "shared_doorbells.hpp"
 #include "storage/raw_file.hpp"
@@ -56,6 +57,7 @@ private:
         Function(std::string name) : space(std::move(name)) {}
         runtime::Reactor serving{"serve"}; // its server's messages: a reset waits there for the function's I/O
         devices::passthrough::MappedDmaSpace space;
+        devices::passthrough::TranslatedDmaSpace translated{space};
         devices::passthrough::UnwiredMsi msi;
         std::unique_ptr<SharedDoorbells> sharing; // serving
         std::string socket;

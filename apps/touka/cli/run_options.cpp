@@ -155,7 +155,7 @@ void declare_run_options(CLI::App& run, RunOptions& options) {
          "PCI Express card in a slot of its own; may be repeated:\n"
          "nvme:PATH[,vfs=N][,serial=S][,ro][,direct][,ats=on|off] an NVMe controller, with virtual\n"
          "functions if wanted,\n"
-         "vfio-user:SOCKET[,rom=FILE|off] a device of touka-device or another server,\n"
+         "vfio-user:SOCKET[,ats=on|off][,rom=FILE|off] a device of touka-device or another server,\n"
          "vfio:0000:03:00.1[,rom=FILE|off] a function of the host (touka devices lists them)");
     text("--slots", options.slots, "N", "free slots beside those of cards (default 4 with --control, else none)",
          "Devices");

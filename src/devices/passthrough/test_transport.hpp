@@ -102,6 +102,7 @@ public:
         return {};
     }
     [[nodiscard]] Result unmap_dma(memory::Iova, std::uint64_t) override { return {}; }
+    [[nodiscard]] TranslatingDevice* translating() override { return asks; }
     [[nodiscard]] Result reset() override {
         ++resets;
         return {};
@@ -143,6 +144,7 @@ public:
     std::vector<spec::vfio::MigrationState> states;
     std::vector<std::byte> device_state{std::byte{7}};
     TransportListener* listener = nullptr;
+    TranslatingDevice* asks = nullptr; ///< who asks for translations, if it does
     bool gone = false, has_intx = true;
     std::atomic<int> unmasks = 0;
     int resets = 0;

@@ -55,7 +55,8 @@ private:
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    test::TestServer server(std::chrono::milliseconds(1));
+    const bool answers = size > 0 && (*data & 3) == 3;
+    test::TestServer server(std::chrono::milliseconds(answers ? 50 : 1));
     std::unique_ptr<Twin> twin;
     {
         test::TestClient client(server.connect());
@@ -63,11 +64,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const runtime::Notification event;
         if (size > 0 && (*data & 1) != 0) {
             auto capabilities = test::TestClient::wide();
-            capabilities.twin_socket = capabilities.address_translation = (*data & 2) != 0;
+            capabilities.twin_socket = capabilities.address_translation = answers;
             auto greeting = client.introduce(capabilities);
             if (!greeting) std::abort();
-            const auto answer = std::as_bytes(std::span(data, size)).last(std::min<std::size_t>(size, 48));
-            if (capabilities.twin_socket) twin = std::make_unique<Twin>(std::move(greeting->descriptors.at(0)), answer);
+            const auto end = std::as_bytes(std::span(data, size)).last(std::min<std::size_t>(size, 48));
+            if (answers) twin = std::make_unique<Twin>(std::move(greeting->descriptors.at(0)), end);
         }
         while (size >= sizeof(Step)) {
             Step step;
