@@ -21,7 +21,7 @@ constexpr std::uint64_t kAnnouncedDescriptors = 16;
 static_assert(kAnnouncedDescriptors <= MessageChannel::kDescriptorLimit);
 
 /// For the answer to one translation request: the function's thread waits, which is others', too.
-constexpr std::chrono::milliseconds kTranslationLimit{250};
+constexpr std::chrono::milliseconds kTranslationLimit{1000};
 
 int to_errno(GrantError error) {
     switch (error) {

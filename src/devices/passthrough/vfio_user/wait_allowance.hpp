@@ -6,12 +6,13 @@
 namespace touka::devices::passthrough {
 
 /// How long one client may keep a thread waiting that works for others, too. Each wait is free up to kFree; what is
-/// longer is paid from an allowance that fills up with time: a tenth of all time in the long run. Not synchronised.
+/// longer is paid from an allowance that fills up with time: half of all time in the long run. That is much, since a
+/// client on a host that is short of processors is as slow as one that means it. Not synchronised.
 class WaitAllowance {
 public:
     using Clock = std::chrono::steady_clock;
-    static constexpr std::chrono::milliseconds kFree{1}, kMost{1000};
-    static constexpr int kShare = 10; ///< one of so many parts of the time
+    static constexpr std::chrono::milliseconds kFree{10}, kMost{10'000};
+    static constexpr int kShare = 2; ///< one of so many parts of the time
 
     explicit WaitAllowance(Clock::time_point now) : filled_(now) {}
 
