@@ -68,11 +68,16 @@ ValueOr<CardConfig> parse_vfio_user(const std::vector<std::string>& parts, const
 }
 
 ValueOr<CardConfig> parse_vfio(const std::vector<std::string>& parts, const std::string& written) {
-    static constexpr std::array<std::string_view, 1> kOptions{"rom"};
+    static constexpr std::array<std::string_view, 2> kOptions{"iommufd", "rom"};
     auto address = parse_host_address(written);
     if (!address) return std::unexpected("--device: " + address.error());
     return parse_passed(parts, VfioDevice{.address = *std::move(address)}, kOptions,
-                        [](auto& card, auto key, auto value) { return take_rom(card, key, value); });
+                        [](auto& card, auto key, auto value) {
+                            if (key != "iommufd") return take_rom(card, key, value);
+                            if (value != "on" && value != "off" && value != "auto") return false;
+                            card.iommufd = value == "auto" ? std::nullopt : std::optional(value == "on");
+                            return true;
+                        });
 }
 
 /// In a flag a comma is written twice.
@@ -96,7 +101,10 @@ std::string rom_option(const std::string& rom) { return rom.empty() ? rom : ",ro
 std::string flag_of(const VfioUserDevice& card) {
     return "vfio-user:" + escaped(card.socket) + (card.address_translation ? ",ats=on" : "") + rom_option(card.rom);
 }
-std::string flag_of(const VfioDevice& card) { return "vfio:" + card.address + rom_option(card.rom); }
+std::string flag_of(const VfioDevice& card) {
+    const char* const iommufd = !card.iommufd ? "" : *card.iommufd ? ",iommufd=on" : ",iommufd=off";
+    return "vfio:" + card.address + iommufd + rom_option(card.rom);
+}
 std::string flag_of(const EmptySlot&) { return {}; }
 
 } // namespace

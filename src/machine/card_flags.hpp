@@ -11,7 +11,7 @@ namespace touka::machine {
 inline constexpr std::uint32_t kVirtualFunctionLimit = 64;
 
 /// @param text nvme:PATH[,vfs=N][,serial=S][,ro][,direct], vfio-user:SOCKET[,ats=on][,rom=FILE] or
-///   vfio:DOMAIN:BUS:DEVICE.FUNCTION[,rom=FILE].
+///   vfio:DOMAIN:BUS:DEVICE.FUNCTION[,iommufd=on|off|auto][,rom=FILE].
 [[nodiscard]] ValueOr<CardConfig> parse_card_flag(std::string_view text);
 
 /// The opposite: text that parse_card_flag takes; nothing in a slot: empty text.

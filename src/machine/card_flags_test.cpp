@@ -24,7 +24,8 @@ TEST(CardFlags, AreWrittenAsTheyAreRead) {
     for (const char* text :
          {"nvme:/a,,b.raw,vfs=8,serial=S,,1,ro,direct", "nvme:/a,,,vfs=1", "nvme:/a", "nvme:/a,metadata=/p,,i,ats=on",
           "vfio-user:/run/p,,f.sock", "vfio-user:/run/pf.sock,ats=on", "vfio:0000:03:00.1",
-          "vfio-user:/run/a.sock,ats=on,rom=/b,,c.rom", "vfio:0000:03:00.1,rom=off"}) {
+          "vfio-user:/run/a.sock,ats=on,rom=/b,,c.rom", "vfio:0000:03:00.1,rom=off", "vfio:0000:03:00.1,iommufd=on",
+          "vfio:0000:03:00.1,iommufd=off,rom=/a"}) {
         const auto card = parse_card_flag(text);
         ASSERT_TRUE(card.has_value()) << card.error();
         EXPECT_EQ(card_flag(*card), text);
@@ -62,6 +63,17 @@ TEST(CardFlags, AFunctionOfOthersShowsItsRomOrAFileOrNone) {
     EXPECT_EQ(std::get<VfioDevice>(*parse_card_flag("vfio:03:00.1,rom=a.rom")).rom, "a.rom");
     EXPECT_EQ(std::get<VfioUserDevice>(*parse_card_flag("vfio-user:s,rom=off")).rom, kNoRom);
     for (const char* wrong : {"vfio-user:s,rom", "vfio-user:s,rom=", "vfio:03:00.1,vfs=1"}) {
+        EXPECT_FALSE(parse_card_flag(wrong).has_value()) << wrong;
+    }
+}
+
+TEST(CardFlags, AFunctionOfTheHostGoesByIommufdWhereThereIsOneUnlessItIsSaid) {
+    const auto said = [](const char* text) { return std::get<VfioDevice>(*parse_card_flag(text)).iommufd; };
+    EXPECT_EQ(said("vfio:03:00.0"), std::nullopt);
+    EXPECT_EQ(said("vfio:03:00.0,iommufd=auto"), std::nullopt);
+    EXPECT_EQ(said("vfio:03:00.0,iommufd=on"), true);
+    EXPECT_EQ(said("vfio:03:00.0,iommufd=off"), false);
+    for (const char* wrong : {"vfio:03:00.0,iommufd", "vfio:03:00.0,iommufd=1", "vfio:03:00.0,iommu=on"}) {
         EXPECT_FALSE(parse_card_flag(wrong).has_value()) << wrong;
     }
 }

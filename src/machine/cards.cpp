@@ -200,36 +200,16 @@ std::expected<void, MachineError> Cards::front(const std::string& name, passthro
     return {};
 }
 
-std::expected<std::shared_ptr<vfio::VfioContainer>, MachineError> Cards::container_for(const std::string& address) {
-    if (auto shared = container_.lock()) return shared;
-    auto container = vfio::VfioContainer::open();
-    if (!container) return unusable(fmt::format("{}: {}", address, container.error()));
-    // Behind the machine's IOMMU each reaches other memory.
-    if (!context_.paths.remapped()) container_ = *container;
-    return std::move(*container);
-}
-
 std::expected<void, MachineError> Cards::add(const VfioDevice& config, Card& card, std::size_t) {
-    if (context_.paths.remapped()) {
-        const auto group = vfio::group_of(config.address);
-        for (const auto& slot : slots_) {
-            if (!group || !slot->card || !slot->card->host || slot->card->host->group() != *group) continue;
-            return unusable(fmt::format("{}: it is in one IOMMU group with {}, and what one reaches the other reaches, "
-                                        "too; with --iommu give one of them, or leave out --iommu",
-                                        config.address, slot->card->host->address()));
-        }
-    }
-    const auto container = container_for(config.address);
-    if (!container) return std::unexpected(container.error());
-    auto device = vfio::KernelDevice::open(*container, config.address);
+    auto device = vfio::KernelDevice::open(host_iommu_, config.address, config.iommufd);
     if (!device) return unusable(device.error());
     vfio::KernelDevice& host = *(card.host = std::move(*device));
     FunctionPaths::Path& path = card.paths.open();
     const std::string name = fmt::format("vfio@{}", config.address);
     const auto given = give_memory(
         name, host, path, card,
-        fmt::format("{}: the machine's memory cannot be pinned for it; raise the limit on locked memory (ulimit -l)",
-                    config.address));
+        fmt::format("{}: the machine's memory cannot be pinned for it; raise the limit on locked memory (ulimit -l){}",
+                    config.address, host.place().space().limit_is_shared()));
     if (!given) return given;
     return front(name, host, config.rom, path, card);
 }

@@ -82,7 +82,9 @@ private:
     };
 
     Cards(const CardContext& context, std::string machine_name)
-        : context_(context), machine_name_(std::move(machine_name)) {}
+        : context_(context), machine_name_(std::move(machine_name)),
+          // Behind the machine's IOMMU each reaches other memory.
+          host_iommu_(context.paths.remapped()) {}
     [[nodiscard]] std::expected<Slot*, MachineError> add_slot();
     /// @param starts the machine runs.
     [[nodiscard]] std::expected<void, MachineError> insert(Slot& slot, const CardConfig& config, bool starts);
@@ -90,8 +92,6 @@ private:
     [[nodiscard]] std::expected<void, MachineError> add(const VfioUserDevice& config, Card& card, std::size_t slot);
     [[nodiscard]] std::expected<void, MachineError> add(const VfioDevice& config, Card& card, std::size_t slot);
     [[nodiscard]] std::expected<void, MachineError> add(const EmptySlot&, Card&, std::size_t) { return {}; }
-    [[nodiscard]] std::expected<std::shared_ptr<devices::vfio::VfioContainer>, MachineError>
-    container_for(const std::string& address);
     /// @param refused the text when the device does not take the memory.
     [[nodiscard]] std::expected<void, MachineError> give_memory(const std::string& name,
                                                                 devices::passthrough::DeviceTransport& transport,
@@ -112,7 +112,7 @@ private:
 
     CardContext context_;
     std::string machine_name_;
-    std::weak_ptr<devices::vfio::VfioContainer> container_; // of all host functions, which reach the same memory
+    devices::vfio::HostIommu host_iommu_;
     std::vector<std::unique_ptr<Slot>> slots_;
 };
 

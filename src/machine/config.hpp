@@ -73,8 +73,9 @@ struct VfioUserDevice {
 };
 /// A function of the host, bound to vfio-pci.
 struct VfioDevice {
-    std::string address; ///< "0000:03:00.1"
-    std::string rom{};   ///< as above
+    std::string address;           ///< "0000:03:00.1"
+    std::optional<bool> iommufd{}; ///< nothing: where the host's kernel has it
+    std::string rom{};             ///< as above
 };
 /// Of a passed-through function's `rom`: a file of that name is "./off".
 inline constexpr const char* kNoRom = "off";

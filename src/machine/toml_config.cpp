@@ -64,7 +64,9 @@ private:
         } else if (type == "vfio") {
             device.require("address");
             config_.cards.emplace_back(
-                VfioDevice{device.parsed("address", parse_host_address).value_or(""), read_rom(device)});
+                VfioDevice{.address = device.parsed("address", parse_host_address).value_or(""),
+                           .iommufd = device.boolean("iommufd"),
+                           .rom = read_rom(device)});
         } else if (type == "scsi") {
             read_scsi(device, table);
         } else if (type == "net") {

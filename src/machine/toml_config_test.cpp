@@ -45,6 +45,7 @@ ats = true
 type = "vfio"
 address = "03:00.1"
 rom = "off"
+iommufd = false
 
 [[device]]
 type = "net"
@@ -99,6 +100,7 @@ type = "console"
     EXPECT_EQ(std::get<VfioDevice>(config.cards[2]).address, "0000:03:00.1");
     EXPECT_TRUE(std::get<VfioUserDevice>(config.cards[1]).rom.ends_with("card.rom"));
     EXPECT_EQ(std::get<VfioDevice>(config.cards[2]).rom, kNoRom);
+    EXPECT_EQ(std::get<VfioDevice>(config.cards[2]).iommufd, false);
     EXPECT_TRUE(config.iommu);
 }
 

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 namespace touka::cli {
 
 using devices::vfio::HostFunction;
@@ -25,6 +27,19 @@ std::string line_of(const HostFunction& function) {
                        function.driver.empty() ? "-" : function.driver, resets, sriov_of(function));
 }
 
+/// Empty: nothing can be given.
+std::string format_memory_limit(const std::vector<HostFunction>& functions) {
+    const auto bound = [](const HostFunction& function) { return function.driver == "vfio-pci"; };
+    const auto has_file = [](const HostFunction& function) { return !function.vfio_device.empty(); };
+    if (std::ranges::none_of(functions, bound)) return {};
+    if (std::ranges::none_of(functions, has_file)) {
+        return "a machine locks its memory for them, which has to be within its own limit (ulimit -l)\n";
+    }
+    return "by iommufd a machine locks its memory for them, and what all programs of its user lock has to be within "
+           "the "
+           "limit (ulimit -l)\n";
+}
+
 } // namespace
 
 std::string format_devices(const std::vector<HostFunction>& functions) {
@@ -35,7 +50,7 @@ std::string format_devices(const std::vector<HostFunction>& functions) {
         text += line_of(function);
         if (const auto reason = obstacle(function, functions); !reason.empty()) text += fmt::format("  {}\n", reason);
     }
-    return text;
+    return text + format_memory_limit(functions);
 }
 
 ExitStatus list_devices(std::ostream& out, Messages& messages) {

@@ -10,7 +10,8 @@
 
 namespace touka::cli {
 
-/// A line for each function, and below it what stands in the way of giving it to a machine.
+/// A line for each function, and below it what stands in the way of giving it to a machine. In the end what limits the
+/// memory of machines that have one, if there is one to give.
 [[nodiscard]] std::string format_devices(const std::vector<devices::vfio::HostFunction>& functions);
 
 /// `touka devices`: prints the host's functions. Nothing to pass is no failure.

@@ -35,8 +35,15 @@ TEST(DevicesListing, WhatCanBePassedHasNoLineBelow) {
     auto function = nvme("0000:03:00.1", "vfio-pci");
     function.physical_function = "0000:03:00.0";
     const std::string text = format_devices({function});
-    EXPECT_EQ(std::ranges::count(text, '\n'), 2);
-    EXPECT_NE(text.find("VF of 0000:03:00.0"), std::string::npos);
+    EXPECT_EQ(std::ranges::count(text, '\n'), 3);
+    EXPECT_NE(text.find("VF of 0000:03:00.0\na machine locks"), std::string::npos);
+}
+
+TEST(DevicesListing, SaysWhoseMemoryTheLimitIsFor) {
+    auto function = nvme("0000:03:00.1", "vfio-pci");
+    EXPECT_NE(format_devices({function}).find("its own limit"), std::string::npos);
+    function.vfio_device = "vfio0";
+    EXPECT_NE(format_devices({function}).find("all programs of its user"), std::string::npos);
 }
 
 TEST(DevicesListing, LeavesTheHostsBridgesOut) {

@@ -156,7 +156,8 @@ void declare_run_options(CLI::App& run, RunOptions& options) {
          "nvme:PATH[,vfs=N][,serial=S][,ro][,direct][,ats=on|off] an NVMe controller, with virtual\n"
          "functions if wanted,\n"
          "vfio-user:SOCKET[,ats=on|off][,rom=FILE|off] a device of touka-device or another server,\n"
-         "vfio:0000:03:00.1[,rom=FILE|off] a function of the host (touka devices lists them)");
+         "vfio:0000:03:00.1[,iommufd=on|off|auto][,rom=FILE|off] a function of the host\n"
+         "(touka devices lists them)");
     text("--slots", options.slots, "N", "free slots beside those of cards (default 4 with --control, else none)",
          "Devices");
     run.add_flag("--iommu", options.iommu, "an IOMMU (VT-d): the guest remaps DMA and interrupts")->group("Devices");

@@ -51,6 +51,13 @@ std::optional<unsigned> group_in(const fs::path& folder) {
     return number;
 }
 
+/// The one entry of its folder vfio-dev; empty: there is none.
+std::string vfio_device_in(const fs::path& folder) {
+    std::error_code error;
+    const fs::directory_iterator entries(folder / "vfio-dev", error);
+    return error || entries == fs::directory_iterator() ? std::string() : entries->path().filename().string();
+}
+
 HostFunction read_function(const fs::path& folder) {
     HostFunction function;
     function.address = folder.filename().string();
@@ -60,6 +67,7 @@ HostFunction read_function(const fs::path& folder) {
     function.driver = link_of(folder / "driver");
     function.physical_function = link_of(folder / "physfn");
     function.iommu_group = group_in(folder);
+    function.vfio_device = vfio_device_in(folder);
     std::istringstream methods(line_of(folder / "reset_method"));
     for (std::string method; methods >> method;) function.reset_methods.push_back(method);
     if (const auto node = number_of<int>(folder / "numa_node"); node && *node >= 0) function.numa_node = node;
@@ -79,10 +87,6 @@ std::expected<std::vector<HostFunction>, std::string> list_host_functions(std::s
     if (error) return std::unexpected(fmt::format("{}: no PCI bus here ({})", folder.string(), error.message()));
     std::ranges::sort(functions, {}, &HostFunction::address);
     return functions;
-}
-
-std::optional<unsigned> group_of(const std::string& address, std::string_view sysfs) {
-    return group_in(fs::path(sysfs) / "bus/pci/devices" / address);
 }
 
 std::string obstacle(const HostFunction& function, const std::vector<HostFunction>& all) {

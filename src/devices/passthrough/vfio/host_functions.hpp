@@ -28,6 +28,7 @@ struct HostFunction {
     std::optional<int> numa_node;              ///< nothing: the host has none
     std::optional<VirtualFunctionCount> sriov; ///< of physical functions that can have virtual ones
     std::string physical_function;             ///< of a virtual one: its physical one's address
+    std::string vfio_device; ///< "vfio0", its file in /dev/vfio/devices; empty: not vfio-pci's, or Linux has no such
 
     [[nodiscard]] bool is_bridge() const { return class_code >> 16 == 0x06; }
 };
@@ -36,9 +37,6 @@ struct HostFunction {
 /// @return all functions, ascending by address; a text when there is no PCI bus.
 [[nodiscard]] std::expected<std::vector<HostFunction>, std::string>
 list_host_functions(std::string_view sysfs = kSysfs);
-
-/// The IOMMU group of a function; nothing: there is no such function, or no group.
-[[nodiscard]] std::optional<unsigned> group_of(const std::string& address, std::string_view sysfs = kSysfs);
 
 /// Why a function cannot be given to a machine now, and what to do; empty: it can.
 /// The unit of isolation is the IOMMU group: all its functions but bridges go together, or have no driver.

@@ -42,12 +42,14 @@ protected:
 constexpr const char* kNvmeClass = "0x010802";
 constexpr const char* kBridgeClass = "0x060400";
 
-TEST_F(HostFunctions, AGroupIsFoundByTheAddress) {
-    plug("0000:03:00.0", kNvmeClass, "nvme", "7");
-    plug("0000:04:00.0", kNvmeClass, "nvme", "");
-    EXPECT_EQ(group_of("0000:03:00.0", root_.string()), 7u);
-    EXPECT_EQ(group_of("0000:04:00.0", root_.string()), std::nullopt);
-    EXPECT_EQ(group_of("0000:05:00.0", root_.string()), std::nullopt);
+TEST_F(HostFunctions, TheirOwnFilesAreFoundWhereTheKernelHasSuch) {
+    fs::create_directories(plug("0000:03:00.0", kNvmeClass, "vfio-pci", "7") / "vfio-dev/vfio12");
+    fs::create_directories(plug("0000:04:00.0", kNvmeClass, "vfio-pci", "8") / "vfio-dev");
+    plug("0000:05:00.0", kNvmeClass, "vfio-pci", "9");
+    const auto all = list();
+    EXPECT_EQ(all[0].vfio_device, "vfio12");
+    EXPECT_EQ(all[1].vfio_device, "");
+    EXPECT_EQ(all[2].vfio_device, "");
 }
 
 TEST_F(HostFunctions, TellWhatSysfsTells) {

@@ -26,7 +26,7 @@ std::unexpected<TransportError> refused() { return std::unexpected(TransportErro
 } // namespace
 
 std::expected<std::unique_ptr<KernelDevice>, std::string>
-KernelDevice::open(std::shared_ptr<VfioContainer> container, const std::string& address, std::string_view sysfs) {
+KernelDevice::open(HostIommu& iommu, const std::string& address, std::optional<bool> iommufd, std::string_view sysfs) {
     const auto all = list_host_functions(sysfs);
     if (!all) return std::unexpected(all.error());
     const auto found = std::ranges::find(*all, address, &HostFunction::address);
@@ -36,10 +36,11 @@ KernelDevice::open(std::shared_ptr<VfioContainer> container, const std::string& 
     if (const auto reason = obstacle(*found, *all); !reason.empty()) {
         return std::unexpected(fmt::format("{}: {}", address, reason));
     }
-    auto fd = container->open_device(*found->iommu_group, address);
+    auto place = iommu.place(*found, *all, iommufd);
+    if (!place) return std::unexpected(place.error());
+    auto fd = (*place)->open();
     if (!fd) return std::unexpected(fd.error());
-    std::unique_ptr<KernelDevice> device(
-        new KernelDevice(address, *found->iommu_group, std::move(container), std::move(*fd)));
+    std::unique_ptr<KernelDevice> device(new KernelDevice(std::move(*place), std::move(*fd)));
     if (!device->describe()) {
         return std::unexpected(fmt::format("{}: vfio-pci does not describe it as a PCI function", address));
     }

@@ -4,54 +4,42 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <span>
 #include <string>
-#include <vector>
 
-#include "devices/passthrough/device_transport.hpp"
-#include "runtime/shared_mapping.hpp"
+#include "devices/passthrough/vfio/io_address_space.hpp"
+#include "devices/passthrough/vfio/kernel_calls.hpp"
 #include "runtime/unique_fd.hpp"
 
 namespace touka::devices::vfio {
 
-/// The IOMMU groups that a machine has, and the memory that all their devices reach: one table for all of them.
-/// (Linux Documentation/driver-api/vfio.rst) Any thread.
-class VfioContainer {
+/// One that IOMMU groups are added to as a whole. (Linux Documentation/driver-api/vfio.rst) Any thread.
+class VfioContainer final : public IoAddressSpace {
 public:
-    /// @param folder "/dev/vfio".  @return what is wrong and what to do.
-    [[nodiscard]] static std::expected<std::shared_ptr<VfioContainer>, std::string>
-    open(const std::string& folder = "/dev/vfio");
-    ~VfioContainer() = default;
-    VfioContainer(const VfioContainer&) = delete;
-    VfioContainer& operator=(const VfioContainer&) = delete;
-
-    /// A device of a group, which is added when it is not here yet.  @param address as sysfs has it.
-    [[nodiscard]] std::expected<runtime::UniqueFd, std::string> open_device(unsigned group, const std::string& address);
-
-    /// For all devices at once: what one of them was granted already is there.
-    [[nodiscard]] passthrough::DeviceTransport::Result map(const passthrough::MemoryGrant& grant);
-    [[nodiscard]] passthrough::DeviceTransport::Result unmap(memory::Iova start, std::uint64_t length_bytes);
+    /// @param kernel outlives it.  @param folder "/dev/vfio".  @return what is wrong and what to do.
+    [[nodiscard]] static std::expected<std::shared_ptr<VfioContainer>, std::string> open(KernelCalls& kernel,
+                                                                                         const std::string& folder);
+    [[nodiscard]] std::expected<runtime::UniqueFd, std::string> open_device(const HostFunction& function) override;
+    /// A group whose devices are all closed is nobody's again.
+    void device_closed(const HostFunction& function) override;
+    /// Each process has its count.
+    [[nodiscard]] std::string_view limit_is_shared() const override { return {}; }
 
 private:
-    VfioContainer(std::string folder, runtime::UniqueFd fd) : folder_(std::move(folder)), fd_(std::move(fd)) {}
-    [[nodiscard]] std::expected<int, std::string> add_group(unsigned number);
+    VfioContainer(KernelCalls& kernel, std::string folder, runtime::UniqueFd fd)
+        : kernel_(kernel), folder_(std::move(folder)), fd_(std::move(fd)) {}
+    struct Group {
+        runtime::UniqueFd fd;
+        unsigned devices = 0; ///< open ones
+    };
+    [[nodiscard]] std::expected<Group*, std::string> add_group(unsigned group_number);
+    [[nodiscard]] bool enter(std::uint64_t iova, std::span<std::byte> memory, bool readable, bool writable) override;
+    [[nodiscard]] bool remove(std::uint64_t iova, std::uint64_t length_bytes) override;
 
+    KernelCalls& kernel_;
     std::string folder_;
     runtime::UniqueFd fd_;
-    std::mutex mutex_; // guards what follows
-    std::map<unsigned, runtime::UniqueFd> groups_;
-    struct Mapped {
-        std::uint64_t length_bytes = 0;
-        unsigned users = 0;
-    };
-    /// A whole file, since mappings may be many and of one page each.
-    struct File {
-        std::uint64_t device = 0, inode = 0; // nobody else's while it is mapped
-        runtime::SharedMapping memory;
-    };
-    [[nodiscard]] std::span<std::byte> memory_of(const passthrough::MemoryGrant& grant);
-    std::vector<File> files_;
-    std::map<std::uint64_t, Mapped> mapped_; // by I/O virtual address
+    std::mutex groups_mutex_; // guards groups_; never with the mappings' one
+    std::map<unsigned, Group> groups_;
 };
 
 } // namespace touka::devices::vfio
