@@ -15,7 +15,7 @@ PACKAGES_FORMAT="clang-format-19"
 PACKAGES_BENCH="mmdebstrap cpio binutils python3"
 PACKAGES_BENCH_STORAGE="python3 tgt qemu-system-common"
 PACKAGES_QEMU="qemu-system-x86"
-PACKAGES_BOX="$PACKAGES_QEMU busybox-static cpio kmod lz4 nvme-cli"
+PACKAGES_BOX="$PACKAGES_QEMU busybox-static cpio kmod lz4 zstd nvme-cli"
 
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then

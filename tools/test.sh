@@ -60,7 +60,7 @@ test() {
             test_sanitizers
             ;;
         box)
-            steps 3
+            steps $((${TOUKA_BOX_KERNEL:+1} + 5))
             step "Building"
             build_preset release
             test_box

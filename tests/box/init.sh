@@ -1,5 +1,6 @@
 #!/bin/busybox sh
-# The first program of the box: the host's files under a writable layer, then the command from fw_cfg.
+# The first program of the box: the host's files under a writable layer, then the command from the file
+# $BOX_COMMAND of the host.
 /bin/busybox mkdir -p /proc /sys /dev /host /layer /new
 /bin/busybox --install -s /bin
 export PATH=/bin
@@ -12,14 +13,12 @@ mount -t tmpfs -o size=2g layer /layer
 mkdir -p /layer/upper /layer/work
 mount -t overlay -o lowerdir=/host,upperdir=/layer/upper,workdir=/layer/work overlay /new
 for folder in proc sys dev; do mount --move /$folder /new/$folder; done
-mkdir -p /new/dev/pts /new/dev/shm /new/tmp
+mkdir -p /new/dev/pts /new/dev/shm
 mount -t devpts devpts /new/dev/pts
 mount -t tmpfs shm /new/dev/shm
-mount -t tmpfs tmp /new/tmp
 ip link set lo up
-cp /new/sys/firmware/qemu_fw_cfg/by_name/opt/box/command/raw /new/tmp/command
 chroot /new /usr/bin/env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root IN_BOX=1 \
-    bash /tmp/command >/new/dev/hvc0 2>&1 </new/dev/null
+    bash "$BOX_COMMAND" >/new/dev/hvc0 2>&1 </new/dev/null
 echo "BOX-STATUS $?" >/new/dev/hvc0
 sleep 0.3
 poweroff -f

@@ -61,12 +61,13 @@ done
 class Slots:
     """`touka slot` on one machine's control socket."""
 
-    def __init__(self, socket):
+    def __init__(self, socket, timeout_s=60):
         self.socket = socket
+        self.timeout_s = timeout_s
 
     def run(self, *words):
         return subprocess.run([TOUKA, "slot", *words, "--socket", self.socket], capture_output=True, text=True,
-                              timeout=60)
+                              timeout=self.timeout_s)
 
     def do(self, *words):
         done = self.run(*words)
