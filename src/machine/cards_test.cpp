@@ -22,7 +22,7 @@ protected:
     ~CardsTest() override { ::unlink(path_.c_str()); }
 
     [[nodiscard]] std::expected<std::unique_ptr<Cards>, MachineError> make(const MachineConfig& config) {
-        return Cards::create(config, {*host_.ram, host_.root, paths_, host_.reactor});
+        return Cards::create(config, {*host_.ram, device_memory_, host_.root, paths_, host_.reactor});
     }
     [[nodiscard]] MachineConfig with_nvme(std::uint32_t virtual_functions) const {
         MachineConfig config;
@@ -38,6 +38,7 @@ protected:
 
     std::string path_ = "/var/tmp/touka-cards-XXXXXX";
     devices::virtio::test::TestMachine host_;
+    memory::DeviceMemoryMap device_memory_{host_.ram->ranges()};
     FunctionPaths paths_{*host_.ram, host_.messages, nullptr};
 };
 

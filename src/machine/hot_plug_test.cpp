@@ -34,7 +34,7 @@ protected:
         MachineConfig config;
         config.cards.emplace_back(nvme(path_));
         config.free_slots = 2;
-        cards_ = Cards::create(config, {*host_.ram, host_.root, paths_, host_.reactor,
+        cards_ = Cards::create(config, {*host_.ram, device_memory_, host_.root, paths_, host_.reactor,
                                         [this](std::function<void()> work) { events_.post(std::move(work)); },
                                         [this] { quiet_ += is_open(other_path_) ? 1 : 0; }})
                      .value();
@@ -78,6 +78,7 @@ protected:
 
     std::string path_ = "/var/tmp/touka-cards-XXXXXX", other_path_ = "/var/tmp/touka-cards-XXXXXX";
     devices::virtio::test::TestMachine host_;
+    memory::DeviceMemoryMap device_memory_{host_.ram->ranges()};
     FunctionPaths paths_{*host_.ram, host_.messages, nullptr};
     MachineEvents events_;
     std::atomic<int> quiet_{0};
@@ -228,7 +229,7 @@ TEST_F(HotPlugTest, TheConfigurationTellsWhatIsInWhichSlot) {
     EXPECT_TRUE(std::holds_alternative<EmptySlot>(next.cards[0]));
     EXPECT_EQ(std::get<NvmeDevice>(next.cards[2]).disk.path, other_path_);
     cards_.reset();
-    cards_ = Cards::create(next, {*host_.ram, host_.root, paths_, host_.reactor}).value();
+    cards_ = Cards::create(next, {*host_.ram, device_memory_, host_.root, paths_, host_.reactor}).value();
     EXPECT_EQ(class_at({1, 0, 0}), 0xFF'FFFFu);
     EXPECT_EQ(class_at({3, 0, 0}), class_code::kNvmExpress);
 }

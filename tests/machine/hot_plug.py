@@ -42,9 +42,10 @@ while read -r step serial; do
             echo "GONE $serial $(disk_with $serial)." ;;
         load)
             d=$(await $serial)
+            counts=/sys/block/$(basename $d)/stat; before=$(cat $counts)
             fio --name=l --filename=$d --size=8m --rw=randrw --bs=4k --ioengine=libaio --iodepth=8 --direct=1 --time_based \\
                 --runtime=60 --allow_file_create=0 --minimal >/tmp/load.log 2>&1 &
-            for i in $(seq 600); do grep -q '[1-9]' /sys/block/$(basename $d)/inflight && break; sleep 0.1; done
+            for i in $(seq 600); do [ "$(cat $counts)" != "$before" ] && break; sleep 0.1; done
             sleep 0.5; echo "LOADED $serial" ;;
         loaded) wait $!; echo "LOAD-ENDED $?" ;;
         lost)
