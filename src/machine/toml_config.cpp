@@ -63,10 +63,9 @@ private:
                                                       .rom = read_rom(device)});
         } else if (type == "vfio") {
             device.require("address");
-            config_.cards.emplace_back(
-                VfioDevice{.address = device.parsed("address", parse_host_address).value_or(""),
-                           .iommufd = device.boolean("iommufd"),
-                           .rom = read_rom(device)});
+            config_.cards.emplace_back(VfioDevice{.address = device.parsed("address", parse_host_address).value_or(""),
+                                                  .iommufd = device.boolean("iommufd"),
+                                                  .rom = read_rom(device)});
         } else if (type == "scsi") {
             read_scsi(device, table);
         } else if (type == "net") {
