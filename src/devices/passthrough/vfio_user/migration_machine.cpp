@@ -10,23 +10,34 @@ namespace touka::devices::passthrough {
 
 using spec::vfio::MigrationState;
 
+namespace {
+
+bool runs(MigrationState state) { return state == MigrationState::kRunning || state == MigrationState::kPreCopy; }
+
+} // namespace
+
 std::expected<void, int> MigrationMachine::set(MigrationState wanted) {
     using enum MigrationState;
-    if (wanted != kStop && wanted != kRunning && wanted != kStopCopy && wanted != kResuming) {
+    if (wanted != kStop && wanted != kRunning && wanted != kPreCopy && wanted != kStopCopy && wanted != kResuming) {
         return std::unexpected(EINVAL);
     }
-    if (state_ == kError) return std::unexpected(EINVAL);
+    // There is no way back from the one to the other, not even through others.
+    if (state_ == kError || (state_ == kStopCopy && wanted == kPreCopy)) return std::unexpected(EINVAL);
     if (wanted == state_) return {};
+    if (runs(state_) && runs(wanted)) {
+        state_ = wanted;
+        return {};
+    }
     // Every path between two of the others leads through STOP.
     if (const auto stopped = stop(); !stopped) return stopped;
     switch (wanted) {
-        case kRunning: device_.resume(); break;
+        case kRunning:
+        case kPreCopy: device_.resume(); break;
         case kStopCopy: {
             migration::ArchiveWriter writer;
             auto record = device_.save();
             writer(record);
             data_ = writer.take();
-            read_bytes_ = 0;
             break;
         }
         default: break;
@@ -37,13 +48,14 @@ std::expected<void, int> MigrationMachine::set(MigrationState wanted) {
 
 std::expected<void, int> MigrationMachine::stop() {
     const MigrationState left = std::exchange(state_, MigrationState::kStop);
-    if (left == MigrationState::kRunning) device_.pause();
+    if (runs(left)) device_.pause();
     if (left == MigrationState::kResuming && !load()) {
         state_ = MigrationState::kError;
         data_.clear();
         return std::unexpected(EINVAL);
     }
     data_.clear();
+    read_bytes_ = 0;
     return {};
 }
 
@@ -55,7 +67,7 @@ bool MigrationMachine::load() {
 }
 
 std::expected<std::span<const std::byte>, int> MigrationMachine::read(std::size_t length_bytes) {
-    if (state_ != MigrationState::kStopCopy) return std::unexpected(EINVAL);
+    if (state_ != MigrationState::kStopCopy && state_ != MigrationState::kPreCopy) return std::unexpected(EINVAL);
     const auto next = std::span(data_).subspan(read_bytes_);
     const auto taken = next.first(std::min(length_bytes, next.size()));
     read_bytes_ += taken.size();
@@ -70,10 +82,11 @@ std::expected<void, int> MigrationMachine::write(std::span<const std::byte> byte
 }
 
 void MigrationMachine::reset() {
-    if (state_ == MigrationState::kRunning) device_.pause();
+    if (runs(state_)) device_.pause();
     device_.reset();
     device_.resume();
     data_.clear();
+    read_bytes_ = 0;
     state_ = MigrationState::kRunning;
 }
 

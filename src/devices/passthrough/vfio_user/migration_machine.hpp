@@ -1,6 +1,6 @@
 // The states that a served function goes through when it moves. (vfio-user Protocol, "VFIO_DEVICE_FEATURE_MIG_DEVICE_
 // STATE", "Direct State Transitions")
-// Absent: PRE_COPY, P2P.
+// Absent: P2P. In PRE_COPY a function runs, and has no data yet: its state is small, and none of it is known to last.
 #pragma once
 
 #include <cstddef>
@@ -24,7 +24,7 @@ public:
 
     [[nodiscard]] spec::vfio::MigrationState state() const { return state_; }
     [[nodiscard]] std::expected<void, int> set(spec::vfio::MigrationState wanted);
-    /// The next bytes of the state that is saved, at most so many; fewer mean that it was the end.
+    /// The next bytes of the state that is saved, at most so many; fewer mean that it was the end, for now in PRE_COPY.
     [[nodiscard]] std::expected<std::span<const std::byte>, int> read(std::size_t length_bytes);
     [[nodiscard]] std::expected<void, int> write(std::span<const std::byte> bytes);
     /// The state after power-on, running, from any state.

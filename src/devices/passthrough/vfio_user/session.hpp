@@ -1,5 +1,5 @@
 // A connection of one client to a served function. (vfio-user Protocol, sections "Commands" and following)
-// Absent: ioregionfd, PRE_COPY and P2P migration, mask and trigger of interrupts by VM_INTERRUPT messages.
+// Absent: ioregionfd, P2P migration, mask and trigger of interrupts by VM_INTERRUPT messages.
 #pragma once
 
 #include <array>

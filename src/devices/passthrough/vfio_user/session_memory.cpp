@@ -190,7 +190,9 @@ Session::Answer Session::get_feature(const Message& message) {
     Reply reply;
     append(reply.payload, *request);
     switch (static_cast<spec::vfio::DeviceFeature>(request->flags & spec::vfio::VFIO_DEVICE_FEATURE_MASK)) {
-        case spec::vfio::DeviceFeature::kMigration: append(reply.payload, spec::vfio::VFIO_MIGRATION_STOP_COPY); break;
+        case spec::vfio::DeviceFeature::kMigration:
+            append(reply.payload, spec::vfio::VFIO_MIGRATION_STOP_COPY | spec::vfio::VFIO_MIGRATION_PRE_COPY);
+            break;
         case spec::vfio::DeviceFeature::kMigDeviceState:
             append(reply.payload, MigrationDeviceState{std::to_underlying(migration_.state()), 0});
             break;

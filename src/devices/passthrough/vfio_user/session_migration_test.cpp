@@ -80,6 +80,29 @@ TEST(VfioUserMigration, MovesTheFunctionsStateToAnotherServer) {
     EXPECT_EQ(to.client.read<std::uint16_t>(spec::vfio::VFIO_PCI_CONFIG_REGION_INDEX, 4), 6);
 }
 
+TEST(VfioUserMigration, InPreCopyTheFunctionRunsAndHasNothingToSayYet) {
+    Served it;
+    ASSERT_EQ(it.enter(MigrationState::kPreCopy), 0);
+    EXPECT_EQ(it.state(), MigrationState::kPreCopy);
+    EXPECT_EQ(it.server.device.pauses, 0);
+    EXPECT_TRUE(it.read_all(100).empty());
+    ASSERT_EQ(it.client.write<std::uint8_t>(0, TestDevice::kBuffer + 3, 0x3C), 0);
+    ASSERT_EQ(it.enter(MigrationState::kStopCopy), 0);
+    EXPECT_EQ(it.server.device.pauses, 1);
+    const auto data = it.read_all(100);
+    EXPECT_EQ(it.enter(MigrationState::kPreCopy), EINVAL) << "there is no such way";
+
+    Served to;
+    ASSERT_EQ(to.enter(MigrationState::kResuming), 0);
+    ASSERT_EQ(to.write(data), 0);
+    ASSERT_EQ(to.enter(MigrationState::kPreCopy), 0) << "through STOP and RUNNING";
+    EXPECT_EQ(to.server.device.resumes, 1);
+    EXPECT_EQ(to.client.read<std::uint8_t>(0, TestDevice::kBuffer + 3), 0x3C);
+    ASSERT_EQ(to.enter(MigrationState::kRunning), 0);
+    EXPECT_EQ(to.server.device.resumes, 1) << "it ran all the time";
+    EXPECT_EQ(to.server.device.pauses, 1) << "for RESUMING";
+}
+
 TEST(VfioUserMigration, AStateThatCannotBeLoadedIsAnErrorUntilTheReset) {
     Served it;
     ASSERT_EQ(it.enter(MigrationState::kResuming), 0);
@@ -94,7 +117,7 @@ TEST(VfioUserMigration, AStateThatCannotBeLoadedIsAnErrorUntilTheReset) {
 
 TEST(VfioUserMigration, RefusesStatesAndDataOutOfPlace) {
     Served it;
-    for (const std::uint32_t state : {0u, 5u, 6u, 7u, 8u, 0xFFFF'FFFFu}) {
+    for (const std::uint32_t state : {0u, 5u, 7u, 8u, 0xFFFF'FFFFu}) {
         EXPECT_EQ(it.enter(static_cast<MigrationState>(state)), EINVAL) << state;
     }
     EXPECT_EQ(it.state(), MigrationState::kRunning);
@@ -124,7 +147,8 @@ TEST(VfioUserFeatures, AreProbed) {
               EINVAL);
     EXPECT_EQ(Served::error_of(it.feature(0, Feature::kMigDeviceState)), EINVAL);
     const auto migration = it.feature(VFIO_DEVICE_FEATURE_GET, Feature::kMigration);
-    EXPECT_EQ(migration->at<std::uint64_t>(8), spec::vfio::VFIO_MIGRATION_STOP_COPY);
+    EXPECT_EQ(migration->at<std::uint64_t>(8),
+              spec::vfio::VFIO_MIGRATION_STOP_COPY | spec::vfio::VFIO_MIGRATION_PRE_COPY);
     EXPECT_EQ(migration->at<spec::vfio_user::DeviceFeature>()->argsz, 16u);
     EXPECT_EQ(Served::error_of(it.feature(VFIO_DEVICE_FEATURE_GET, Feature::kMigration, {}, 15)), EINVAL);
 }
