@@ -5,6 +5,7 @@ import pathlib
 import signal
 import socket
 import subprocess
+import time
 
 from guest import check
 
@@ -50,3 +51,4 @@ class Device:
         self.process.send_signal(how)
         self.process.wait(20)
         self.process.stderr.close()
+        time.sleep(1)  # the kernel ends a process's rings, which have its files' locks, a moment after the process
