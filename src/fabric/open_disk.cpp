@@ -1,12 +1,12 @@
 #include <fmt/format.h>
 
-#include <chrono>
-#include <thread>
+#include <utility>
 
 #include "fabric/kept_reservations.hpp"
 #include "fabric/open_unit.hpp"
 #include "scsi/copy/copy_manager.hpp"
 #include "scsi/disk/disk_unit.hpp"
+#include "storage/open_when_free.hpp"
 #include "storage/raw_file.hpp"
 #include "storage/side_file.hpp"
 
@@ -22,16 +22,9 @@ struct Volume {
 };
 using OpenedVolume = std::expected<Volume, std::string>;
 
-/// A process that was killed holds its locks until the kernel has ended its io_uring: worth waiting for a moment.
 template <class Open>
-OpenedVolume open_when_free(runtime::Reactor& reactor, Open open) {
-    constexpr std::chrono::milliseconds kPatience{5000}, kPause{50};
-    auto file = open();
-    for (auto waited = kPause; !file && file.error().error == storage::OpenError::kInUse && waited < kPatience;
-         waited += kPause) {
-        std::this_thread::sleep_for(kPause);
-        file = open();
-    }
+OpenedVolume open_volume(runtime::Reactor& reactor, Open open) {
+    auto file = storage::open_when_free(std::move(open));
     if (!file) return std::unexpected(file.error().text);
     Volume volume{.file = std::move(*file), .queue = nullptr};
     volume.queue = volume.file->open_queue(reactor);
@@ -40,7 +33,7 @@ OpenedVolume open_when_free(runtime::Reactor& reactor, Open open) {
 
 OpenedVolume open_side_file(const std::string& path, std::uint64_t size_bytes, storage::SideFileSpace space,
                             runtime::Reactor& reactor) {
-    return open_when_free(reactor, [&] { return storage::open_side_file(path, size_bytes, space); });
+    return open_volume(reactor, [&] { return storage::open_side_file(path, size_bytes, space); });
 }
 
 class OpenDisk final : public OpenUnit {
@@ -69,7 +62,7 @@ OpenedUnit open_unit(const UnitConfig& config, const DiskUnitConfig& disk, const
     storage::RawFile::Options options;
     options.read_only = disk.read_only;
     options.direct = disk.direct;
-    auto volume = open_when_free(context.reactor, [&] { return storage::RawFile::open(disk.path, options); });
+    auto volume = open_volume(context.reactor, [&] { return storage::RawFile::open(disk.path, options); });
     if (!volume) return failure(volume.error());
     open->volume = std::move(*volume);
 

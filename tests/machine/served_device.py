@@ -5,7 +5,6 @@ import pathlib
 import signal
 import socket
 import subprocess
-import time
 
 from guest import check
 
@@ -51,4 +50,3 @@ class Device:
         self.process.send_signal(how)
         self.process.wait(20)
         self.process.stderr.close()
-        time.sleep(1)  # the kernel ends a process's rings, which have its files' locks, a moment after the process

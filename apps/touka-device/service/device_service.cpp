@@ -7,6 +7,7 @@
 #include <future>
 
 #include "devices/nvme/metadata_file.hpp"
+#include "storage/open_when_free.hpp"
 
 namespace touka::device {
 
@@ -48,7 +49,7 @@ std::expected<void, std::string> DeviceService::add(const DeviceConfig& config) 
         storage::RawFile::Options options;
         options.read_only = each.read_only;
         options.direct = each.direct;
-        auto file = storage::RawFile::open(each.path, options);
+        auto file = storage::open_when_free([&] { return storage::RawFile::open(each.path, options); });
         if (!file) return std::unexpected(file.error().text);
         storage::RawFile& volume = *device.files.emplace_back(std::move(*file));
         card.namespaces.push_back({.geometry = volume.geometry(), .open = [&volume](runtime::Reactor& reactor) {
