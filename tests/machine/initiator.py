@@ -2,6 +2,8 @@
 import socket
 import struct
 
+from stream import exactly
+
 COMMAND, MANAGEMENT, LOGIN, RESPONSE, MANAGEMENT_RESPONSE, DATA_IN = 0x01, 0x02, 0x43, 0x21, 0x22, 0x25
 ABORT_TASK, LOGICAL_UNIT_RESET = 1, 5
 GOOD, CHECK_CONDITION, BUSY = 0x00, 0x02, 0x08
@@ -23,13 +25,7 @@ class Initiator:
         self.socket.close()
 
     def _exactly(self, count):
-        data = b""
-        while len(data) < count:
-            piece = self.socket.recv(count - len(data))
-            if not piece:
-                raise EOFError("the target closed the connection")
-            data += piece
-        return data
+        return exactly(self.socket, count, "target")
 
     def _receive(self):
         header = self._exactly(48)

@@ -5,9 +5,9 @@ import tempfile
 import time
 
 from guest import check, skip
-from nvme_client import DEVICE_RESET, NvmeClient
 from served_device import DEVICE, ask
 from stuck_file import StuckFile, reason_to_skip
+from vfio_user import DEVICE_RESET, READ, Function
 
 CONFIGURATION = """control = "control.sock"
 [[device]]
@@ -38,29 +38,29 @@ def soon(what, call):
 
 
 def scenario(folder, file):
-    stuck, sound = NvmeClient(f"{folder}/stuck.sock"), NvmeClient(f"{folder}/sound.sock")
-    check(stuck.up() and sound.up(), "two controllers are up")
-    check(stuck.reads(0) and sound.reads(0), "both read")
+    stuck, sound = Function(f"{folder}/stuck.sock"), Function(f"{folder}/sound.sock")
+    for each in (stuck, sound):
+        soon("a function reads", lambda: (each.make_io_queue(), each.read_block(0)))
 
     file.hang()
-    stuck.put_read(1)
+    stuck.put(stuck.io_queue, READ, nsid=1, cdw10=1)
     until = time.monotonic() + 5
     while file.waiting() == 0 and time.monotonic() < until:
         time.sleep(0.01)
     reset = stuck.send(DEVICE_RESET)
-    check(stuck.nothing_comes(0.5), "the reset waits for the read")
+    check(file.waiting() > 0 and stuck.nothing_comes(0.5), "the reset waits for the read")
 
-    check(soon("the other function reads", lambda: sound.reads(1)), "the other function's read is good")
-    soon("the other function is reset", sound.reset)
-    check(soon("the other controller is up again", sound.up), "it takes commands")
+    soon("the other function reads", lambda: sound.read_block(1))
+    soon("the other function is reset", lambda: sound.call(DEVICE_RESET))
+    soon("the other controller is up again", sound.bring_up)
     listing = soon("the functions are listed", lambda: ask(f"{folder}/control.sock", command="ls"))
     functions = {each["device"]: each for each in listing["functions"]}
     check(functions["stuck"]["busy"] and not functions["sound"]["busy"], "one of them is busy", functions)
     check(functions["sound"]["connected"], "the other one is connected", functions)
 
     file.let_go()
-    check(stuck.reply()[:2] == (reset, 0), "the reset is done when the file has answered")
-    check(stuck.up() and stuck.reads(1), "the function works again")
+    soon("the reset is done when the file has answered", lambda: stuck.reply(reset))
+    soon("the function works again", lambda: (stuck.bring_up(), stuck.make_io_queue(), stuck.read_block(1)))
     stuck.close()
     sound.close()
 
