@@ -102,7 +102,7 @@ test_box() {
     in_box 900 bash tests/box/kvm.sh
     step "Functions of the box passed through by VFIO"
     box_with_nvme
-    in_box 1800 bash tests/box/vfio.sh
+    in_box 2700 bash tests/box/vfio.sh
     if [ -n "$OTHER_KERNEL" ]; then
         step "The same on a kernel with iommufd"
         make_box other

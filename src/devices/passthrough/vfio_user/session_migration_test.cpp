@@ -1,6 +1,7 @@
 // Device features: migration states and the log of dirty pages.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "devices/passthrough/vfio_user/test_client.hpp"
@@ -43,16 +44,18 @@ struct Served {
         return static_cast<MigrationState>(
             feature(VFIO_DEVICE_FEATURE_GET, Feature::kMigDeviceState)->at<MigrationDeviceState>(8)->device_state);
     }
-    std::vector<std::byte> read_all(std::uint32_t step) {
+    std::vector<std::byte> read_all(std::uint32_t step) { return read_up_to(~std::size_t{0}, step); }
+    std::vector<std::byte> read_up_to(std::size_t limit, std::uint32_t at_once = 100) {
         std::vector<std::byte> all;
         while (true) {
+            const auto step = static_cast<std::uint32_t>(std::min<std::size_t>(at_once, limit - all.size()));
             const auto reply = client.ask(Command::kMigDataRead, MigrationData{step + 8, step}).value();
             const std::uint32_t size = reply.at<MigrationData>()->size;
             EXPECT_EQ(reply.at<MigrationData>()->argsz, 8 + size);
             EXPECT_EQ(reply.payload.size(), 8 + step) << "as long as asked for, however little is left";
             const auto data = reply.after(8).first(size);
             all.insert(all.end(), data.begin(), data.end());
-            if (data.size() < step) return all;
+            if (data.size() < step || all.size() == limit) return all;
         }
     }
     int write(std::span<const std::byte> data) {
@@ -80,27 +83,65 @@ TEST(VfioUserMigration, MovesTheFunctionsStateToAnotherServer) {
     EXPECT_EQ(to.client.read<std::uint16_t>(spec::vfio::VFIO_PCI_CONFIG_REGION_INDEX, 4), 6);
 }
 
-TEST(VfioUserMigration, InPreCopyTheFunctionRunsAndHasNothingToSayYet) {
+TEST(VfioUserMigration, InPreCopyTheFunctionRunsButForTheMomentThatItsStateIsSaved) {
     Served it;
     ASSERT_EQ(it.enter(MigrationState::kPreCopy), 0);
     EXPECT_EQ(it.state(), MigrationState::kPreCopy);
     EXPECT_EQ(it.server.device.pauses, 0);
-    EXPECT_TRUE(it.read_all(100).empty());
-    ASSERT_EQ(it.client.write<std::uint8_t>(0, TestDevice::kBuffer + 3, 0x3C), 0);
-    ASSERT_EQ(it.enter(MigrationState::kStopCopy), 0);
+    EXPECT_FALSE(it.read_all(100).empty());
     EXPECT_EQ(it.server.device.pauses, 1);
-    const auto data = it.read_all(100);
+    EXPECT_EQ(it.server.device.resumes, 1);
+    EXPECT_TRUE(it.read_all(100).empty()) << "once";
+    ASSERT_EQ(it.enter(MigrationState::kStopCopy), 0);
+    EXPECT_EQ(it.server.device.pauses, 2);
     EXPECT_EQ(it.enter(MigrationState::kPreCopy), EINVAL) << "there is no such way";
+}
 
-    Served to;
+/// Moves from one server to another by PRE_COPY, of whose data `read_bytes` are read, and delivered or not.
+void move_by_pre_copy(std::size_t read_bytes, bool delivered) {
+    SCOPED_TRACE(testing::Message() << read_bytes << (delivered ? " delivered" : " left out"));
+    Served from, to;
+    ASSERT_EQ(from.client.write<std::uint8_t>(0, TestDevice::kBuffer + 3, 0x11), 0);
+    ASSERT_EQ(from.client.write<std::uint8_t>(0, TestDevice::kBuffer + 4, 0x22), 0);
+    ASSERT_EQ(from.enter(MigrationState::kPreCopy), 0);
     ASSERT_EQ(to.enter(MigrationState::kResuming), 0);
-    ASSERT_EQ(to.write(data), 0);
+    const auto early = from.read_up_to(read_bytes);
+    if (delivered) {
+        ASSERT_EQ(to.write(early), 0);
+    }
+    ASSERT_EQ(from.client.write<std::uint8_t>(0, TestDevice::kBuffer + 3, 0x3C), 0);
+    ASSERT_EQ(from.enter(MigrationState::kStopCopy), 0);
+    const auto last = from.read_all(100);
+    ASSERT_EQ(to.write(std::span(last).first(7)), 0);
+    ASSERT_EQ(to.write(std::span(last).subspan(7)), 0);
     ASSERT_EQ(to.enter(MigrationState::kPreCopy), 0) << "through STOP and RUNNING";
     EXPECT_EQ(to.server.device.resumes, 1);
     EXPECT_EQ(to.client.read<std::uint8_t>(0, TestDevice::kBuffer + 3), 0x3C);
+    EXPECT_EQ(to.client.read<std::uint8_t>(0, TestDevice::kBuffer + 4), 0x22);
     ASSERT_EQ(to.enter(MigrationState::kRunning), 0);
     EXPECT_EQ(to.server.device.resumes, 1) << "it ran all the time";
     EXPECT_EQ(to.server.device.pauses, 1) << "for RESUMING";
+}
+
+TEST(VfioUserMigration, TheLastStateCountsWhateverPreCopySentBefore) {
+    for (const std::size_t bytes : {0u, 3u, 8u, 9u, 100u, 100'000u}) {
+        for (const bool delivered : {false, true}) move_by_pre_copy(bytes, delivered);
+    }
+}
+
+TEST(VfioUserMigration, AStateOfAnotherDeviceIsRefusedBeforeTheFunctionStopsWhereItIs) {
+    Served from, to;
+    ASSERT_EQ(from.enter(MigrationState::kPreCopy), 0);
+    auto state = from.read_all(100);
+    const auto name = std::ranges::search(state, std::as_bytes(std::span("test", 4)));
+    ASSERT_FALSE(name.empty());
+    const auto version = name.begin() + 4;
+    *version = std::byte{test::TestDeviceState::kVersion + 1};
+    ASSERT_EQ(to.enter(MigrationState::kResuming), 0);
+    ASSERT_EQ(to.write(std::span(state).first(state.size() - 1)), 0);
+    EXPECT_EQ(to.write(std::span(state).last(1)), EINVAL);
+    EXPECT_EQ(from.state(), MigrationState::kPreCopy);
+    EXPECT_EQ(to.enter(MigrationState::kStop), EINVAL);
 }
 
 TEST(VfioUserMigration, AStateThatCannotBeLoadedIsAnErrorUntilTheReset) {
