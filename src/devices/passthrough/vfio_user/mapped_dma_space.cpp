@@ -42,13 +42,13 @@ MappedDmaSpace::mapping_of(const runtime::UniqueFd& file, std::uint64_t offset, 
         mapped_bytes += mapping ? mapping->bytes().size() : 0;
         // One that grew since is mapped again.
         const bool same = each.device == status.st_dev && each.inode == status.st_ino;
-        if (same && mapping && offset + length_bytes <= mapping->bytes().size()) return mapping;
+        if (same && mapping && !mapping->lost() && offset + length_bytes <= mapping->bytes().size()) return mapping;
     }
     if (file_bytes > kMappedLimitBytes - std::min(kMappedLimitBytes, mapped_bytes)) {
         return std::unexpected(GrantError::kTooMany);
     }
-    auto mapping = runtime::SharedMapping::map(file, 0, file_bytes);
-    if (!mapping && mapping.error() == runtime::MappingError::kNotSealed) return nullptr;
+    auto mapping = runtime::SharedMapping::map_unsealed(file, 0, file_bytes);
+    if (!mapping && mapping.error() == runtime::MappingError::kNotMemory) return nullptr;
     if (!mapping) return std::unexpected(GrantError::kNotInFile);
     auto shared = std::make_shared<const runtime::SharedMapping>(std::move(*mapping));
     files_.push_back({status.st_dev, status.st_ino, shared});
@@ -162,7 +162,7 @@ std::expected<std::span<std::byte>, DmaFault> MappedDmaSpace::translate(Iova add
 std::span<std::byte> MappedDmaSpace::find(Iova address, std::uint64_t length_bytes, DmaAccess access) {
     const auto held = use();
     const DmaGrant* const grant = table_.load()->find(address);
-    if (!grant || !grant->allows(access) || !grant->mapping) return {};
+    if (!grant || !grant->allows(access) || !grant->mapping || grant->mapping->lost()) return {};
     const std::uint64_t offset = address - grant->start;
     return grant->bytes.subspan(offset, std::min(length_bytes, grant->length_bytes - offset));
 }
@@ -190,6 +190,7 @@ std::expected<void, DmaFault> MappedDmaSpace::read(Iova address, std::span<std::
         const std::size_t count = std::min(to.size(), grant->length_bytes - offset);
         if (grant->mapping) {
             std::memcpy(to.data(), grant->bytes.data() + offset, count);
+            if (grant->mapping->lost()) return fault(address, count, DmaAccess::kRead);
         } else {
             const auto remote = *remote_.lock();
             if (!remote || !remote->read(address, to.first(count))) return fault(address, count, DmaAccess::kRead);
@@ -209,6 +210,7 @@ std::expected<void, DmaFault> MappedDmaSpace::write(Iova address, std::span<cons
         const std::size_t count = std::min(from.size(), grant->length_bytes - offset);
         if (grant->mapping) {
             std::memcpy(grant->bytes.data() + offset, from.data(), count);
+            if (grant->mapping->lost()) return fault(address, count, DmaAccess::kWrite);
             if (grant->dirty) grant->dirty->mark(offset, count);
         } else {
             const auto remote = *remote_.lock();

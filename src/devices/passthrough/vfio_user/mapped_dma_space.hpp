@@ -42,9 +42,10 @@ enum class GrantError {
 
 /// A DMA space of grants: an access outside of them is a fault, recorded and never performed (rule T5).
 ///
-/// A region with a file that cannot become shorter is mapped. One without, or with another file (whose owner could
-/// make this process die of SIGBUS), is reached through RemoteMemory: by read() and write() alone, translate() refuses.
-/// The space is any thread's; grant, revoke and logging are its owner's, one thread's.
+/// A region with a file is mapped; when its owner makes the file shorter, an access there is a fault, too, at the
+/// latest the second one. A region without, or with a file that SharedMapping does not map, is reached through
+/// RemoteMemory: by read() and write() alone, translate() refuses. The space is any thread's; grant, revoke and logging
+/// are its owner's, one thread's.
 class MappedDmaSpace final : public memory::DmaSpace {
 public:
     static constexpr std::size_t kGrantLimit = 65535;
@@ -114,7 +115,7 @@ private:
         std::uint64_t device = 0, inode = 0; // nobody else's while it is mapped
         std::weak_ptr<const runtime::SharedMapping> mapping;
     };
-    /// @return null when the file could become shorter: it is not mapped.
+    /// @return null when it is no file to map.
     [[nodiscard]] std::expected<std::shared_ptr<const runtime::SharedMapping>, GrantError>
     mapping_of(const runtime::UniqueFd& file, std::uint64_t offset, std::uint64_t length_bytes);
     void publish(GrantTable table, std::function<void()> done);

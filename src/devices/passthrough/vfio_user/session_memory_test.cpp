@@ -208,14 +208,23 @@ TEST(VfioUserDma, AsksTheClientForMemoryWithoutAFile) {
     EXPECT_EQ(it.client.read<std::uint64_t>(0, TestDevice::kFaults), 0u);
 }
 
-TEST(VfioUserDma, AFileThatCouldBecomeShorterIsNotMappedButAskedFor) {
+TEST(VfioUserDma, AFileThatBecomesShorterIsAFaultAndNoEnd) {
     Served it;
     const runtime::UniqueFd file(::memfd_create("unsealed", MFD_CLOEXEC));
+    ASSERT_EQ(::ftruncate(file.get(), 0x2000), 0);
+    ASSERT_EQ(it.client.map(0, 0x2000, {file.get()}), 0);
+    EXPECT_TRUE(it.server.space.translate(Iova{0}, 1, DmaAccess::kRead));
     ASSERT_EQ(::ftruncate(file.get(), 0x1000), 0);
+    it.send_go(0x1000, 4, TestDevice::kStore);
+    EXPECT_TRUE(it.client.receive());
+    EXPECT_EQ(it.client.read<std::uint64_t>(0, TestDevice::kFaults), 1u);
+    it.send_go(0x1000, 4, TestDevice::kFetch);
+    EXPECT_TRUE(it.client.receive());
+    EXPECT_EQ(it.client.read<std::uint64_t>(0, TestDevice::kFaults), 2u);
+    EXPECT_FALSE(it.server.space.translate(Iova{0}, 1, DmaAccess::kRead)) << "none of it counts any more";
+    EXPECT_EQ(it.client.unmap(0, 0x2000), 0);
     ASSERT_EQ(it.client.map(0, 0x1000, {file.get()}), 0);
-    EXPECT_FALSE(it.server.space.translate(Iova{0}, 1, DmaAccess::kRead));
-    it.send_go(0, 1, TestDevice::kFetch);
-    EXPECT_EQ(it.client.receive()->command(), Command::kDmaRead);
+    EXPECT_TRUE(it.server.space.translate(Iova{0}, 1, DmaAccess::kRead));
 }
 
 TEST(VfioUserDma, AWrongOrMissingAnswerIsAFault) {

@@ -1,7 +1,7 @@
 // A virtio device for a guest in another process: the back end of a vhost-user connection. (Vhost-user Protocol, QEMU
 // docs/interop/vhost-user.rst)
 // Absent: packed rings, an IOMMU, in-band notifications, polling without a kick descriptor, back-end requests (a
-// configuration change is not told), postcopy, memory files that are not sealed against shrinking.
+// configuration change is not told), postcopy.
 #pragma once
 
 #include <cstdint>

@@ -133,7 +133,7 @@ VhostUserBackEnd::Outcome VhostUserBackEnd::change_region(VhostUserMessage& mess
 VhostUserBackEnd::Outcome VhostUserBackEnd::set_log_base(VhostUserMessage& message) {
     const auto log = message.as<VhostUserLog>();
     if (!log || message.descriptors.size() != 1) return Outcome::kHostile;
-    auto mapping = SharedMapping::map(message.descriptors.front(), log->offset, log->size);
+    auto mapping = SharedMapping::map_unsealed(message.descriptors.front(), log->offset, log->size);
     if (!mapping) return Outcome::kHostile;
     memory_.set_log(std::move(*mapping));
     // With a shared log this message has a reply of its own, whatever its flags say.
@@ -245,7 +245,7 @@ VhostUserBackEnd::Outcome VhostUserBackEnd::take_inflight(VhostUserMessage& mess
     if (!shape || message.descriptors.size() != 1 || shape->num_queues > rings_.size()) return Outcome::kHostile;
     const std::uint64_t queue_bytes = InflightRegion::bytes_of_queue(shape->queue_size);
     if (shape->mmap_offset % 8 != 0 || shape->mmap_size < shape->num_queues * queue_bytes) return Outcome::kHostile;
-    auto mapping = SharedMapping::map(message.descriptors.front(), shape->mmap_offset, shape->mmap_size);
+    auto mapping = SharedMapping::map_unsealed(message.descriptors.front(), shape->mmap_offset, shape->mmap_size);
     if (!mapping) return Outcome::kHostile;
     for (const auto& ring : rings_) ring->inflight.reset();
     inflight_ = std::move(*mapping);

@@ -1,5 +1,6 @@
 #include "devices/virtio/vhost_user/back_end.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -269,15 +270,14 @@ class VhostUserHostility : public VhostUser, public testing::WithParamInterface<
 TEST_P(VhostUserHostility, EndsTheConnection) {
     connect();
     front_end_->negotiate(0);
-    const runtime::UniqueFd unsealed(::memfd_create("unsealed", MFD_CLOEXEC));
-    (void)!::ftruncate(unsealed.get(), 1 << 20);
+    const runtime::UniqueFd no_memory(::open("/proc/self/comm", O_RDWR | O_CLOEXEC));
     struct {
         VhostUserMemoryHeader header{1, 0};
         VhostUserMemoryRegion region{0, 1 << 20, 0x1000'0000, 0};
     } table;
     const int ram = ram_.file.first.get();
     switch (GetParam()) {
-        case 0: front_end_->send(kSetMemTable, table, {unsealed.get()}); break;
+        case 0: front_end_->send(kSetMemTable, table, {no_memory.get()}); break;
         case 1:
             table.region.size = 2 << 20; // more than the file has
             front_end_->send(kSetMemTable, table, {ram});

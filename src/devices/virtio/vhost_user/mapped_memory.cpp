@@ -31,7 +31,7 @@ bool MappedMemory::add(const VhostUserMemoryRegion& region, const runtime::Uniqu
     if (regions_.size() >= kVhostUserRegionLimit) return false;
     if (wraps(region.guest_address, region.size) || wraps(region.user_address, region.size)) return false;
     if (std::ranges::any_of(regions_, [&](const Region& other) { return overlap(other.place, region); })) return false;
-    auto mapping = SharedMapping::map(file, region.mmap_offset, region.size);
+    auto mapping = SharedMapping::map_unsealed(file, region.mmap_offset, region.size);
     if (!mapping) return false;
     regions_.push_back({region, std::move(*mapping)});
     return true;
@@ -72,6 +72,7 @@ MappedMemory::translate(memory::Iova address, std::uint64_t length_bytes, memory
     for (const Region& region : regions_) {
         const std::uint64_t offset = address.value - region.place.guest_address;
         if (offset >= region.place.size) continue;
+        if (region.mapping.lost()) break;
         return region.mapping.bytes().subspan(offset, std::min(length_bytes, region.place.size - offset));
     }
     return std::unexpected(memory::DmaFault{address, access});

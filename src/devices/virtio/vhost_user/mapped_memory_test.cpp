@@ -1,6 +1,8 @@
 #include "devices/virtio/vhost_user/mapped_memory.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 namespace touka::devices::virtio {
 namespace {
@@ -28,6 +30,17 @@ TEST(MappedMemory, ARegionThatIsRemovedStaysMappedWhileItIsUsed) {
     ASSERT_TRUE(memory.add(region, file)) << "and can come again";
     memory.clear();
     EXPECT_EQ(memory.region_count(), 0u);
+}
+
+TEST(MappedMemory, AFileThatBecameShorterIsMemoryNoMore) {
+    const runtime::UniqueFd file(::memfd_create("unsealed", MFD_CLOEXEC));
+    ASSERT_EQ(::ftruncate(file.get(), 0x2000), 0);
+    MappedMemory memory;
+    ASSERT_TRUE(memory.add({.guest_address = 0x1000, .size = 0x2000, .user_address = 0, .mmap_offset = 0}, file));
+    const auto span = memory.translate(Iova{0x2000}, 16, DmaAccess::kWrite).value();
+    ASSERT_EQ(::ftruncate(file.get(), 0x1000), 0);
+    span[3] = std::byte{1};
+    EXPECT_FALSE(memory.translate(Iova{0x1000}, 16, DmaAccess::kRead).has_value());
 }
 
 } // namespace
