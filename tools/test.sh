@@ -65,6 +65,14 @@ test() {
             build_preset release
             test_box
             ;;
-        *) fail "test takes unit, machine, sanitizers, box, or nothing for what CI checks" ;;
+        interop)
+            steps 3
+            step "Building"
+            build_preset release
+            step "Making the guest of the machine tests"
+            make_test_guest
+            test_interop
+            ;;
+        *) fail "test takes unit, machine, sanitizers, box, interop, or nothing for what CI checks" ;;
     esac
 }

@@ -14,6 +14,8 @@ using namespace spec::vfio;
 namespace {
 
 constexpr std::uint64_t kSmallestBarBytes = 16, kLargestBarBytes = std::uint64_t{1} << 46;
+/// Half of all. Devices have 256 at most (PCI Local Bus 3.0 §6.2.5.1), and some that no wire ends at have more.
+constexpr std::uint64_t kMostPorts = 0x8000;
 
 std::uint32_t load4(std::span<const std::uint8_t> bytes, std::uint32_t offset) {
     std::uint32_t value = 0;
@@ -30,7 +32,7 @@ std::expected<void, std::string> PassthroughFunction::define_bars(std::span<cons
         const std::uint32_t type = load4(device, offset::kBar0 + 4 * i);
         const bool ports = (type & kBarIoSpace) != 0, wide = !ports && (type & kBarMemory64) != 0;
         if (bytes > kLargestBarBytes) return std::unexpected("a BAR of an impossible size");
-        if (ports && bytes > 256) return std::unexpected("more ports than a BAR can have");
+        if (ports && bytes > kMostPorts) return std::unexpected("a BAR of more ports than a machine has room for");
         if (!wide && bytes > (std::uint64_t{1} << 31)) return std::unexpected("a BAR too large for 32 bits");
         if (wide && (i + 1 == kBarCount || transport_.region_bytes(i + 1) != 0)) {
             return std::unexpected("a 64-bit BAR without its second half");

@@ -205,18 +205,22 @@ TEST_F(PassthroughTest, SavesAndRestoresTheMachinesPartAndTheDevices) {
 }
 
 TEST_F(PassthroughTest, RefusesDevicesThatCannotBe) {
+    std::uint64_t bar_bytes = TestTransport().bar_bytes;
     const auto refuses = [&](std::uint32_t offset, unsigned width, std::uint32_t value) {
         TestTransport odd;
+        odd.bar_bytes = bar_bytes;
         odd.put(offset, width, value);
         return !PassthroughFunction::create("odd", odd, sink_, reactor_);
     };
     EXPECT_TRUE(refuses(0x0E, 1, 1));                          // a bridge
-    EXPECT_TRUE(refuses(0x10, 1, 1));                          // 16 KiB of ports
+    EXPECT_FALSE(refuses(0x10, 1, 1));                         // 16 KiB of ports: more than a wire has
     EXPECT_TRUE(refuses(TestTransport::kMsix + 2, 2, 2047));   // more vectors than there are
     EXPECT_TRUE(refuses(TestTransport::kMsix + 4, 4, 0x3FF8)); // a table over the end
     EXPECT_TRUE(refuses(TestTransport::kMsix + 4, 4, 0x0001)); // in a BAR that is not there
     EXPECT_TRUE(refuses(TestTransport::kMsix + 8, 4, 0x0007));
     EXPECT_FALSE(refuses(TestTransport::kExpress + 1, 1, TestTransport::kMsi)); // a list in a circle
+    bar_bytes = 0x8001;
+    EXPECT_TRUE(refuses(0x10, 1, 1)); // all ports that there are
 }
 
 TEST(PassthroughMemory, AllRamIsGrantedWhereTheGuestHasIt) {

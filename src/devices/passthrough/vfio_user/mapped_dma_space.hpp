@@ -84,6 +84,8 @@ public:
 
     /// Whom to ask from now on; nobody when empty. Any thread.
     void set_remote(std::shared_ptr<RemoteMemory> remote) { *remote_.lock() = std::move(remote); }
+    /// For a device that wants its client to see an access. Null: nobody is there.
+    [[nodiscard]] std::shared_ptr<RemoteMemory> remote() { return *remote_.lock(); }
 
     struct Range {
         memory::Iova start;
