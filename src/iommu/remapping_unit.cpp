@@ -190,6 +190,11 @@ void RemappingUnit::set_translation(bool enabled) {
         const std::scoped_lock lock(mutex_);
         if (change != translation_change_) return;
         state_.global_status = (state_.global_status & ~global::TE) | (enabled ? global::TE : 0);
+        translation_switched_.notify_all();
+    });
+    std::unique_lock lock(mutex_);
+    translation_switched_.wait_for(lock, options_.longest_switch, [&] {
+        return change != translation_change_ || ((state_.global_status & global::TE) != 0) == enabled;
     });
 }
 

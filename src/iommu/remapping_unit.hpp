@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -110,6 +111,7 @@ private:
     RemappingUnitState state_; // but for faults and queue
     // Which of them is under way: an old one's end is nobody's.
     std::uint64_t translation_change_ = 0, context_command_ = 0, iotlb_command_ = 0;
+    std::condition_variable translation_switched_;
 };
 
 } // namespace touka::iommu

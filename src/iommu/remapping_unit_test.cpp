@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
+#include <thread>
+
 #include "iommu/test_unit.hpp"
 
 namespace touka::iommu {
@@ -77,6 +81,30 @@ TEST_F(RemappingUnitTest, TranslationIsOnWhenNoAccessOfBeforeIsUnderWay) {
     EXPECT_FALSE(reaches(kData)) << "who comes now is translated already";
     use.end();
     EXPECT_EQ(status() & global::TE, global::TE);
+}
+
+TEST(RemappingUnitSwitch, TheProcessorThatTurnsTranslationOnStandsUntilItIsOn) {
+    TestUnit test({.longest_switch = std::chrono::seconds(60)});
+    const auto space = test.unit().add_requester(RequesterId{0x0018});
+    auto use = space->use();
+    std::atomic<bool> returned{false};
+    std::thread processor([&] {
+        test.enable_translation();
+        returned = true;
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    EXPECT_FALSE(returned.load());
+    use.end();
+    processor.join();
+    EXPECT_EQ(test.get(Offset::GSTS) & global::TE, global::TE);
+}
+
+TEST(RemappingUnitSwitch, ButNotForEver) {
+    TestUnit test({.longest_switch = std::chrono::milliseconds(1)});
+    const auto space = test.unit().add_requester(RequesterId{0x0018});
+    const auto use = space->use();
+    test.enable_translation();
+    EXPECT_EQ(test.get(Offset::GSTS) & global::TE, 0u);
 }
 
 TEST_F(RemappingUnitTest, SwitchesShowWhatIsOn) {

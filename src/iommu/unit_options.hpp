@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 
 #include "spec/vtd/capabilities.hpp"
@@ -19,6 +20,10 @@ struct RemappingUnitOptions {
     bool interrupt_remapping = true;
     /// How long a device-TLB may take to answer before ITE. (PCIe Base 5.0 §10.3.1: one minute, half as much more)
     std::uint64_t device_tlb_timeout_ns = 60'000'000'000;
+    /// A processor that turns translation on or off stands in that write until it is done, so long at most. Functions
+    /// of the host are given all of the memory then, or what the tables map, which takes its time with much of it;
+    /// Linux waits ten seconds for the status after the write, and panics.
+    std::chrono::milliseconds longest_switch{0};
 };
 
 /// Address widths: of the unit, and what SAGAW says of tables of three and of four levels.

@@ -23,7 +23,9 @@ std::unique_ptr<iommu::InterruptDelivery> delivery_to(platform::InterruptChips* 
 
 MachineIommu::MachineIommu(memory::GuestMemory& memory, InterruptSystem& interrupts, runtime::Timers& timers,
                            platform::AddressSpace& space, bool shadowed)
-    : space_(space), options_{.caching_mode = shadowed, .interrupt_remapping = interrupts.chips() != nullptr},
+    : space_(space), options_{.caching_mode = shadowed,
+                              .interrupt_remapping = interrupts.chips() != nullptr,
+                              .longest_switch = std::chrono::seconds(30)},
       delivery_(delivery_to(interrupts.chips())), unit_({memory, interrupts.msi(), *delivery_, timers}, options_),
       io_apic_messages_(unit_.interrupts(), iommu::kIoApicRequester) {
     if (interrupts.chips() != nullptr) interrupts.chips()->io_apic().send_messages_to(io_apic_messages_);
