@@ -104,16 +104,18 @@ void Block::activate(std::uint64_t features) { write_through_ = (features & VIRT
 bool Block::process_queue(unsigned index) {
     Queue& queue = queues_.at(index);
     processing_ = index;
-    const auto more = transport_->queue(index).consume(
+    const auto more = transport_->queue(index).consume_in_batches(
         kTurnBudget, [&queue]() -> DescriptorChain& { return queue.free.back()->chain; },
         [this, &queue](DescriptorChain&) {
             Slot& slot = *queue.free.back();
             queue.free.pop_back();
             handle(slot);
+        },
+        [this, index] {
+            volume_.commit();
+            transport_->publish(index);
         });
-    volume_.commit();
     processing_.reset();
-    transport_->publish(index);
     if (!more) transport_->fail(more.error());
     return more.value_or(false);
 }

@@ -14,16 +14,18 @@ ScsiRequest& ScsiRequestQueue::next() {
 
 bool ScsiRequestQueue::process(unsigned budget) {
     processing_ = true;
-    const auto more = port_.transport->queue(index_).consume(
+    const auto more = port_.transport->queue(index_).consume_in_batches(
         budget, [this]() -> DescriptorChain& { return next().chain(); },
         [this](DescriptorChain&) {
             ScsiRequest& request = *free_.back();
             free_.pop_back();
             request.start(port_);
+        },
+        [this] {
+            port_.bus.commit();
+            port_.transport->publish(index_);
         });
-    port_.bus.commit();
     processing_ = false;
-    port_.transport->publish(index_);
     if (!more) port_.transport->fail(more.error());
     return more.value_or(false);
 }

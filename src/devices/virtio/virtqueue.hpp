@@ -2,6 +2,7 @@
 // Absent: packed rings, in-order use, resetting one queue.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
@@ -124,6 +125,21 @@ public:
         } while (!polled_ && enable_notifications());
         return false;
     }
+    /// As `consume`, in batches of which each is twice as large as the one before: what comes of the first is published
+    /// while the rest is still to be done, so that a driver that has to wake up does so meanwhile, and has new chains
+    /// when the rest is done. @param batch_over begins what a batch waits for, and publishes; after the last one, too.
+    template <class NextChain, class Handle, class BatchOver>
+    [[nodiscard]] std::expected<bool, QueueError> consume_in_batches(unsigned budget, NextChain next_chain,
+                                                                     Handle handle, BatchOver batch_over) {
+        for (unsigned batch = kFirstBatch;; batch *= 2) {
+            const unsigned count = std::min(batch, budget);
+            const auto more = consume(count, next_chain, handle);
+            batch_over();
+            budget -= count;
+            if (!more || !*more || budget == 0) return more;
+        }
+    }
+    static constexpr unsigned kFirstBatch = 8;
 
 private:
     /// One use of the space for all that happens in a turn.

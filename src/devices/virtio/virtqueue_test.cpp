@@ -4,6 +4,8 @@
 
 #include <array>
 #include <cstring>
+#include <utility>
+#include <vector>
 
 #include "memory/guest_memory.hpp"
 #include "spec/virtio/virtio.hpp"
@@ -238,6 +240,56 @@ TEST_F(VirtqueueTest, APolledQueueLeavesItsDriverQuiet) {
     queue_.set_polled(false);
     ASSERT_TRUE(consume());
     EXPECT_FALSE(quiet());
+}
+
+class VirtqueueBatches : public VirtqueueTest {
+protected:
+    static constexpr std::uint16_t kMany = 64;
+    VirtqueueBatches() {
+        const QueueSetup setup{kMany, Iova{kDescriptors}, Iova{kAvail}, Iova{kUsed}};
+        EXPECT_TRUE(many_.start(setup, kAllFeatures).has_value());
+        for (std::uint16_t i = 0; i < kMany; ++i) {
+            describe(i, {kBuffers, 8, 0, 0});
+            store<std::uint16_t>(kAvail + 4 + 2ull * i, i);
+        }
+    }
+    [[nodiscard]] std::expected<bool, QueueError> consume(unsigned budget) {
+        unsigned count = 0;
+        return many_.consume_in_batches(
+            budget, [this]() -> DescriptorChain& { return chain_; },
+            [this, &count](DescriptorChain& chain) {
+                many_.push_used(chain, 0);
+                ++count;
+            },
+            [this, &count] { batches_.emplace_back(std::exchange(count, 0), many_.publish()); });
+    }
+    using Batch = std::pair<unsigned, bool>; // chains, and whether the driver wants an interrupt for it
+    Virtqueue many_{dma_, kMany};
+    std::vector<Batch> batches_;
+};
+
+TEST_F(VirtqueueBatches, WakeTheDriverWithTheFirstOfManyChains) {
+    store<std::uint16_t>(kAvail + 2, 40);
+    EXPECT_FALSE(consume(256).value());
+    EXPECT_EQ(batches_, (std::vector<Batch>{{8, true}, {16, false}, {16, false}}));
+    EXPECT_FALSE(consume(256).value());
+    EXPECT_EQ(batches_.back(), (Batch{0, false})) << "what came meanwhile from elsewhere is begun all the same";
+}
+
+TEST_F(VirtqueueBatches, EndWithTheBudget) {
+    store<std::uint16_t>(kAvail + 2, 40);
+    EXPECT_TRUE(consume(10).value());
+    EXPECT_EQ(batches_, (std::vector<Batch>{{8, true}, {2, false}}));
+    EXPECT_TRUE(consume(8).value());
+    EXPECT_EQ(batches_.size(), 3u);
+}
+
+TEST_F(VirtqueueBatches, EndWithAQueueThatIsBroken) {
+    store<std::uint16_t>(kAvail + 2, 40);
+    store<std::uint16_t>(kAvail + 4 + 2 * 9, kMany); // no descriptor
+    EXPECT_FALSE(consume(256).has_value());
+    EXPECT_EQ(batches_.size(), 2u);
+    EXPECT_EQ(batches_.back().first, 1u);
 }
 
 TEST_F(VirtqueueTest, IndicesWrapAroundAt65536) {
