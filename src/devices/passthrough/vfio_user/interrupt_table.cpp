@@ -61,8 +61,8 @@ std::expected<void, int> InterruptTable::validate(const IrqSet& set, const Messa
     if (data == VFIO_IRQ_SET_DATA_BOOL && bytes != set.count) return std::unexpected(EINVAL);
     if (data != VFIO_IRQ_SET_DATA_EVENTFD && !message.descriptors.empty()) return std::unexpected(EINVAL);
     if (!message.descriptors.empty() && message.descriptors.size() != set.count) return std::unexpected(EINVAL);
-    const bool eventfds =
-        std::ranges::all_of(message.descriptors, [](const auto& fd) { return ForeignEventfd::is_one(fd.get()); });
+    const bool eventfds = std::ranges::all_of(message.descriptors,
+                                              [](const auto& fd) { return runtime::ForeignEventfd::is_one(fd.get()); });
     if (!eventfds) return std::unexpected(EINVAL);
     return {};
 }
@@ -94,8 +94,9 @@ std::expected<void, int> InterruptTable::set(Message& message) {
 
 void InterruptTable::assign(const IrqSet& set, std::vector<runtime::UniqueFd> descriptors) {
     for (std::uint32_t i = 0; i < set.count; ++i) {
-        ForeignEventfd event;
-        if (!descriptors.empty()) event = ForeignEventfd::take(std::move(descriptors[i])).value_or(ForeignEventfd());
+        runtime::ForeignEventfd event;
+        if (!descriptors.empty())
+            event = runtime::ForeignEventfd::take(std::move(descriptors[i])).value_or(runtime::ForeignEventfd());
         const std::uint32_t number = set.start + i;
         if ((set.flags & VFIO_IRQ_SET_ACTION_TRIGGER) != 0) {
             const std::scoped_lock lock(mutex_);
@@ -116,7 +117,7 @@ void InterruptTable::assign(const IrqSet& set, std::vector<runtime::UniqueFd> de
 }
 
 std::unique_ptr<InterruptTable::Switch> InterruptTable::make_switch(std::uint32_t index, std::uint32_t number,
-                                                                    bool masks, ForeignEventfd event) {
+                                                                    bool masks, runtime::ForeignEventfd event) {
     auto made = std::make_unique<Switch>();
     made->event = std::move(event);
     made->watch =

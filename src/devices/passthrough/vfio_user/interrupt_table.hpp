@@ -8,9 +8,9 @@
 #include <mutex>
 #include <vector>
 
-#include "devices/passthrough/vfio_user/foreign_eventfd.hpp"
 #include "devices/passthrough/vfio_user/message_channel.hpp"
 #include "platform/pci/msix_table.hpp"
+#include "runtime/foreign_eventfd.hpp"
 #include "runtime/reactor.hpp"
 #include "spec/vfio/device.hpp"
 
@@ -49,11 +49,11 @@ public:
 private:
     /// An eventfd of the client's that masks or unmasks when it is signalled.
     struct Switch {
-        ForeignEventfd event;
+        runtime::ForeignEventfd event;
         std::unique_ptr<runtime::Reactor::Watch> watch;
     };
     struct Interrupt {
-        ForeignEventfd trigger;
+        runtime::ForeignEventfd trigger;
         bool masked = false;
         bool pending = false;   // raised while masked
         bool unmasking = false; // INTx: when the function has settled
@@ -63,7 +63,7 @@ private:
     void assign(const spec::vfio::IrqSet& set, std::vector<runtime::UniqueFd> descriptors);
     void disable(std::uint32_t index);
     [[nodiscard]] std::unique_ptr<Switch> make_switch(std::uint32_t index, std::uint32_t number, bool masks,
-                                                      ForeignEventfd event);
+                                                      runtime::ForeignEventfd event);
     void fire(std::uint32_t index, std::uint32_t number);
     void fire_locked(std::uint32_t index, Interrupt& interrupt);
     void mask(std::uint32_t index, std::uint32_t number, bool masked);

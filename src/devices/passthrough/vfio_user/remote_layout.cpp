@@ -106,10 +106,10 @@ std::expected<RemoteRegion, std::string> read_region_info(const Message& reply, 
 
 std::vector<RemoteDoorbell> read_doorbells(Message& reply, std::uint64_t region_bytes) {
     std::vector<RemoteDoorbell> doorbells;
-    std::vector<std::shared_ptr<const ForeignEventfd>> events;
+    std::vector<std::shared_ptr<const runtime::ForeignEventfd>> events;
     for (auto& fd : reply.descriptors) {
-        auto event = ForeignEventfd::take(std::move(fd));
-        events.push_back(event ? std::make_shared<const ForeignEventfd>(std::move(*event)) : nullptr);
+        auto event = runtime::ForeignEventfd::take(std::move(fd));
+        events.push_back(event ? std::make_shared<const runtime::ForeignEventfd>(std::move(*event)) : nullptr);
     }
     const auto list = reply.at<RegionIoFds>();
     if (!list || list->count == 0 || list->argsz < sizeof *list) return {};

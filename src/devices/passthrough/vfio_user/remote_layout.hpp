@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "devices/passthrough/vfio_user/client_connection.hpp"
-#include "devices/passthrough/vfio_user/foreign_eventfd.hpp"
+#include "runtime/foreign_eventfd.hpp"
 #include "runtime/shared_mapping.hpp"
 
 namespace touka::devices::passthrough {
@@ -26,7 +26,7 @@ struct RemoteDoorbell {
     std::uint64_t offset = 0;
     std::uint64_t width_bytes = 0; ///< 0: any
     std::optional<std::uint64_t> matching;
-    std::shared_ptr<const ForeignEventfd> event; // of several doorbells
+    std::shared_ptr<const runtime::ForeignEventfd> event; // of several doorbells
     [[nodiscard]] bool rings(std::uint64_t at, std::uint64_t width, std::uint64_t value) const {
         return at == offset && (width_bytes == 0 || width_bytes == width) && (!matching || *matching == value);
     }

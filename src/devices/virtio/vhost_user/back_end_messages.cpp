@@ -171,10 +171,10 @@ VhostUserBackEnd::Outcome VhostUserBackEnd::set_ring_descriptor(VhostUserMessage
     const std::uint64_t index = value ? *value & kVhostUserVringIndexMask : ~std::uint64_t{0};
     Vring* const ring = ring_at(index);
     if (ring == nullptr) return Outcome::kHostile;
-    PeerEvent event;
+    runtime::ForeignEventfd event;
     if ((*value & kVhostUserNoDescriptor) == 0) {
         if (message.descriptors.size() != 1) return Outcome::kHostile;
-        auto peers = PeerEvent::from(std::move(message.descriptors.front()));
+        auto peers = runtime::ForeignEventfd::take(std::move(message.descriptors.front()));
         if (!peers) return Outcome::kHostile;
         event = std::move(*peers);
     }

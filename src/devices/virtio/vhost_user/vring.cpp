@@ -1,38 +1,8 @@
 #include "devices/virtio/vhost_user/vring.hpp"
 
-#include <fcntl.h>
-#include <poll.h>
-#include <unistd.h>
-
-#include <array>
-#include <string>
-#include <string_view>
-
 #include "spec/virtio/split_queue.hpp"
 
 namespace touka::devices::virtio {
-
-std::optional<PeerEvent> PeerEvent::from(runtime::UniqueFd fd) {
-    std::array<char, 64> target{};
-    const std::string link = "/proc/self/fd/" + std::to_string(fd.get());
-    const ssize_t length = ::readlink(link.c_str(), target.data(), target.size());
-    if (length < 0 || std::string_view(target.data(), static_cast<std::size_t>(length)) != "anon_inode:[eventfd]") {
-        return std::nullopt;
-    }
-    ::fcntl(fd.get(), F_SETFL, O_NONBLOCK);
-    PeerEvent event;
-    event.fd_ = std::move(fd);
-    return event;
-}
-
-void PeerEvent::signal() const {
-    if (!fd_) return;
-    // A counter that the peer has filled up would block a writer whose O_NONBLOCK it took off.
-    pollfd ready{fd_.get(), POLLOUT, 0};
-    if (::poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0) return;
-    const std::uint64_t one = 1;
-    (void)!::write(fd_.get(), &one, sizeof one);
-}
 
 std::expected<void, QueueError> Vring::start(MappedMemory& memory, std::uint64_t features) {
     const auto descriptors = memory.from_user_address(addresses->descriptor);

@@ -8,24 +8,10 @@
 #include "devices/virtio/vhost_user/inflight_region.hpp"
 #include "devices/virtio/vhost_user/mapped_memory.hpp"
 #include "devices/virtio/virtqueue.hpp"
+#include "runtime/foreign_eventfd.hpp"
 #include "runtime/reactor.hpp"
-#include "runtime/unique_fd.hpp"
 
 namespace touka::devices::virtio {
-
-/// An eventfd of a peer. The peer may do to it what it likes; nothing here waits.
-class PeerEvent {
-public:
-    PeerEvent() = default;
-    /// @return nothing when the descriptor is not an eventfd.
-    [[nodiscard]] static std::optional<PeerEvent> from(runtime::UniqueFd fd);
-    [[nodiscard]] int fd() const { return fd_.get(); }
-    [[nodiscard]] explicit operator bool() const { return static_cast<bool>(fd_); }
-    void signal() const;
-
-private:
-    runtime::UniqueFd fd_;
-};
 
 /// One ring as the front-end described it. (Vhost-user Protocol, "Ring states")
 struct Vring {
@@ -37,7 +23,7 @@ struct Vring {
     std::uint16_t base = 0; ///< where in the available ring to go on
     std::optional<spec::virtio::VhostUserVringAddress> addresses;
     bool enabled = false;
-    PeerEvent kick, call, error;
+    runtime::ForeignEventfd kick, call, error;
     std::unique_ptr<runtime::Reactor::Watch> watch;
     std::unique_ptr<InflightRegion> inflight;
     std::uint16_t seen = 0; ///< avail.idx when the device was told of it last

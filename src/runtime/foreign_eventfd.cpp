@@ -1,4 +1,4 @@
-#include "devices/passthrough/vfio_user/foreign_eventfd.hpp"
+#include "runtime/foreign_eventfd.hpp"
 
 #include <poll.h>
 #include <sys/uio.h>
@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-namespace touka::devices::passthrough {
+namespace touka::runtime {
 
 bool ForeignEventfd::is_one(int fd) {
     std::array<char, 64> target{};
@@ -17,7 +17,7 @@ bool ForeignEventfd::is_one(int fd) {
     return length > 0 && std::string_view(target.data(), static_cast<std::size_t>(length)) == "anon_inode:[eventfd]";
 }
 
-std::optional<ForeignEventfd> ForeignEventfd::take(runtime::UniqueFd fd) {
+std::optional<ForeignEventfd> ForeignEventfd::take(UniqueFd fd) {
     if (!is_one(fd.get())) return std::nullopt;
     return ForeignEventfd(std::move(fd));
 }
@@ -26,6 +26,7 @@ std::optional<ForeignEventfd> ForeignEventfd::take(runtime::UniqueFd fd) {
 // here, and one that means harm would take it off again. So each access says for itself that it does not wait.
 
 void ForeignEventfd::signal() const {
+    if (!fd_) return;
     pollfd room{fd_.get(), POLLOUT, 0};
     if (::poll(&room, 1, 0) != 1 || (room.revents & POLLOUT) == 0) return; // a full counter is raised already
     const std::uint64_t one = 1;
@@ -38,4 +39,4 @@ bool ForeignEventfd::consume() const {
     return ::preadv2(fd_.get(), &place, 1, -1, RWF_NOWAIT) == sizeof count;
 }
 
-} // namespace touka::devices::passthrough
+} // namespace touka::runtime
