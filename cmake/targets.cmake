@@ -5,6 +5,9 @@
 #     *_bench.cpp  one Google Benchmark program <library>_bench.
 # A folder below that has a CMakeLists.txt of its own is a library of its own and left out here.
 
+# Tests, more than half of all that is compiled: less optimised they take a third less time to be so.
+set(TOUKA_TEST_OPTIONS $<$<CONFIG:RelWithDebInfo>:-O1>)
+
 option(TOUKA_FUZZ "Build fuzz targets for libFuzzer (needs clang)" OFF)
 set(TOUKA_SANITIZE "" CACHE STRING "Sanitizers to build with, as for -fsanitize=")
 
@@ -51,6 +54,7 @@ function(touka_fuzz_target source)
     if(TOUKA_FUZZ)
         target_link_options(${name} PRIVATE -fsanitize=fuzzer)
     else()
+        target_compile_options(${name} PRIVATE ${TOUKA_TEST_OPTIONS})
         target_link_libraries(${name} PRIVATE touka_replay_corpus)
         add_test(NAME ${name} COMMAND ${name} ${folder}/corpus/${name})
         set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT 120)
@@ -80,6 +84,7 @@ function(touka_library target)
     endif()
     if(tests)
         add_executable(${target}_test ${tests})
+        target_compile_options(${target}_test PRIVATE ${TOUKA_TEST_OPTIONS})
         target_link_libraries(${target}_test PRIVATE
             touka_options ${target} ${ARG_TEST_DEPENDS} GTest::gmock GTest::gtest_main)
         gtest_discover_tests(${target}_test DISCOVERY_MODE PRE_TEST
