@@ -40,27 +40,30 @@ def parse(made):
 
 
 class Bench:
-    """The servers, and how each is loaded; a subclass starts them."""
+    """The servers, and how each is loaded; a subclass starts them, anew in each round: how a process happens to lie in memory
+    makes a tenth of a read's time, which the median is to see."""
 
-    def __init__(self, arguments, stack):
+    def __init__(self, arguments):
         self.arguments = arguments
         self.server_cpu, self.load_cpu = map(str, sorted(os.sched_getaffinity(0))[:2])
-        # Sockets' names have to be short, whatever the project's folder is called.
-        self.folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="touka-bench-")))
         self.file = make_file(arguments.folder.resolve() / "disk.raw", arguments.mib << 20)
-        self.stack = stack
         self.subjects = []
+        self.remarks = set()
+        # Of a round:
+        self.folder = self.stack = None
         self.commands = {}  # subject -> its generator's words, None but for the depth
-        self.start()
 
     def pinned(self, cpu):
         return ["taskset", "--cpu-list", cpu]
 
     def add(self, name, transport, program, *words, server=None):
-        subject = Subject(name, transport)
+        known = (each for each in self.subjects if (each.name, each.transport) == (name, transport))
+        subject = next(known, None)
+        if subject is None:
+            subject = Subject(name, transport)
+            self.subjects.append(subject)
         cpu = self.load_cpu if server else self.server_cpu
         owner = ["--server", str(server.process.pid)] if server else []
-        self.subjects.append(subject)
         self.commands[subject] = [*self.pinned(cpu), str(self.arguments.programs / program), *map(str, words), *owner,
                                   "--bytes", str(self.arguments.mib << 20), "--seconds", str(self.arguments.seconds)]
 
@@ -69,8 +72,20 @@ class Bench:
         self.stack.callback(server.stop)
         return server
 
+    def remark(self, what):
+        if what not in self.remarks:
+            note(what)
+            self.remarks.add(what)
+
     def round(self, number):
         """Everything once: a server after the other, so that what else the machine does meets all of them."""
+        with contextlib.ExitStack() as self.stack:
+            # Sockets' names have to be short, whatever the project's folder is called.
+            self.folder = pathlib.Path(self.stack.enter_context(tempfile.TemporaryDirectory(prefix="touka-bench-")))
+            self.start()
+            self.load_all(number)
+
+    def load_all(self, number):
         for depth in self.arguments.depth:
             for subject in self.subjects:
                 progress(f"round {number}, depth {depth}, {subject.transport}: {subject.name}")
@@ -109,14 +124,13 @@ def make_file(path, length):
 
 def measure(kind, arguments, name):
     """Runs all rounds and prints the table. @return the exit status."""
-    with contextlib.ExitStack() as stack:
+    bench = kind(arguments)
+    for number in range(1, arguments.rounds + 1):
         try:
-            bench = kind(arguments, stack)
+            bench.round(number)
         except Failed as failure:
             sys.exit(f"{name}: {failure}")
-        for number in range(1, arguments.rounds + 1):
-            bench.round(number)
-            note(f"round {number} of {arguments.rounds}")
+        note(f"round {number} of {arguments.rounds}")
     print(table(bench.subjects, arguments.depth))
     errors = complaints(bench.subjects, arguments.depth)
     if arguments.json:

@@ -7,7 +7,7 @@ and IOPS: medians.
 """
 import sys
 
-from bench import Bench, measure, note, parse, parser
+from bench import Bench, measure, parse, parser
 from results import HOST, OURS
 from servers import Device, Qemu
 
@@ -23,7 +23,7 @@ class DirectBench(Bench):
         self.add(OURS, READS, "nvme_load", device.socket, server=device)
         self.add(HOST, READS, "uring_load", self.file)
         if reason := Qemu.lacking():
-            note(f"{reason}: only the host is beside touka-device")
+            self.remark(f"{reason}: only the host is beside touka-device")
             return
         qemu = self.serve(Qemu)
         self.add(f"qemu-storage-daemon, {qemu.way}", READS, "vhost_load", qemu.socket, "--poll", server=qemu)

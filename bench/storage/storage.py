@@ -6,7 +6,7 @@ generators, the file, the processors and the places that are read are the same f
 """
 import sys
 
-from bench import Bench, measure, note, parse, parser
+from bench import Bench, measure, parse, parser
 from results import HOST, OURS
 from servers import Qemu, Tgt, Touka
 
@@ -37,13 +37,13 @@ class StorageBench(Bench):
         touka = self.serve(Touka, self.arguments.programs / "touka-target")
         self.add(OURS, ISCSI, "iscsi_load", touka.url, server=touka)
         if reason := Tgt.lacking():
-            note(f"{reason}: iSCSI is measured alone")
+            self.remark(f"{reason}: iSCSI is measured alone")
         elif self.wanted(ISCSI):
             tgt = self.serve(Tgt)
             for way, lun in tgt.luns.items():
                 self.add(f"tgt, {way}", ISCSI, "iscsi_load", f"{tgt.url}/{lun}", server=tgt)
         if reason := Qemu.lacking():
-            note(f"{reason}: vhost-user is measured alone")
+            self.remark(f"{reason}: vhost-user is measured alone")
         qemu = None if reason else self.serve(Qemu)
         for transport, manner in ((VHOST_USER, []), (POLLED, ["--poll"])):
             self.add(OURS, transport, "vhost_load", touka.socket, "--scsi", *manner, server=touka)
