@@ -68,8 +68,7 @@ RemoteDevice::RemoteDevice(Settings settings, memory::DmaSpace& dma)
 RemoteDevice::~RemoteDevice() {
     ending_ = true;
     if (auto connection = link().connection) connection->fail(); // a recovery that waits ends
-    retry_.reset();
-    recovery_.run_and_wait([] {});
+    recovery_.run_and_wait([this] { retry_.reset(); });          // after what may be about to arm it
     *link_.lock() = Link{};
 }
 

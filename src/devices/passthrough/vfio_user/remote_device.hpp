@@ -100,7 +100,7 @@ private:
     memory::DmaSpace& dma_;
     DmaFaultLog faults_;
     std::shared_ptr<const RemoteLayout> shape_; // of the first connection; sizes and counts never change
-    bool translates_ = false;                   // as of the first connection
+    std::atomic<bool> translates_{false};       // as of the first connection
     runtime::Guarded<Link> link_;               // within the next two, otherwise alone
     std::mutex agent_mutex_;                    // held while the agent is asked
     TranslationAgent* agent_ = nullptr;
