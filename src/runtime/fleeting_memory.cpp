@@ -12,14 +12,11 @@ namespace touka::runtime {
 namespace {
 
 std::array<FleetingMemory::Slot, FleetingMemory::kLimit> slots; // read by the handler, which may not lock
-std::atomic<std::size_t> slots_in_use{0};                       // those before were taken at some time
 struct sigaction before_us;
 
 /// Within the handler: no more than what is safe in a signal.
 bool replace(std::uintptr_t address) {
-    const std::size_t count = slots_in_use.load(std::memory_order_acquire);
-    for (std::size_t n = 0; n < count; ++n) {
-        auto& slot = slots[n];
+    for (auto& slot : slots) {
         const std::uintptr_t begin = slot.begin.load(std::memory_order_acquire);
         const std::uintptr_t end = slot.end.load(std::memory_order_relaxed);
         if (begin == 0 || address < begin || address >= end || slot.begin.load(std::memory_order_acquire) != begin)
@@ -58,16 +55,13 @@ void install() {
 
 std::optional<FleetingMemory> FleetingMemory::watch(std::span<std::byte> pages) {
     install();
-    for (std::size_t n = 0; n < slots.size(); ++n) {
-        if (slots[n].taken.exchange(true, std::memory_order_acquire)) continue;
+    for (Slot& slot : slots) {
+        if (slot.taken.exchange(true, std::memory_order_acquire)) continue;
         const auto begin = reinterpret_cast<std::uintptr_t>(pages.data());
-        slots[n].lost.store(false, std::memory_order_relaxed);
-        slots[n].end.store(begin + pages.size(), std::memory_order_relaxed);
-        slots[n].begin.store(begin, std::memory_order_release);
-        for (std::size_t known = slots_in_use.load();
-             known <= n && !slots_in_use.compare_exchange_weak(known, n + 1);) {
-        }
-        return FleetingMemory(slots[n]);
+        slot.lost.store(false, std::memory_order_relaxed);
+        slot.end.store(begin + pages.size(), std::memory_order_relaxed);
+        slot.begin.store(begin, std::memory_order_release);
+        return FleetingMemory(slot);
     }
     return std::nullopt;
 }

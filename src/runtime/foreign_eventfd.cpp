@@ -1,10 +1,8 @@
 #include "runtime/foreign_eventfd.hpp"
 
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <array>
-#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -35,10 +33,6 @@ void ForeignEventfd::signal() const {
     if (!raise_foreign(file_->fd.get())) file_->made_us_wait.store(true, std::memory_order_relaxed);
 }
 
-bool ForeignEventfd::consume() const {
-    std::uint64_t count = 0;
-    const iovec place{&count, sizeof count};
-    return ::preadv2(fd(), &place, 1, -1, RWF_NOWAIT) == sizeof count;
-}
+bool ForeignEventfd::consume() const { return take_back_foreign(fd()); }
 
 } // namespace touka::runtime

@@ -38,23 +38,21 @@ std::expected<SharedMapping, MappingError> SharedMapping::map_unsealed(const Uni
                                                                        std::uint64_t length_bytes) {
     auto sealed = map(file, offset_bytes, length_bytes);
     if (sealed || sealed.error() != MappingError::kNotSealed) return sealed;
-    struct stat status{};
-    struct statfs file_system{};
-    if (::fstat(file.get(), &status) < 0 || ::fstatfs(file.get(), &file_system) < 0 || !S_ISREG(status.st_mode) ||
-        !answers_by_itself(file_system)) {
-        return std::unexpected(MappingError::kNotMemory);
-    }
     return map_pages(file, offset_bytes, length_bytes, true);
 }
 
 std::expected<SharedMapping, MappingError> SharedMapping::map_pages(const UniqueFd& file, std::uint64_t offset_bytes,
                                                                     std::uint64_t length_bytes, bool may_shrink) {
+    struct stat status{};
     struct statfs file_system{};
-    if (::fstatfs(file.get(), &file_system) < 0) return std::unexpected(MappingError::kRefused);
+    if (::fstat(file.get(), &status) < 0 || ::fstatfs(file.get(), &file_system) < 0) {
+        return std::unexpected(MappingError::kRefused);
+    }
+    if (may_shrink && (!S_ISREG(status.st_mode) || !answers_by_itself(file_system))) {
+        return std::unexpected(MappingError::kNotMemory);
+    }
     const bool large_pages = file_system.f_type == HUGETLBFS_MAGIC;
     const std::uint64_t page_bytes = large_pages ? static_cast<std::uint64_t>(file_system.f_bsize) : kPageBytes;
-    struct stat status{};
-    if (::fstat(file.get(), &status) < 0) return std::unexpected(MappingError::kRefused);
     const auto file_bytes = static_cast<std::uint64_t>(status.st_size);
     const bool within = offset_bytes <= file_bytes && length_bytes <= file_bytes - offset_bytes;
     if (length_bytes == 0 || !within) return std::unexpected(MappingError::kOutOfFile);

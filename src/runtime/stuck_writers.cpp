@@ -69,9 +69,7 @@ private:
             // Still the same write: its owner sees `helping`, and returns when this is done.
             if (writer.fd.load() == fd && writer.count.load() == count) {
                 writer.helped.store(true);
-                std::uint64_t taken = 0;
-                const iovec place{&taken, sizeof taken};
-                [[maybe_unused]] const auto read = ::preadv2(fd, &place, 1, -1, RWF_NOWAIT);
+                (void)take_back_foreign(fd);
             }
             writer.helping.store(false);
         }
@@ -99,6 +97,12 @@ bool raise_foreign(int fd) {
     writer.fd.store(kNone);
     while (writer.helping.load()) std::this_thread::yield();
     return !writer.helped.exchange(false);
+}
+
+bool take_back_foreign(int fd) {
+    std::uint64_t count = 0;
+    const iovec place{&count, sizeof count};
+    return ::preadv2(fd, &place, 1, -1, RWF_NOWAIT) == sizeof count;
 }
 
 } // namespace touka::runtime

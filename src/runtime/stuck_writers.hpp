@@ -8,5 +8,7 @@ namespace touka::runtime {
 /// second is helped on by taking the count back, a second after the call at the latest.
 /// @param fd an eventfd, open until the call returns.  @return false when it had to be helped: do not write again.
 [[nodiscard]] bool raise_foreign(int fd);
+/// Takes the count back to zero, without waiting. @return whether it was raised.
+bool take_back_foreign(int fd);
 
 } // namespace touka::runtime

@@ -39,7 +39,8 @@ say AGAIN
 def wait_for_socket(path, process):
     deadline = time.monotonic() + LIMIT_S
     while not path.exists():
-        check(process.poll() is None and time.monotonic() < deadline, f"{process.args[0]} listens")
+        if process.poll() is not None or time.monotonic() > deadline:
+            check(False, f"{process.args[0]} listens")
         time.sleep(0.05)
 
 

@@ -1,7 +1,5 @@
 // The device of libvfio-user's sample `server`, by the classes that touka-device serves its functions with: what the
 // sample `client` expects at a socket. Without libvfio-user's code; see libvfio_user.py for who runs it.
-#include <signal.h>
-
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -11,6 +9,7 @@
 #include <thread>
 
 #include "devices/passthrough/vfio_user/server.hpp"
+#include "devices/passthrough/vfio_user/test_memory_bar.hpp"
 #include "runtime/reactor.hpp"
 
 namespace touka::interop {
@@ -19,7 +18,6 @@ namespace {
 using devices::passthrough::MappableRegion;
 using devices::passthrough::MappedDmaSpace;
 using memory::Iova;
-using std::chrono::seconds;
 using std::chrono::system_clock;
 
 constexpr std::uint64_t kClockBytes = 16, kMemoryBytes = 0x4000, kPageBytes = 0x1000;
@@ -47,10 +45,9 @@ public:
                                  .class_code = 0,
                                  .subsystem_vendor_id = 0xCAFE,
                                  .subsystem_id = 0xBABE}),
-          space_(space), memory_handler_(memory_.second.bytes()), timer_(reactor.make_timer([this] { ring(); })),
-          reactor_(reactor) {
+          space_(space), timer_(reactor.make_timer([this] { ring(); })), reactor_(reactor) {
         define_bar(0, platform::BarKind::kMemory32, kClockBytes, *this);
-        define_bar(1, platform::BarKind::kMemory32, kMemoryBytes, memory_handler_);
+        define_bar(1, platform::BarKind::kMemory32, kMemoryBytes, memory_bar_);
         set_interrupt_pin(1);
     }
     ~SampleDevice() override { detach(); }
@@ -87,22 +84,6 @@ public:
     }
 
 private:
-    class MemoryHandler final : public platform::IoHandler {
-    public:
-        explicit MemoryHandler(std::span<std::byte> memory) : memory_(memory) {}
-        [[nodiscard]] std::uint64_t read(std::uint64_t offset, unsigned width_bytes) override {
-            std::uint64_t value = 0;
-            std::memcpy(&value, memory_.data() + offset, width_bytes);
-            return value;
-        }
-        void write(std::uint64_t offset, unsigned width_bytes, std::uint64_t value) override {
-            std::memcpy(memory_.data() + offset, &value, width_bytes);
-        }
-
-    private:
-        std::span<std::byte> memory_;
-    };
-
     static std::int64_t now_s() { return system_clock::to_time_t(system_clock::now()); }
 
     [[nodiscard]] std::uint64_t read(std::uint64_t offset, unsigned width_bytes) override {
@@ -147,7 +128,7 @@ private:
     MappedDmaSpace& space_;
     std::pair<runtime::UniqueFd, runtime::SharedMapping> memory_ =
         runtime::SharedMapping::create("bar1", kMemoryBytes).value();
-    MemoryHandler memory_handler_;
+    devices::passthrough::test::MemoryBar memory_bar_{memory_.second.bytes()};
     std::unique_ptr<runtime::Timer> timer_;
     runtime::Reactor& reactor_;
     std::int64_t alarm_s_ = 0; // since 1970; 0: none

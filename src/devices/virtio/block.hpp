@@ -69,7 +69,7 @@ private:
     VirtioTransport* transport_ = nullptr;
     std::vector<Queue> queues_;
     bool write_through_ = false;         // the driver cannot flush
-    std::optional<unsigned> processing_; // this queue is published at the end of process_queue
+    std::optional<unsigned> processing_; // this queue is published at the end of each batch
     std::size_t in_flight_ = 0;
 };
 

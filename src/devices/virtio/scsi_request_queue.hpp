@@ -18,7 +18,7 @@ public:
     /// @param index of the virtqueue.
     ScsiRequestQueue(ScsiPort& port, unsigned index);
 
-    /// Takes up to `budget` chains, submits them and commits once. @return as VirtioDevice::process_queue.
+    /// Takes up to `budget` chains, submits them and commits each batch. @return as VirtioDevice::process_queue.
     [[nodiscard]] bool process(unsigned budget);
     /// Marks those tasks that a task management function of the driver aborts.
     void abort_if(const scsi::Nexus& nexus, scsi::Lun lun, bool any_tag, std::uint64_t tag);
@@ -35,7 +35,7 @@ private:
     unsigned index_;
     std::vector<std::unique_ptr<ScsiRequest>> requests_; // at most one for each descriptor and one more
     std::vector<ScsiRequest*> free_;
-    bool processing_ = false; // published at the end of process()
+    bool processing_ = false; // published at the end of each batch
 };
 
 } // namespace touka::devices::virtio

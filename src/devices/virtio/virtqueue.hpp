@@ -139,9 +139,10 @@ public:
             if (!more || !*more || budget == 0) return more;
         }
     }
-    static constexpr unsigned kFirstBatch = 8;
 
 private:
+    static constexpr unsigned kFirstBatch = 8;
+
     /// One use of the space for all that happens in a turn.
     class Turn {
     public:

@@ -70,16 +70,16 @@ void MigrationMachine::forget_data() {
 
 void MigrationMachine::save() {
     auto record = device_.save();
-    migration::ArchiveWriter record_writer;
-    record_writer(record);
-    auto bytes = record_writer.take();
+    std::uint64_t length = 0; // known when the record is written
+    migration::ArchiveWriter writer;
+    writer(length, record, length);
+    data_ = writer.take();
+    length = data_.size() - 2 * kLengthBytes;
     migration::ArchiveWriter length_writer;
-    std::uint64_t length = bytes.size();
     length_writer(length);
-    data_ = length_writer.take();
-    const auto length_bytes = data_;
-    data_.insert(data_.end(), bytes.begin(), bytes.end());
-    data_.insert(data_.end(), length_bytes.begin(), length_bytes.end());
+    const auto length_bytes = length_writer.take();
+    std::ranges::copy(length_bytes, data_.begin());
+    std::ranges::copy(length_bytes, data_.end() - kLengthBytes);
 }
 
 bool MigrationMachine::load_last() {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "devices/passthrough/vfio_user/served_device.hpp"
+#include "devices/passthrough/vfio_user/test_memory_bar.hpp"
 #include "platform/pci/pci_function.hpp"
 #include "runtime/notification.hpp"
 
@@ -34,9 +35,9 @@ public:
                                .class_code = 0xFF'00'00,
                                .subsystem_vendor_id = 0xAAAA,
                                .subsystem_id = 0xBBBB}),
-          space_(space), memory_handler_(*this) {
+          space_(space) {
         define_bar(0, platform::BarKind::kMemory32, kBar0Bytes, *this);
-        define_bar(2, platform::BarKind::kMemory64Prefetchable, kBar2Bytes, memory_handler_);
+        define_bar(2, platform::BarKind::kMemory64Prefetchable, kBar2Bytes, memory_bar_);
         add_msix(5, kVectors, msi_);
         add_express_endpoint();
         set_interrupt_pin(1);
@@ -87,22 +88,6 @@ public:
     int pauses = 0, resumes = 0, resets = 0, function_resets = 0;
 
 private:
-    class MemoryHandler final : public platform::IoHandler {
-    public:
-        explicit MemoryHandler(TestDevice& device) : device_(device) {}
-        [[nodiscard]] std::uint64_t read(std::uint64_t offset, unsigned width_bytes) override {
-            std::uint64_t value = 0;
-            std::memcpy(&value, device_.shared.second.bytes().data() + offset, width_bytes);
-            return value;
-        }
-        void write(std::uint64_t offset, unsigned width_bytes, std::uint64_t value) override {
-            std::memcpy(device_.shared.second.bytes().data() + offset, &value, width_bytes);
-        }
-
-    private:
-        TestDevice& device_;
-    };
-
     [[nodiscard]] std::uint64_t read(std::uint64_t offset, unsigned width_bytes) override {
         std::uint64_t value = 0;
         if (offset == kFaults) return faults;
@@ -130,7 +115,7 @@ private:
     void function_level_reset() override { ++function_resets; }
 
     memory::DmaSpace& space_;
-    MemoryHandler memory_handler_;
+    MemoryBar memory_bar_{shared.second.bytes()};
     UnwiredMsi msi_;
     std::uint64_t address_ = 0;
     std::uint32_t length_ = 0;
