@@ -19,7 +19,7 @@ using namespace spec::x86;
 namespace {
 
 /// Between two looks at the clock.
-constexpr int kLooksATime = 32;
+constexpr int kLooksATime = 128;
 
 /// What others did to the processor; a part of its state, once it is taken.
 constexpr std::uint32_t kSignals = request::kNmi | request::kInit | request::kStartup;

@@ -137,7 +137,8 @@ void BlockEmitter::emit_instruction(const GuestInstruction& i) {
         case Kind::kInterruptFlag: return interrupt_flag(i);
         case Kind::kDirectionFlag: return direction_flag(i);
         case Kind::kSwapGs: return swap_gs();
-        case Kind::kReadTimeStamp: return read_time_stamp();
+        case Kind::kReadTimeStamp: return read_time_stamp(i);
+        case Kind::kSegmentBase: return segment_base(i);
         case Kind::kString: return string_operation(i);
         case Kind::kCalled: return called(i);
         case Kind::kTransferred: return transferred(i);
@@ -169,6 +170,11 @@ void BlockEmitter::emit_stubs(const Translation& t) {
     for (const X87Stub& s : x87_stubs_) {
         resolve(s.jump);
         leave_by(thunks_.exit_x87, s.offset);
+    }
+    for (const RefusalStub& s : refusal_stubs_) {
+        resolve(s.jump);
+        mov(dword[rsp + o_.exit_data], static_cast<std::uint32_t>(s.instruction->decoded.info.mnemonic));
+        leave_by(thunks_.exit_interpret, s.instruction->offset);
     }
     for (const MissStub& s : miss_stubs_) emit_miss_stub(s);
     for (const FarStub& s : far_stubs_) emit_far_stub(s);
@@ -202,6 +208,7 @@ void BlockEmitter::start(const GuestBlock& block, Translation& t, SideTables& ta
     miss_stubs_.clear();
     far_stubs_.clear();
     x87_stubs_.clear();
+    refusal_stubs_.clear();
     link_stubs_.clear();
     string_stubs_.clear();
 }

@@ -168,7 +168,10 @@ private:
     void interrupt_flag(const GuestInstruction& i);
     void direction_flag(const GuestInstruction& i);
     void swap_gs();
-    void read_time_stamp();
+    /// Leaves to the interpreter what `i` does unless, at run time, `bit` of CR4 is as it should be. Clobbers EFLAGS.
+    void expect_control(const GuestInstruction& i, std::uint64_t bit, bool is_set);
+    void read_time_stamp(const GuestInstruction& i);
+    void segment_base(const GuestInstruction& i);
     void push_flags(const GuestInstruction& i);
     void read_selector(const GuestInstruction& i);
     void called(const GuestInstruction& i);
@@ -179,14 +182,18 @@ private:
     struct StringStub {
         const GuestInstruction* instruction;
         bool moves;
-        std::size_t behind = 0, fault_site = 0;
+        std::size_t retry = 0, behind = 0, fault_site = 0;
         std::size_t jump_count = 0;
-        std::array<std::size_t, 6> jumps{};
+        std::array<std::size_t, 4> jumps{};
+        std::size_t miss_destination = 0, miss_source = 0; ///< jumps taken when the table does not know the page
     };
     void string_operation(const GuestInstruction& i);
-    void find_string(unsigned guest, const Xbyak::Reg64& to, std::uint32_t element_bytes, StringStub& stub);
+    /// @return the jump taken when the table does not know the page.
+    [[nodiscard]] std::size_t find_string(unsigned guest, const Xbyak::Reg64& to, std::uint32_t element_bytes,
+                                          StringStub& stub);
     void bring_string_home(bool moves);
     void emit_string_stub(const StringStub& stub);
+    void emit_string_miss(const StringStub& stub, std::size_t jump, unsigned guest, std::size_t none);
 
     // stack.cpp
     void push_value(const GuestInstruction& i);
@@ -240,6 +247,10 @@ private:
         std::size_t jump;
         std::uint16_t offset;
     };
+    struct RefusalStub {
+        std::size_t jump;
+        const GuestInstruction* instruction; ///< is the interpreter's
+    };
     struct LinkStub {
         std::size_t jump;
         std::uint32_t number;
@@ -278,6 +289,7 @@ private:
     std::vector<MissStub> miss_stubs_;
     std::vector<FarStub> far_stubs_;
     std::vector<X87Stub> x87_stubs_;
+    std::vector<RefusalStub> refusal_stubs_;
     std::vector<LinkStub> link_stubs_;
     std::vector<StringStub> string_stubs_;
 };

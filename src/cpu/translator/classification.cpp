@@ -139,11 +139,11 @@ Kind classify_leave(GuestInstruction& i) {
     return Kind::kLeave;
 }
 
-bool reads_selector(const GuestInstruction& i) {
+bool reads_selector(GuestInstruction& i) {
     const auto &to = i.operand(0), &from = i.operand(1);
     return from.type == ZYDIS_OPERAND_TYPE_REGISTER &&
-           ZydisRegisterGetClass(from.reg.value) == ZYDIS_REGCLASS_SEGMENT && to.type == ZYDIS_OPERAND_TYPE_REGISTER &&
-           i.decoded.info.operand_width != 16;
+           ZydisRegisterGetClass(from.reg.value) == ZYDIS_REGCLASS_SEGMENT &&
+           (to.type == ZYDIS_OPERAND_TYPE_REGISTER || take_memory(i, to));
 }
 
 Kind classify_push_flags(GuestInstruction& i) {
@@ -370,7 +370,12 @@ Kind kind_of(GuestInstruction& i, bool supervisor) {
         case ZYDIS_MNEMONIC_CLD:
         case ZYDIS_MNEMONIC_STD: return Kind::kDirectionFlag;
         case ZYDIS_MNEMONIC_SWAPGS: return supervisor ? Kind::kSwapGs : Kind::kCalled;
-        case ZYDIS_MNEMONIC_RDTSC: return supervisor ? Kind::kReadTimeStamp : Kind::kCalled;
+        case ZYDIS_MNEMONIC_RDTSC:
+        case ZYDIS_MNEMONIC_RDTSCP: return Kind::kReadTimeStamp;
+        case ZYDIS_MNEMONIC_RDFSBASE:
+        case ZYDIS_MNEMONIC_RDGSBASE:
+        case ZYDIS_MNEMONIC_WRFSBASE:
+        case ZYDIS_MNEMONIC_WRGSBASE: return Kind::kSegmentBase;
         default: break;
     }
     switch (info.meta.category) {

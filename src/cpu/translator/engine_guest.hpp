@@ -93,7 +93,7 @@ struct EngineGuest {
     std::unique_ptr<Vcpu> vcpu;
 };
 
-/// Programs on the translator, checked by the interpreter or not.
+/// Programs on the translator, checked by the interpreter or not; event_test.cpp instantiates them all.
 class Translator : public testing::TestWithParam<Checking>, protected EngineGuest {
 protected:
     void SetUp() override {

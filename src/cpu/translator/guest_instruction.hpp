@@ -58,15 +58,16 @@ enum class Kind : std::uint8_t {
     kReturn,
     kUserAccess, ///< STAC, CLAC
     kPushFlags,
-    kReadSelector,  ///< MOV of a segment register to a general one
+    kReadSelector,  ///< MOV of a segment register
+    kSegmentBase,   ///< RDFSBASE, RDGSBASE, WRFSBASE, WRGSBASE
     kInterruptFlag, ///< CLI, STI
     kDirectionFlag, ///< CLD, STD
     kSwapGs,
-    kReadTimeStamp,
-    kString,      ///< REP MOVS, REP STOS
-    kCalled,      ///< the interpreter does it, and translated code goes on
-    kTransferred, ///< ends the block; the interpreter does it, and translated code goes on wherever that leads
-    kInterpreted  ///< cannot be decoded: ends the block, and the interpreter raises the exception
+    kReadTimeStamp, ///< RDTSC, RDTSCP
+    kString,        ///< REP MOVS, REP STOS
+    kCalled,        ///< the interpreter does it, and translated code goes on
+    kTransferred,   ///< ends the block; the interpreter does it, and translated code goes on wherever that leads
+    kInterpreted    ///< cannot be decoded: ends the block, and the interpreter raises the exception
 };
 
 /// What an instruction has to do with CF PF AF ZF SF OF.

@@ -18,6 +18,8 @@ HostNames::HostNames(const FrameOffsets& o, const Thunks& t)
                {o.gs_base, 8, "gs.base"},
                {o.kernel_gs_base, 8, "msr.kernel_gs_base"},
                {o.tsc_offset, 8, "msr.tsc_offset"},
+               {o.tsc_aux, 8, "msr.tsc_aux"},
+               {o.cr4, 8, "cr4"},
                {o.x87_place, 1, "x87_place"},
                {o.rip_base, 8, "frame.rip_base"},
                {o.table, 8, "frame.table"},

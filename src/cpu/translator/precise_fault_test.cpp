@@ -262,7 +262,5 @@ TEST_F(FaultingInstruction, DivisionByZeroAndItsOverflow) {
     EXPECT_EQ(EngineGuest::vector_of(run_code([](Assembler& c) { c.div(rcx); })), 0u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Checking, Translator, testing::ValuesIn(kCheckings), checking_name);
-
 } // namespace
 } // namespace touka::cpu::translator

@@ -48,8 +48,8 @@ private:
             case ZYDIS_CATEGORY_POP:
             case ZYDIS_CATEGORY_XSAVE:
             case ZYDIS_CATEGORY_SYSTEM:
-                // At CPL 0 RDTSC cannot be refused; the guest's own instruction is the host's.
-                return i.mnemonic != ZYDIS_MNEMONIC_RDTSC;
+                // Behind a look at CR4.TSD; the guest's own instruction is the host's.
+                return i.mnemonic != ZYDIS_MNEMONIC_RDTSC && i.mnemonic != ZYDIS_MNEMONIC_RDTSCP;
             default: break;
         }
         if (i.meta.isa_set == ZYDIS_ISA_SET_RTM || i.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR) return true;

@@ -52,7 +52,5 @@ TEST_P(Translator, SeesCodeThatAnotherThreadRewrites) {
     writer.join();
 }
 
-INSTANTIATE_TEST_SUITE_P(Checking, Translator, testing::ValuesIn(kCheckings), checking_name);
-
 } // namespace
 } // namespace touka::cpu::translator

@@ -5,10 +5,10 @@
 namespace touka::cpu::translator {
 namespace {
 
-using Xbyak::Reg64;
+using Xbyak::Reg16, Xbyak::Reg64;
 using namespace spec::x86;
 
-constexpr unsigned kGuestRax = 0, kGuestRdx = 2;
+constexpr unsigned kGuestRax = 0, kGuestRcx = 1, kGuestRdx = 2;
 
 } // namespace
 
@@ -59,11 +59,23 @@ void BlockEmitter::swap_gs() {
     mov(ptr[rsp + o_.kernel_gs_base], rax);
 }
 
-/// At CPL 0, where CR4.TSD says nothing.
-void BlockEmitter::read_time_stamp() {
+void BlockEmitter::expect_control(const GuestInstruction& i, std::uint64_t bit, bool is_set) {
+    test(dword[rsp + o_.cr4], static_cast<std::uint32_t>(bit));
+    refusal_stubs_.push_back({forward_jump(is_set ? 0x0F84 : 0x0F85), &i}); // JE, JNE
+}
+
+void BlockEmitter::read_time_stamp(const GuestInstruction& i) {
     flags_home();
     const Reg64 a(kHostOf[kGuestRax]), d(kHostOf[kGuestRdx]);
-    rdtsc(); // RDX is the guest's anyway
+    if (translation_->mode == BlockMode::kUser) expect_control(i, cr4::TSD, false);
+    // RDX is the guest's anyway.
+    if (i.decoded.info.mnemonic == ZYDIS_MNEMONIC_RDTSCP) {
+        rdtscp();
+        mov(ecx, dword[rsp + o_.tsc_aux]);
+        set_guest(kGuestRcx, rcx);
+    } else {
+        rdtsc();
+    }
     shl(rdx, 32);
     or_(rax, rdx);
     add(rax, ptr[rsp + o_.tsc_offset]);
@@ -91,8 +103,51 @@ void BlockEmitter::push_flags(const GuestInstruction& i) {
 
 void BlockEmitter::read_selector(const GuestInstruction& i) {
     const auto segment = static_cast<std::uint8_t>(ZydisRegisterGetId(i.operand(1).reg.value));
-    movzx(eax, word[rsp + o_.selectors + std::size_t{segment} * sizeof(SegmentState)]);
-    set_guest(general_number(i.operand(0)), rax);
+    const std::size_t selector = o_.selectors + std::size_t{segment} * sizeof(SegmentState);
+    if (i.has_access) {
+        const Place place = open(i.access);
+        movzx(ecx, word[rsp + selector]);
+        may_fault();
+        mov(word[at(place)], cx);
+        return;
+    }
+    const unsigned guest = general_number(i.operand(0));
+    movzx(eax, word[rsp + selector]);
+    if (i.decoded.info.operand_width != 16)
+        set_guest(guest, rax);
+    else if (kHostOf[guest] == kAtHome)
+        mov(word[rsp + o_.gpr + guest * 8], ax);
+    else
+        mov(Reg16(kHostOf[guest]), ax);
+}
+
+void BlockEmitter::segment_base(const GuestInstruction& i) {
+    const ZydisMnemonic mnemonic = i.decoded.info.mnemonic;
+    const bool is_fs = mnemonic == ZYDIS_MNEMONIC_RDFSBASE || mnemonic == ZYDIS_MNEMONIC_WRFSBASE;
+    const bool reads = mnemonic == ZYDIS_MNEMONIC_RDFSBASE || mnemonic == ZYDIS_MNEMONIC_RDGSBASE;
+    const bool is_wide = i.operand(0).size == 64;
+    const unsigned guest = general_number(i.operand(0));
+    const auto base = ptr[rsp + (is_fs ? o_.fs_base : o_.gs_base)];
+    flags_home();
+    expect_control(i, cr4::FSGSBASE, true);
+    if (reads) {
+        mov(rax, base);
+        if (!is_wide) mov(eax, eax);
+        return set_guest(guest, rax);
+    }
+    const Reg64 from(in_register(guest, kHostRax));
+    if (is_wide) { // the base must be canonical
+        constexpr int kUnusedBits = 16;
+        mov(rcx, from);
+        shl(rcx, kUnusedBits);
+        sar(rcx, kUnusedBits);
+        cmp(rcx, from);
+        refusal_stubs_.push_back({forward_jump(0x0F85), &i}); // JNE
+        mov(base, from);
+    } else {
+        mov(ecx, from.cvt32());
+        mov(base, rcx);
+    }
 }
 
 void BlockEmitter::called(const GuestInstruction& i) {

@@ -328,6 +328,8 @@ FrameOffsets::FrameOffsets(const VcpuMemory& v) {
     jump_code = v.offset_of(f.jump_code);
     kernel_gs_base = v.offset_of(p.msr.kernel_gs_base);
     tsc_offset = v.offset_of(p.msr.tsc_offset);
+    tsc_aux = v.offset_of(p.msr.tsc_aux);
+    cr4 = v.offset_of(p.cr4);
     interrupt_waiting = v.offset_of(p.interrupt_waiting);
     next_offset = v.offset_of(f.next_offset);
     selectors = v.offset_of(p.segments.front().selector);

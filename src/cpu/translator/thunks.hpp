@@ -12,8 +12,9 @@ namespace touka::cpu::translator {
 struct FrameOffsets {
     explicit FrameOffsets(const VcpuMemory& vcpu);
     std::size_t gpr, status, system_flags, rip, requests, vectors, mxcsr, fs_base, gs_base;
-    std::size_t host_rsp, rip_base, table, open_table, closed_table, jump_generation, jumps, far_keys;
-    std::size_t kernel_gs_base, tsc_offset, interrupt_waiting, next_offset, x87_place, kept_pointer, go_on, selectors;
+    std::size_t host_rsp, rip_base, table, open_table, closed_table, jump_generation, jumps, far_keys, cr4;
+    std::size_t kernel_gs_base, tsc_offset, tsc_aux, interrupt_waiting, next_offset, x87_place, kept_pointer, go_on,
+        selectors;
     std::size_t sse_off, avx_off, sse_allowed, avx_allowed, exit_reason, exit_data, host_mxcsr, jump_code;
     std::size_t hi256_in_use, hi16_zmm, zmm_hi256, opmask, avx512_off, avx512_allowed, avx512_loaded;
 };
