@@ -53,21 +53,24 @@ void marked_page_written(Processor& p, std::uint64_t page);
     return reinterpret_cast<std::byte*>(linear + entry.host_minus_linear);
 }
 
-/// @tparam T an unsigned integer of 1 to 8 bytes.
+/// By what the TLB has at the slot of `linear`. @tparam T an unsigned integer of 1 to 8 bytes.
 template <std::unsigned_integral T>
-[[nodiscard, gnu::always_inline]] inline Loaded<T> load(Processor& p, std::uint64_t linear, std::uint8_t access = 0) {
-    const TlbEntry& entry = p.tlb.data[Tlb::slot(linear)];
+[[nodiscard, gnu::always_inline]] inline Loaded<T> load_by(const TlbEntry& entry, Processor& p, std::uint64_t linear,
+                                                           std::uint8_t access) {
     if (entry.read_tag == p.tlb.tag(linear, sizeof(T))) [[likely]]
         return {host::load<T>(host_address(entry, linear)), true};
     const Loaded<std::uint64_t> slow = load_slow(p, linear, sizeof(T), access);
     return {static_cast<T>(slow.value), slow.ok};
 }
+template <std::unsigned_integral T>
+[[nodiscard, gnu::always_inline]] inline Loaded<T> load(Processor& p, std::uint64_t linear, std::uint8_t access = 0) {
+    return load_by<T>(p.tlb.data[Tlb::slot(linear)], p, linear, access);
+}
 
 /// @return false with Processor::fault set and nothing stored.
 template <std::unsigned_integral T>
-[[nodiscard, gnu::always_inline]] inline bool store(Processor& p, std::uint64_t linear, T value,
-                                                    std::uint8_t access = 0) {
-    const TlbEntry& entry = p.tlb.data[Tlb::slot(linear)];
+[[nodiscard, gnu::always_inline]] inline bool store_by(const TlbEntry& entry, Processor& p, std::uint64_t linear,
+                                                       T value, std::uint8_t access) {
     if (entry.write_tag == p.tlb.tag(linear, sizeof(T))) [[likely]] {
         std::byte* host = host_address(entry, linear);
         host::store<T>(host, value);
@@ -75,6 +78,11 @@ template <std::unsigned_integral T>
         return true;
     }
     return store_slow(p, linear, sizeof(T), value, access);
+}
+template <std::unsigned_integral T>
+[[nodiscard, gnu::always_inline]] inline bool store(Processor& p, std::uint64_t linear, T value,
+                                                    std::uint8_t access = 0) {
+    return store_by(p.tlb.data[Tlb::slot(linear)], p, linear, value, access);
 }
 
 /// Makes an operand of 1 to BounceBuffer::kSizeBytes bytes addressable for host instructions, which may read and write
@@ -112,15 +120,21 @@ void abandon_operand(Processor& p, const std::byte* host);
 /// @return nullptr: Processor::fault is set, it is a device, or each element is to be looked at (TlbTable::kChecked).
 [[nodiscard]] std::byte* ram_pointer(Processor& p, std::uint64_t linear, unsigned length_bytes, bool write);
 
+/// What the TLB knows for the processor's own accesses, whatever CPL and RFLAGS.AC are.
+[[nodiscard]] inline const TlbEntry& supervisor_entry(Processor& p, std::uint64_t linear) {
+    Tlb::Table& checked = p.tlb.table(TlbTable::kChecked);
+    Tlb::Table& table = p.tlb.data == checked.data() ? checked : p.tlb.table(TlbTable::kSupervisor);
+    return table[Tlb::slot(linear)];
+}
+
 /// The form for the processor's own accesses and rare instructions. Crosses pages and reaches devices as needed.
 /// @return false with Processor::fault set (#PF, or #GP/#SS for a non-canonical address).
 template <std::unsigned_integral T>
 [[nodiscard]] bool read_linear(Processor& p, std::uint64_t linear, T& value,
                                Privilege privilege = Privilege::kCurrent) {
-    const Loaded<T> loaded = privilege == Privilege::kCurrent ? load<T>(p, linear) : [&]() -> Loaded<T> {
-        const auto slow = load_slow(p, linear, sizeof(T), access::kSupervisor);
-        return {static_cast<T>(slow.value), slow.ok};
-    }();
+    const Loaded<T> loaded = privilege == Privilege::kCurrent
+                                 ? load<T>(p, linear)
+                                 : load_by<T>(supervisor_entry(p, linear), p, linear, access::kSupervisor);
     value = loaded.value;
     return loaded.ok;
 }
@@ -128,7 +142,7 @@ template <std::unsigned_integral T>
 [[nodiscard]] bool write_linear(Processor& p, std::uint64_t linear, T value,
                                 Privilege privilege = Privilege::kCurrent) {
     if (privilege == Privilege::kCurrent) return store<T>(p, linear, value);
-    return store_slow(p, linear, sizeof(T), value, access::kSupervisor);
+    return store_by(supervisor_entry(p, linear), p, linear, value, access::kSupervisor);
 }
 
 /// The host address of the code byte at `linear`, filling the code TLB.
