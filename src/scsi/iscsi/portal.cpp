@@ -112,7 +112,7 @@ public:
     [[nodiscard]] bool start() {
         connection_ = portal_.entity_.accept(*this, portal_.id_);
         if (connection_ == nullptr) return false;
-        watch_ = portal_.reactor_.watch(fd_.get(), EPOLLIN, [this](std::uint32_t events) { handle(events); });
+        watch_ = portal_.reactor_.watch(fd_.get(), events_ | EPOLLET, [this](std::uint32_t events) { handle(events); });
         return true;
     }
     [[nodiscard]] NetworkEntity& entity() { return portal_.entity_; }
@@ -151,15 +151,29 @@ private:
         if (settle()) entity.collect();
     }
 
+    /// All there is, or as much as a turn may take: of what is left there is no other edge.
     void receive() {
+        unread_ = true;
         for (int i = 0; i < kReceivesPerTurn && connection_->wants_input(); ++i) {
             const auto space = connection_->space();
             const std::size_t size = space[0].iov_len + space[1].iov_len;
-            const ssize_t count = ::readv(fd_.get(), space.data(), space[1].iov_len > 0 ? 2 : 1);
+            const ssize_t count = receive_into(space);
             if (count > 0) connection_->received(static_cast<std::size_t>(count));
             if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR)) lost_ = true;
-            if (count < static_cast<ssize_t>(size)) return;
+            if (count < static_cast<ssize_t>(size)) {
+                unread_ = count < 0 && errno == EINTR;
+                return;
+            }
         }
+    }
+
+    /// Calls for sockets cost the kernel less than those for any file, and a lone buffer less than a list.
+    [[nodiscard]] ssize_t receive_into(std::array<iovec, 2> space) const {
+        if (space[1].iov_len == 0) return ::recv(fd_.get(), space[0].iov_base, space[0].iov_len, MSG_DONTWAIT);
+        msghdr message{};
+        message.msg_iov = space.data();
+        message.msg_iovlen = space.size();
+        return ::recvmsg(fd_.get(), &message, MSG_DONTWAIT);
     }
 
     void flush() {
@@ -191,7 +205,8 @@ private:
             return true;
         }
         const std::uint32_t events = (connection_->wants_input() ? EPOLLIN : 0u) | (blocked_ ? EPOLLOUT : 0u);
-        if (std::exchange(events_, events) != events) watch_->set_events(events);
+        const bool looks_again = std::exchange(unread_, false) && connection_->wants_input();
+        if (std::exchange(events_, events) != events || looks_again) watch_->set_events(events | EPOLLET);
         return false;
     }
 
@@ -203,6 +218,7 @@ private:
     bool queued_ = false;  // for the end of the turn
     bool blocked_ = false; // the kernel takes nothing at present
     bool lost_ = false;
+    bool unread_ = false; // there may be more to receive
     std::unique_ptr<Reactor::Watch> watch_;
 };
 
