@@ -204,7 +204,7 @@ private:
         const std::uint64_t deadline_ns = sleeping_until_ns_;
         lock.unlock();
 
-        std::array<epoll_event, 32> events{};
+        std::array<epoll_event, 32> events;
         timespec timeout{};
         if (deadline_ns != kNever) {
             const std::uint64_t now_ns = monotonic_ns();

@@ -170,15 +170,19 @@ void UringQueue::enter_kernel() {
 }
 
 bool UringQueue::reap() {
+    if (in_flight() == discards_in_flight_ + (lone_ ? 1 : 0)) return false; // the ring has nothing
     std::array<io_uring_cqe*, kReapBatch> batch;
     const unsigned count = ::io_uring_peek_batch_cqe(&ring_, batch.data(), kReapBatch);
     // Copied out first: a completion may come back here and take entries.
-    std::array<std::pair<std::uint32_t, std::int32_t>, kReapBatch> results;
-    for (unsigned i = 0; i < count; ++i) {
+    struct Result {
+        std::uint32_t task_index;
+        std::int32_t value;
+    };
+    std::array<Result, kReapBatch> results;
+    for (unsigned i = 0; i < count; ++i)
         results[i] = {static_cast<std::uint32_t>(::io_uring_cqe_get_data64(batch[i])), batch[i]->res};
-    }
     ::io_uring_cq_advance(&ring_, count);
-    for (unsigned i = 0; i < count; ++i) on_result(results[i].first, results[i].second);
+    for (unsigned i = 0; i < count; ++i) on_result(results[i].task_index, results[i].value);
     return count > 0;
 }
 

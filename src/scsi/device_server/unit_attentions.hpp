@@ -30,11 +30,17 @@ public:
     [[nodiscard]] bool empty() const { return conditions_.empty(); }
     [[nodiscard]] bool pending(const NexusName& nexus) const;
     /// Takes the oldest condition, which is thereby reported.
-    [[nodiscard]] std::optional<SenseCode> take(const NexusName& nexus);
+    [[nodiscard]] std::optional<SenseCode> take(const NexusName& nexus) {
+        return pending_ == 0 ? std::nullopt : take_oldest(nexus); // asked for each command, and there is hardly one
+    }
     /// Drops a condition that a command has made known by itself: REPORT LUNS clears its own. (SPC-5 §6.33)
     void clear(const NexusName& nexus, SenseCode code);
 
 private:
+    [[nodiscard]] std::optional<SenseCode> take_oldest(const NexusName& nexus);
+    void count();
+
+    std::size_t pending_ = 0; ///< conditions of all nexuses
     std::map<NexusName, std::vector<SenseCode>> conditions_;
 };
 
