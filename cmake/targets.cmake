@@ -97,7 +97,8 @@ function(touka_library target)
     endforeach()
     if(benches)
         add_executable(${target}_bench ${benches})
+        # Fixtures of tests serve here, too.
         target_link_libraries(${target}_bench PRIVATE
-            touka_options ${target} benchmark::benchmark_main)
+            touka_options ${target} ${ARG_TEST_DEPENDS} GTest::gtest benchmark::benchmark_main)
     endif()
 endfunction()
