@@ -41,6 +41,7 @@ struct CpuFeatures {
     std::uint32_t extended1_ecx = 0, extended1_edx = 0; ///< leaf 8000'0001h
     std::uint32_t extended8_ebx = 0;                    ///< leaf 8000'0008h
     std::uint32_t extended21_eax = 0;                   ///< leaf 8000'0021h: serializing LFENCE, null selectors
+    std::uint32_t extended21_ecx = 0;                   ///< likewise: what the processor is not affected by
     std::uint32_t kvm_eax = 0;                          ///< leaf 4000'0001h, shown with CpuidPolicy::kvm_paravirtual
     std::uint64_t xcr0 = 0;                             ///< XSAVE components
     std::uint8_t physical_address_bits = 0;             ///< 0: as many as the host has

@@ -105,6 +105,7 @@ CpuFeatures offered_features(const CpuFeatures& engine, const CpuFeatures& emula
     apply(&CpuFeatures::extended1_edx);
     apply(&CpuFeatures::extended8_ebx);
     apply(&CpuFeatures::extended21_eax);
+    apply(&CpuFeatures::extended21_ecx);
     apply(&CpuFeatures::xcr0);
     drop_dependents(f);
     return f;
@@ -128,6 +129,7 @@ CpuFeatures features_of(const CpuidTable& table) {
         .extended1_edx = extended1.edx,
         .extended8_ebx = sizes.ebx,
         .extended21_eax = table.lookup(cpuid::kExtendedFeatures2, 0).eax,
+        .extended21_ecx = table.lookup(cpuid::kExtendedFeatures2, 0).ecx,
         .kvm_eax = table.lookup(cpuid::kKvmFeatures, 0).eax,
         .xcr0 = xsave.eax | (std::uint64_t{xsave.edx} << 32),
         .physical_address_bits = static_cast<std::uint8_t>(sizes.eax & 0xFF),

@@ -201,7 +201,7 @@ private:
             // One thread a core, one node. (APM leaf 8000'001Eh: EAX APIC ID, EBX 7:0 core, 15:8 threads - 1)
             add(cpuid::kAmdTopology, {.eax = policy_.vcpu_index, .ebx = policy_.vcpu_index & 0xFF});
         }
-        add(cpuid::kExtendedFeatures2, {.eax = features_.extended21_eax});
+        add(cpuid::kExtendedFeatures2, {.eax = features_.extended21_eax, .ecx = features_.extended21_ecx});
     }
 
     const CpuidPolicy& policy_;

@@ -26,6 +26,7 @@ CpuFeatures everything() {
                   .extended1_edx = kAll,
                   .extended8_ebx = kAll,
                   .extended21_eax = kAll,
+                  .extended21_ecx = kAll,
                   .kvm_eax = kAll,
                   .xcr0 = ~std::uint64_t{0}};
     return f;
@@ -70,7 +71,7 @@ CpuidTable host(bool amd) {
     add(0x8000'0008, {0x0030'3934, kAll, 0x7063, 0x10007});
     add(0x8000'000A, {1, 0x8000, 0, kAll});
     add(0x8000'001E, {9, 0x0104, 0x0103, 0});
-    add(0x8000'0021, {kAll, 0, 0, 0});
+    add(0x8000'0021, {kAll & ~cpuid::extended21_eax::SRSO_NO, 0, cpuid::extended21_ecx::TSA_L1_NO, 0});
     return CpuidTable(std::move(entries));
 }
 
@@ -185,6 +186,15 @@ TEST(Cpuid, AmdLeavesAgreeOnTheTopology) {
     EXPECT_NE(table.lookup(0x8000'0001, 0).ecx & cpuid::extended1_ecx::CMP_LEGACY, 0u);
     EXPECT_EQ(table.lookup(7, 0).edx & cpuid::leaf7_edx::ARCH_CAPABILITIES, 0u);
     EXPECT_EQ(table.lookup(4, 0), CpuidRegisters{});
+}
+
+TEST(Cpuid, ShowsWhatTheHostOrTheEngineIsNotAffectedBy) {
+    using namespace cpuid;
+    CpuidPolicy p = policy(1);
+    EXPECT_EQ(make_cpuid(p, host(true)).lookup(0x8000'0021, 0).ecx, extended21_ecx::TSA_L1_NO);
+    EXPECT_EQ(make_cpuid(p, host(true)).lookup(0x8000'0021, 0).eax & extended21_eax::SRSO_NO, 0u);
+    p.emulated.extended21_eax = extended21_eax::SRSO_NO;
+    EXPECT_NE(make_cpuid(p, host(true)).lookup(0x8000'0021, 0).eax & extended21_eax::SRSO_NO, 0u);
 }
 
 TEST(Cpuid, IntelFrequencyLeafSurvivesLinuxArithmetic) {

@@ -32,12 +32,13 @@ public:
 
     /// The common case of find(), inline: 64-bit code of a page that is in the TLB, found at once.
     /// @return nullptr: ask find().
-    [[nodiscard]] Block* find_quick(const Processor& p) const {
+    [[nodiscard]] Block* find_quick(const Processor& p, bool single = false) const {
         const CodeTlbEntry& entry = p.tlb.code[p.cpl == 3 ? 1 : 0][Tlb::code_slot(p.rip)];
         if (entry.tag != p.tlb.tag(p.rip)) return nullptr;
         const auto* host = reinterpret_cast<const std::byte*>(p.rip + entry.host_minus_linear);
         Block* block = quick_[quick_slot(host)];
-        if (block == nullptr || block->host != host || block->mode != block_mode::k64Bit) return nullptr;
+        const std::uint8_t mode = block_mode::k64Bit | (single ? block_mode::kSingle : 0);
+        if (block == nullptr || block->host != host || block->mode != mode) return nullptr;
         return p.code_size == CodeSize::k64 && is_current(p, *block) ? block : nullptr;
     }
 

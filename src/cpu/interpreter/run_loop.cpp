@@ -47,7 +47,8 @@ void deliver_event(Processor& p) {
 
 void run_from_rip(Processor& p, bool single) {
     BlockCache& cache = *p.blocks;
-    Block* block = cache.find(p, single);
+    Block* block = cache.find_quick(p, single);
+    if (block == nullptr) block = cache.find(p, single);
     if (block == nullptr) return;
     p.regs.code_base = p.rip;
     cache.set_running(block);

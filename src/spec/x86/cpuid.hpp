@@ -98,7 +98,12 @@ inline constexpr std::uint32_t ARAT = bit(2);
 }
 /// Leaf 8000'0021h EAX.
 namespace extended21_eax {
-inline constexpr std::uint32_t LFENCE_SERIALIZING = bit(2), NULL_SELECTOR_CLEARS_BASE = bit(6);
+inline constexpr std::uint32_t LFENCE_SERIALIZING = bit(2), NULL_SELECTOR_CLEARS_BASE = bit(6), SRSO_NO = bit(29);
+}
+/// Leaf 8000'0021h ECX: not affected by transient scheduler attacks. (AMD, "Technical Guidance for Mitigating Transient
+/// Scheduler Attacks", July 2025)
+namespace extended21_ecx {
+inline constexpr std::uint32_t TSA_SQ_NO = bit(1), TSA_L1_NO = bit(2);
 }
 /// XCR0 components. (Intel SDM vol. 1 rev. 084 §13.1)
 namespace xcr0 {
