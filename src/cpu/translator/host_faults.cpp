@@ -50,20 +50,22 @@ void handle(int number, siginfo_t* info, void* context) {
     pass_on(number, info, context);
 }
 
-/// Once: a vCPU comes by whenever it wakes up, and system calls are dear there.
+/// Also when somebody else took the signals since the last run.
 void install() {
-    static std::once_flag once;
-    std::call_once(once, [] {
+    static std::mutex installing;
+    const std::lock_guard lock(installing);
+    for (std::size_t n = 0; n < kSignals.size(); ++n) {
+        struct sigaction now{};
+        ::sigaction(kSignals[n], nullptr, &now);
+        if ((now.sa_flags & SA_SIGINFO) != 0 && now.sa_sigaction == &handle) continue;
         struct sigaction action{};
         action.sa_sigaction = &handle;
         // Translated code runs on a stack of its own that has room for a frame; other code may need its signal stack.
         action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
         sigemptyset(&action.sa_mask);
-        for (std::size_t n = 0; n < kSignals.size(); ++n) {
-            ::sigaction(kSignals[n], nullptr, &previous[n]); // before anything can be passed on to it
-            ::sigaction(kSignals[n], &action, nullptr);
-        }
-    });
+        previous[n] = now;
+        ::sigaction(kSignals[n], &action, nullptr);
+    }
 }
 
 } // namespace

@@ -252,9 +252,14 @@ void TranslatorVcpu::run_translated() {
     }
 }
 
+/// The handlers are looked at once a run, not whenever the guest wakes up: system calls are dear there.
+VcpuExit TranslatorVcpu::run() {
+    const HostFaultScope faults(vcpu_.frame, cache_);
+    return InterpreterVcpu::run();
+}
+
 StopReason TranslatorVcpu::execute_processor() {
     Processor& p = vcpu_.processor;
-    const HostFaultScope faults(vcpu_.frame, cache_);
     TurnHolder turn(turn_);
     p.attention = true;
     for (;;) {

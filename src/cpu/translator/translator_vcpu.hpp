@@ -31,6 +31,7 @@ public:
     /// Whether the host gave address space and memory that may be executed.
     [[nodiscard]] bool is_usable() const { return spaces_.is_mapped() && cache_.has_memory(); }
     [[nodiscard]] Statistics statistics() const;
+    [[nodiscard]] VcpuExit run() override;
     [[nodiscard]] std::string report() const override;
     [[nodiscard]] std::string failure() const override;
 

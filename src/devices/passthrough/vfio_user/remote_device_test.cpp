@@ -130,9 +130,9 @@ TEST(RemoteDevice, GivesTheServerMemoryAndTakesItBack) {
 
 TEST(RemoteDevice, AGrantThatTheServerRefusesLeavesTheOthersAsTheyAre) {
     Remote remote;
+    *remote.at(0x2010) = std::byte{0x77};
     ASSERT_TRUE(remote.device->map_dma({.start = Iova{0x2000}, .length_bytes = 0x1000}));
     EXPECT_FALSE(remote.device->map_dma({.start = Iova{0x2000}, .length_bytes = 0x2000})); // overlaps
-    *remote.at(0x2010) = std::byte{0x77};
     go(*remote.device, 0x2010, 1, TestDevice::kFetch);
     EXPECT_EQ(read<std::uint8_t>(*remote.device, 0, TestDevice::kBuffer), 0x77);
     EXPECT_TRUE(remote.device->unmap_dma(Iova{0x2000}, 0x1000));

@@ -126,6 +126,11 @@ public:
     void wait_until_idle() {
         for (bool there = true; there;) reactor.run_and_wait([&] { there = server->connected(); });
     }
+    std::size_t grant_count() {
+        std::size_t count = 0;
+        reactor.run_and_wait([&] { count = space.grant_count(); });
+        return count;
+    }
     runtime::UniqueFd connect() {
         auto [ours, theirs] = runtime::DescriptorSocket::pair();
         reactor.run_and_wait([&] { server->accept(std::move(theirs)); });

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstring>
 #include <string>
 
@@ -85,7 +86,7 @@ public:
     runtime::Notification doorbell;
     std::array<std::uint8_t, 256> buffer{};
     std::uint64_t faults = 0;
-    int pauses = 0, resumes = 0, resets = 0, function_resets = 0;
+    std::atomic<int> pauses{0}, resumes{0}, resets{0}, function_resets{0}; // tests read them from their own thread
 
 private:
     [[nodiscard]] std::uint64_t read(std::uint64_t offset, unsigned width_bytes) override {
