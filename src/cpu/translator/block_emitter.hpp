@@ -182,18 +182,14 @@ private:
     struct StringStub {
         const GuestInstruction* instruction;
         bool moves;
-        std::size_t retry = 0, behind = 0, fault_site = 0;
+        std::size_t behind = 0, fault_site = 0;
         std::size_t jump_count = 0;
-        std::array<std::size_t, 4> jumps{};
-        std::size_t miss_destination = 0, miss_source = 0; ///< jumps taken when the table does not know the page
+        std::array<std::size_t, 6> jumps{};
     };
     void string_operation(const GuestInstruction& i);
-    /// @return the jump taken when the table does not know the page.
-    [[nodiscard]] std::size_t find_string(unsigned guest, const Xbyak::Reg64& to, std::uint32_t element_bytes,
-                                          StringStub& stub);
+    void find_string(unsigned guest, const Xbyak::Reg64& to, std::uint32_t element_bytes, StringStub& stub);
     void bring_string_home(bool moves);
     void emit_string_stub(const StringStub& stub);
-    void emit_string_miss(const StringStub& stub, std::size_t jump, unsigned guest, std::size_t none);
 
     // stack.cpp
     void push_value(const GuestInstruction& i);

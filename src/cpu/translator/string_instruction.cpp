@@ -19,16 +19,15 @@ constexpr auto kPageBytes = static_cast<std::uint32_t>(spec::kPageSize);
 } // namespace
 
 /// Leaves in `to` the host's address minus the guest's; jumps to the stub unless all elements lie in the guest's page.
-std::size_t BlockEmitter::find_string(unsigned guest, const Reg64& to, std::uint32_t element_bytes, StringStub& stub) {
+void BlockEmitter::find_string(unsigned guest, const Reg64& to, std::uint32_t element_bytes, StringStub& stub) {
     const Reg64 address(kHostOf[guest]), count(kHostOf[kGuestRcx]);
     mov(to, address);
-    const std::size_t miss = look_up_page(to, 1, guest == kGuestRdi);
+    stub.jumps[stub.jump_count++] = look_up_page(to, 1, guest == kGuestRdi);
     Xbyak::CodeGenerator::lea(rax, ptr[to + count * static_cast<int>(element_bytes)]);
     cmp(rax, kPageBytes);
     stub.jumps[stub.jump_count++] = forward_jump(0x0F87);
     add(to, in_table(LookasideTable::kHostPagesOffset));
     sub(to, address);
-    return miss;
 }
 
 /// Also what is left to do when the host's instruction faulted half way.
@@ -43,14 +42,13 @@ void BlockEmitter::string_operation(const GuestInstruction& i) {
     forget_pointers();
     const auto element_bytes = static_cast<std::uint32_t>(i.operand(0).size / 8);
     const bool moves = i.operand(1).type == ZYDIS_OPERAND_TYPE_MEMORY;
-    StringStub stub{.instruction = &i, .moves = moves, .retry = getSize()};
+    StringStub stub{.instruction = &i, .moves = moves};
     test(dword[rsp + o_.system_flags], static_cast<std::uint32_t>(spec::x86::rflags::DF));
     stub.jumps[stub.jump_count++] = forward_jump(0x0F85); // JNE
     cmp(Reg64(kHostOf[kGuestRcx]), kPageBytes / element_bytes);
     stub.jumps[stub.jump_count++] = forward_jump(0x0F87); // JA
-    // In the order of the accesses: a destination gets its dirty bit only when there is something to store.
-    if (moves) stub.miss_source = find_string(kGuestRsi, Reg64(kToSource), element_bytes, stub);
-    stub.miss_destination = find_string(kGuestRdi, Reg64(kToDestination), element_bytes, stub);
+    find_string(kGuestRdi, Reg64(kToDestination), element_bytes, stub);
+    if (moves) find_string(kGuestRsi, Reg64(kToSource), element_bytes, stub);
 
     mov(rcx, Reg64(kHostOf[kGuestRcx]));
     add(Reg64(kHostOf[kGuestRdi]), Reg64(kToDestination));
@@ -66,32 +64,11 @@ void BlockEmitter::string_operation(const GuestInstruction& i) {
     string_stubs_.push_back(stub);
 }
 
-/// The table is filled for the first element, if there is one, and all looked for again.
-void BlockEmitter::emit_string_miss(const StringStub& stub, std::size_t jump, unsigned guest, std::size_t none) {
-    resolve(jump);
-    const Reg64 count(kHostOf[kGuestRcx]);
-    test(count, count);
-    je(getCode() + none);
-    mov(ecx, static_cast<std::uint32_t>(tables_->checks.size()));
-    jump_to_thunk(thunks_.fill);
-    CheckSite site{};
-    site.retry = static_cast<std::uint32_t>(stub.retry);
-    site.offset = stub.instruction->offset;
-    site.length_bytes = 1;
-    site.writes = guest == kGuestRdi;
-    site.address.base = static_cast<std::uint8_t>(guest);
-    tables_->checks.push_back(site);
-}
-
 void BlockEmitter::emit_string_stub(const StringStub& stub) {
     const GuestInstruction& i = *stub.instruction;
     for (std::size_t n = 0; n < stub.jump_count; ++n) resolve(stub.jumps[n]);
-    const std::size_t interpreted = getSize();
     call_interpreter(i);
     jmp(getCode() + stub.behind);
-
-    emit_string_miss(stub, stub.miss_destination, kGuestRdi, interpreted);
-    if (stub.moves) emit_string_miss(stub, stub.miss_source, kGuestRsi, interpreted);
 
     tables_->fault_sites[stub.fault_site].recovery = static_cast<std::uint32_t>(getSize());
     bring_string_home(stub.moves);

@@ -187,20 +187,5 @@ TEST_F(BothEngines, FaultAtTheFirstElementOfAStringThatIsNotThere) {
     }
 }
 
-TEST_P(Translator, DoesStringsItselfFromTheFirstTimeOn) {
-    m.poke<std::uint64_t>(kData, 0x8877'6655'4433'2211);
-    m.p.gpr(Gpr::kRsi) = kData;
-    m.p.gpr(Gpr::kRdi) = kData + 0x5000;
-    m.p.gpr(Gpr::kRcx) = 8;
-    assemble([](Assembler& a) {
-        a.rep();
-        a.movsb();
-    });
-    EXPECT_EQ(reg(run(), Gpr::kRsi), kData + 8);
-    EXPECT_EQ(m.peek(kData + 0x5000), 0x8877'6655'4433'2211u);
-    const auto counts = statistics().untranslated;
-    EXPECT_TRUE(counts.size() <= ZYDIS_MNEMONIC_MOVSB || counts[ZYDIS_MNEMONIC_MOVSB] == 0);
-}
-
 } // namespace
 } // namespace touka::cpu::translator
