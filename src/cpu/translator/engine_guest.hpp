@@ -96,6 +96,7 @@ struct EngineGuest {
 /// Programs on the translator, checked by the interpreter or not; event_test.cpp instantiates them all.
 class Translator : public testing::TestWithParam<Checking>, protected EngineGuest {
 protected:
+    explicit Translator(bool user = false) : EngineGuest(user) {}
     void SetUp() override {
         if (!start(TranslatorEngine::create(*m.memory, GetParam())))
             GTEST_SKIP() << "this host's processor has no AVX2 or no BMI2";

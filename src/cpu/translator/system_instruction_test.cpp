@@ -13,13 +13,9 @@ using Assembler = Xbyak::CodeGenerator;
 void put(Assembler& a, std::initializer_list<std::uint8_t> bytes) { a.db(bytes.begin(), bytes.size()); }
 
 /// At CPL 3, where ports are allowed.
-class UserTranslator : public testing::TestWithParam<Checking>, protected EngineGuest {
+class UserTranslator : public Translator {
 protected:
-    UserTranslator() : EngineGuest(true) { m.p.system_flags |= rflags::IOPL; }
-    void SetUp() override {
-        if (!start(TranslatorEngine::create(*m.memory, GetParam())))
-            GTEST_SKIP() << "this host's processor has no AVX2 or no BMI2";
-    }
+    UserTranslator() : Translator(true) { m.p.system_flags |= rflags::IOPL; }
     [[nodiscard]] std::uint64_t times_interpreted(ZydisMnemonic mnemonic) const {
         const auto counts = statistics().untranslated;
         return mnemonic < counts.size() ? counts[mnemonic] : 0;

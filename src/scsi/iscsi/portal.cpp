@@ -112,7 +112,7 @@ public:
     [[nodiscard]] bool start() {
         connection_ = portal_.entity_.accept(*this, portal_.id_);
         if (connection_ == nullptr) return false;
-        watch_ = portal_.reactor_.watch(fd_.get(), events_ | EPOLLET, [this](std::uint32_t events) { handle(events); });
+        watch_ = portal_.reactor_.watch(fd_.get(), events_, [this](std::uint32_t events) { handle(events); });
         return true;
     }
     [[nodiscard]] NetworkEntity& entity() { return portal_.entity_; }
@@ -204,16 +204,16 @@ private:
             std::erase_if(portal_.sockets_, [&](const auto& socket) { return socket.get() == this; });
             return true;
         }
-        const std::uint32_t events = (connection_->wants_input() ? EPOLLIN : 0u) | (blocked_ ? EPOLLOUT : 0u);
-        const bool looks_again = std::exchange(unread_, false) && connection_->wants_input();
-        if (std::exchange(events_, events) != events || looks_again) watch_->set_events(events | EPOLLET);
+        const std::uint32_t events = EPOLLET | (connection_->wants_input() ? EPOLLIN : 0u) | (blocked_ ? EPOLLOUT : 0u);
+        const bool looks_again = std::exchange(unread_, false) && (events & EPOLLIN) != 0;
+        if (std::exchange(events_, events) != events || looks_again) watch_->set_events(events);
         return false;
     }
 
     Sockets& portal_;
     UniqueFd fd_;
     Connection* connection_ = nullptr;
-    std::uint32_t events_ = EPOLLIN;
+    std::uint32_t events_ = EPOLLET | EPOLLIN;
     bool busy_ = false;    // in a handler, which flushes at its end
     bool queued_ = false;  // for the end of the turn
     bool blocked_ = false; // the kernel takes nothing at present
